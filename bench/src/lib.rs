@@ -1,0 +1,1 @@
+//! Runs launchers, measures them and compares.

@@ -1,0 +1,50 @@
+/// Guest-physical address of the doorbell page, in the hole below 4 GiB where no memory is.
+pub const DOORBELL_GPA: u64 = 0xd000_0000;
+
+/// Size of the doorbell, in bytes: one page, the least that can be mapped.
+pub const DOORBELL_BYTES: u64 = 4096;
+
+/// What PID 1 stores, as a 32-bit number, at the start of the doorbell page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Mark {
+    /// PID 1 runs: the kernel has booted.
+    Init = 1,
+    /// PID 1 has been told what to run.
+    Started = 2,
+    /// The root file system is mounted.
+    Root = 3,
+    /// The next system call is the command's `execve`.
+    Main = 4,
+}
+
+/// A number that is no [`Mark`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the doorbell was rung with {0}, which means nothing")]
+pub struct UnknownMark(pub u32);
+
+impl TryFrom<u32> for Mark {
+    type Error = UnknownMark;
+
+    fn try_from(number: u32) -> Result<Self, UnknownMark> {
+        [Self::Init, Self::Started, Self::Root, Self::Main]
+            .into_iter()
+            .find(|mark| *mark as u32 == number)
+            .ok_or(UnknownMark(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mark_is_read_back_and_nothing_else_is() {
+        for mark in [Mark::Init, Mark::Started, Mark::Root, Mark::Main] {
+            assert_eq!(Mark::try_from(mark as u32), Ok(mark));
+        }
+        for number in [0, 5, u32::MAX] {
+            assert_eq!(Mark::try_from(number), Err(UnknownMark(number)));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a monitor and its guest's PID 1 say to each other.
+//!
+//! Two ways lead out of a guest:
+//!
+//! - the [doorbell](Mark): one page of guest-physical address space. PID 1 maps it and stores a
+//!   number; the monitor stamps the moment with the host's clock. Nothing waits, nothing is
+//!   copied, and the guest's clock is never asked.
+//! - four vsock connections, all opened by the guest as soon as it is up: [`port::CONTROL`]
+//!   carries framed messages, the others the command's standard streams as plain bytes. A stream
+//!   ends by shutting down its sending direction.
+//!
+//! On the control connection the monitor sends one [`ToGuest::Start`], then any number of
+//! [`ToGuest::Signal`]s; the guest answers with exactly one of [`ToHost::Ended`] and
+//! [`ToHost::Failed`], after all output of the command was sent. The monitor then drops the
+//! machine: a guest is never shut down.
+//!
+//! Every byte from a guest is hostile: [`read_message`] takes no more than [`MAX_MESSAGE_BYTES`].
+
+mod doorbell;
+mod frame;
+mod message;
+/// The vsock ports of the host that a guest connects to.
+pub mod port {
+    /// Framed messages, both ways.
+    pub const CONTROL: u32 = 1024;
+    /// The command's standard input, host to guest.
+    pub const STDIN: u32 = 1025;
+    /// The command's standard output, guest to host.
+    pub const STDOUT: u32 = 1026;
+    /// The command's standard error, guest to host.
+    pub const STDERR: u32 = 1027;
+}
+
+/// The context ID of a guest. Each guest has a vsock device of its own, so all may share one.
+/// The host is 2 (`VMADDR_CID_HOST`, `vsock(7)`).
+pub const GUEST_CID: u64 = 3;
+
+pub use doorbell::{DOORBELL_BYTES, DOORBELL_GPA, Mark, UnknownMark};
+pub use frame::{FrameError, MAX_MESSAGE_BYTES, read_message, write_message};
+pub use message::{Start, ToGuest, ToHost};

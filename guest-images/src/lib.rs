@@ -1,0 +1,1 @@
+//! What both sides run, and what a guest boots from.

@@ -1,0 +1,1 @@
+//! What the host gives an instance: its cgroup and its directory.

@@ -1,0 +1,194 @@
+//! A launcher that launches nothing, for tests of what stands above the interface.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::{
+    Charge, Command, Credentials, Digest, Error, ExitStatus, Finding, Footprint, Hostname,
+    Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, Resources, RootFs, Side,
+    Stdio, Timeline, Workload,
+};
+
+/// What a fake instance does: all of it at once, at launch.
+#[derive(Clone, Debug)]
+struct Script {
+    side: Side,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    spans: Vec<(&'static str, u64)>,
+    outcome: Result<ExitStatus, String>,
+}
+
+/// A [`Launcher`] whose instances say and end as they were told.
+#[derive(Clone, Debug)]
+pub struct FakeLauncher {
+    script: Script,
+}
+
+impl FakeLauncher {
+    /// Instances end with `status`, say nothing, and take a microsecond to main.
+    pub fn exiting(status: ExitStatus) -> Self {
+        Self {
+            script: Script {
+                side: Side::Container,
+                stdout: Vec::new(),
+                stderr: Vec::new(),
+                spans: vec![("exec", 1_000)],
+                outcome: Ok(status),
+            },
+        }
+    }
+
+    /// Instances fail with `message` when they are waited for, as a guest that panics does.
+    pub fn failing(message: impl Into<String>) -> Self {
+        let mut fake = Self::exiting(ExitStatus::Exited(0));
+        fake.script.outcome = Err(message.into());
+        fake
+    }
+
+    /// Pretends to be this side.
+    #[must_use]
+    pub fn on(mut self, side: Side) -> Self {
+        self.script.side = side;
+        self
+    }
+
+    /// Writes `bytes` to standard output.
+    #[must_use]
+    pub fn stdout(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.script.stdout = bytes.into();
+        self
+    }
+
+    /// Writes `bytes` to standard error.
+    #[must_use]
+    pub fn stderr(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.script.stderr = bytes.into();
+        self
+    }
+
+    /// Takes these spans to main, names and nanoseconds, and 1 ms from there to the end.
+    #[must_use]
+    pub fn spans(mut self, spans: impl Into<Vec<(&'static str, u64)>>) -> Self {
+        self.script.spans = spans.into();
+        self
+    }
+}
+
+impl Launcher for FakeLauncher {
+    fn side(&self) -> Side {
+        self.script.side
+    }
+
+    fn probe(&self) -> Vec<Finding> {
+        vec![Finding::good("fake", "always works")]
+    }
+
+    fn prepare(
+        &self,
+        workload: &Workload,
+        _progress: &dyn Progress,
+    ) -> Result<Box<dyn Prepared>, Error> {
+        Ok(Box::new(FakePrepared {
+            name: workload.name.clone(),
+            script: self.script.clone(),
+        }))
+    }
+}
+
+struct FakePrepared {
+    name: Option<InstanceId>,
+    script: Script,
+}
+
+impl Prepared for FakePrepared {
+    fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, Error> {
+        File::from(stdio.stdout).write_all(&self.script.stdout)?;
+        File::from(stdio.stderr).write_all(&self.script.stderr)?;
+        let id = match &self.name {
+            Some(name) => name.clone(),
+            None => "fake".parse().map_err(Error::new)?,
+        };
+        let mut timeline = Timeline::starting(MonotonicNs(0));
+        let mut end_ns = 0;
+        for (index, (name, duration_ns)) in self.script.spans.iter().enumerate() {
+            end_ns += duration_ns;
+            if index + 1 == self.script.spans.len() {
+                timeline.mark_main(*name, MonotonicNs(end_ns));
+            } else {
+                timeline.mark(*name, MonotonicNs(end_ns));
+            }
+        }
+        timeline.mark("run", MonotonicNs(end_ns + 1_000_000));
+        Ok(Box::new(FakeInstance {
+            id,
+            timeline,
+            outcome: self.script.outcome.clone(),
+        }))
+    }
+}
+
+struct FakeInstance {
+    id: InstanceId,
+    timeline: Timeline,
+    outcome: Result<ExitStatus, String>,
+}
+
+impl Instance for FakeInstance {
+    fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    fn signal(&self, _signal: Signal) -> Result<(), Error> {
+        // It has ended already.
+        Ok(())
+    }
+
+    fn wait_main(&self) -> Result<bool, Error> {
+        Ok(self.timeline.launch_to_main_ns().is_some())
+    }
+
+    fn wait(&self, _timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error> {
+        self.outcome.clone().map(Some).map_err(Error::new)
+    }
+
+    fn timeline(&self) -> Timeline {
+        self.timeline.clone()
+    }
+
+    fn footprint(&self) -> Result<Footprint, Error> {
+        Ok(Footprint {
+            charge: Charge::CgroupV2,
+            current_bytes: 3 << 20,
+            peak_bytes: 4 << 20,
+            anon_bytes: 1 << 20,
+            file_bytes: 1 << 20,
+            kernel_bytes: 1 << 20,
+        })
+    }
+}
+
+/// A workload that is valid and means nothing.
+///
+/// # Panics
+///
+/// Never: its parts are constants that are allowed.
+#[allow(clippy::expect_used)]
+pub fn workload() -> Workload {
+    Workload {
+        name: None,
+        root: RootFs {
+            dir: PathBuf::from("/nonexistent"),
+            digest: Digest::from_bytes(&[0; 32]),
+            read_only: false,
+        },
+        command: Command::new(["true"], [], "/", Credentials::default())
+            .expect("the constants are allowed"),
+        hostname: "fake".parse::<Hostname>().expect("the constant is allowed"),
+        resources: Resources::default(),
+    }
+}

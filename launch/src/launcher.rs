@@ -1,0 +1,126 @@
+use std::fmt;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Timeline, Workload};
+
+/// Which of the two ways a workload runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Processes on the host's kernel, in namespaces and a cgroup.
+    Container,
+    /// A guest kernel of its own, on KVM.
+    Vm,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Container => "container",
+            Self::Vm => "vm",
+        })
+    }
+}
+
+/// Told of long work in [`Launcher::prepare`], so that nobody waits in front of a silent screen.
+pub trait Progress: Sync {
+    /// A new piece of work starts, named in a short phrase ("building the disk image").
+    fn begin(&self, what: &str);
+    /// The current piece has come this far, `done` of `total`, in any unit.
+    fn advance(&self, done: u64, total: u64);
+    /// The current piece is finished.
+    fn end(&self);
+}
+
+/// Shows nothing.
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn begin(&self, _what: &str) {}
+    fn advance(&self, _done: u64, _total: u64) {}
+    fn end(&self) {}
+}
+
+/// One side: a way to run workloads.
+pub trait Launcher {
+    /// Which side this is.
+    fn side(&self) -> Side;
+
+    /// Looks at the host: what this side needs, what is there, and what to do about the rest.
+    /// Takes milliseconds and changes nothing.
+    fn probe(&self) -> Vec<Finding>;
+
+    /// Does for `workload` what may be cached and does not count as startup.
+    ///
+    /// # Errors
+    ///
+    /// When a field of the workload can't be honoured by this side, which is named; and when
+    /// something that the launch needs can't be found or made.
+    fn prepare(
+        &self,
+        workload: &Workload,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Prepared>, Error>;
+}
+
+/// A workload that is ready to be launched, any number of times.
+pub trait Prepared: Send + Sync {
+    /// Starts the workload. The timeline's zero is the entry of this function.
+    ///
+    /// Returns when the start can no longer fail for a reason that is found out early; what fails
+    /// later is reported by [`Instance::wait`]. Call it while the process has one thread if you
+    /// can: what is forked then is cheapest.
+    ///
+    /// # Errors
+    ///
+    /// When the launcher failed. A command that can't be executed is not such a failure but an
+    /// [`ExitStatus`].
+    fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, Error>;
+}
+
+/// A workload that was started. All methods may be called from any thread.
+///
+/// Dropping it kills what still runs and removes everything that the instance owned: processes,
+/// cgroup, mounts, files.
+pub trait Instance: Send + Sync {
+    /// The name it goes by.
+    fn id(&self) -> &InstanceId;
+
+    /// Sends `signal` to the command, as `kill(2)` to its process would. One sent before the
+    /// command runs is delivered when it does; one sent after its end is ignored.
+    ///
+    /// # Errors
+    ///
+    /// When the instance can't be reached.
+    fn signal(&self, signal: Signal) -> Result<(), Error>;
+
+    /// Waits until the doorbell rang, immediately before the command's `execve`. `false` when
+    /// the instance ended without ringing it.
+    ///
+    /// # Errors
+    ///
+    /// When the launcher failed.
+    fn wait_main(&self) -> Result<bool, Error>;
+
+    /// Waits for the end of the command, with its output delivered; `None` if `timeout` was
+    /// given and passed first. May be called again, with the same answer.
+    ///
+    /// # Errors
+    ///
+    /// When the launcher failed: the command's status is then unknown.
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error>;
+
+    /// Where the time went so far.
+    fn timeline(&self) -> Timeline;
+
+    /// What the instance costs the host now; after its end only the peak is of interest.
+    ///
+    /// # Errors
+    ///
+    /// When the instance has no cgroup of its own to be read (an ordinary user without
+    /// delegation), or it can't be read.
+    fn footprint(&self) -> Result<Footprint, Error>;
+}

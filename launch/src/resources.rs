@@ -1,0 +1,218 @@
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A limit that makes no sense, in the words of the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {given:?}: {why}")]
+pub struct InvalidResource {
+    what: &'static str,
+    given: String,
+    why: &'static str,
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// How much memory a workload may use, in whole pages: a container's limit, a guest's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MemoryLimit(u64);
+
+impl MemoryLimit {
+    /// docker's smallest limit; under it not even a shell starts.
+    const MIN_BYTES: u64 = 6 * MIB;
+    const PAGE_BYTES: u64 = 4 * KIB;
+
+    /// A limit of this many MiB, at least docker's smallest.
+    pub const fn from_mib(mib: u32) -> Self {
+        let bytes = mib as u64 * MIB;
+        Self(if bytes < Self::MIN_BYTES {
+            Self::MIN_BYTES
+        } else {
+            bytes
+        })
+    }
+
+    /// The limit in bytes, a multiple of the page size.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+/// docker's notation: a number of bytes, or one followed by `b`, `k`, `m` or `g`.
+impl FromStr for MemoryLimit {
+    type Err = InvalidResource;
+
+    fn from_str(given: &str) -> Result<Self, InvalidResource> {
+        let refuse = |why| InvalidResource {
+            what: "memory",
+            given: given.to_owned(),
+            why,
+        };
+        let lower = given.to_ascii_lowercase();
+        let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match &lower[digits.len()..] {
+            "" | "b" => 1,
+            "k" | "kb" | "kib" => KIB,
+            "m" | "mb" | "mib" => MIB,
+            "g" | "gb" | "gib" => GIB,
+            "t" | "tb" | "tib" => GIB << 10,
+            _ => return Err(refuse("its unit is none of b, k, m, g, t")),
+        };
+        let bytes = digits
+            .parse::<u64>()
+            .map_err(|_| refuse("takes a whole number and a unit, as in 512m"))?
+            .checked_mul(unit)
+            .ok_or_else(|| refuse("is more than can be addressed"))?;
+        if bytes < Self::MIN_BYTES {
+            return Err(refuse("the smallest limit is 6m"));
+        }
+        Ok(Self(bytes - bytes % Self::PAGE_BYTES))
+    }
+}
+
+impl fmt::Display for MemoryLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes % GIB == 0 => write!(f, "{} GiB", bytes / GIB),
+            bytes if bytes % MIB == 0 => write!(f, "{} MiB", bytes / MIB),
+            bytes => write!(f, "{} KiB", bytes / KIB),
+        }
+    }
+}
+
+/// How much processor time a workload may use: thousandths of one CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CpuLimit {
+    milli_cpus: NonZeroU32,
+}
+
+impl CpuLimit {
+    /// The limit in thousandths of a CPU.
+    pub fn milli_cpus(self) -> u32 {
+        self.milli_cpus.get()
+    }
+}
+
+/// docker's notation: a decimal number of CPUs, as in `1.5`.
+impl FromStr for CpuLimit {
+    type Err = InvalidResource;
+
+    fn from_str(given: &str) -> Result<Self, InvalidResource> {
+        let refuse = |why| InvalidResource {
+            what: "cpus",
+            given: given.to_owned(),
+            why,
+        };
+        let cpus: f64 = given
+            .parse()
+            .map_err(|_| refuse("takes a number, as in 1.5"))?;
+        if !(0.01..=4096.0).contains(&cpus) {
+            return Err(refuse("takes a number from 0.01 to 4096"));
+        }
+        // In range, so the cast neither truncates nor yields 0.
+        NonZeroU32::new((cpus * 1000.0).round() as u32)
+            .map(|milli_cpus| Self { milli_cpus })
+            .ok_or_else(|| refuse("takes a number from 0.01 to 4096"))
+    }
+}
+
+impl fmt::Display for CpuLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", f64::from(self.milli_cpus()) / 1000.0)
+    }
+}
+
+/// How many processes and threads a workload may have at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PidsLimit(NonZeroU32);
+
+impl PidsLimit {
+    /// The limit.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl FromStr for PidsLimit {
+    type Err = InvalidResource;
+
+    fn from_str(given: &str) -> Result<Self, InvalidResource> {
+        // PID_MAX_LIMIT of a 64-bit kernel, include/linux/threads.h.
+        const MAX: u32 = 4 * 1024 * 1024;
+        given
+            .parse()
+            .ok()
+            .filter(|limit: &NonZeroU32| limit.get() <= MAX)
+            .map(Self)
+            .ok_or_else(|| InvalidResource {
+                what: "pids limit",
+                given: given.to_owned(),
+                why: "takes a whole number from 1 to 4194304",
+            })
+    }
+}
+
+/// The limits of a workload; what is `None` is not limited, but for a guest's memory, which
+/// then has a default size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Memory.
+    pub memory: Option<MemoryLimit>,
+    /// Processor time.
+    pub cpus: Option<CpuLimit>,
+    /// Processes and threads.
+    pub pids: Option<PidsLimit>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_as_docker_reads_it() {
+        for (given, bytes) in [
+            ("6291456", 6 * MIB),
+            ("8192k", 8 * MIB),
+            ("64m", 64 * MIB),
+            ("64M", 64 * MIB),
+            ("2g", 2 * GIB),
+            ("1t", 1024 * GIB),
+            ("6291457", 6 * MIB),
+        ] {
+            assert_eq!(
+                given.parse::<MemoryLimit>().map(MemoryLimit::bytes),
+                Ok(bytes),
+                "{given}"
+            );
+        }
+        for given in ["", "0", "-1", "m", "5m", "1x", "1.5g", "99999999999g", "ä"] {
+            assert!(given.parse::<MemoryLimit>().is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn cpus_are_a_decimal_number() {
+        for (given, milli) in [("1", 1000), ("0.5", 500), ("1.25", 1250), ("0.01", 10)] {
+            assert_eq!(
+                given.parse::<CpuLimit>().map(CpuLimit::milli_cpus),
+                Ok(milli),
+                "{given}"
+            );
+        }
+        for given in ["", "0", "-1", "nan", "inf", "1e9", "0.001"] {
+            assert!(given.parse::<CpuLimit>().is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn pids_are_a_positive_number() {
+        assert_eq!("1".parse::<PidsLimit>().map(PidsLimit::get), Ok(1));
+        for given in ["", "0", "-1", "5000000", "x"] {
+            assert!(given.parse::<PidsLimit>().is_err(), "{given}");
+        }
+    }
+}

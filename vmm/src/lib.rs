@@ -1,0 +1,1 @@
+//! Launches a workload as a KVM microVM.
