@@ -1,0 +1,48 @@
+# `make demo` and `make test` do everything on a fresh Debian machine with Rust, set-up included.
+
+JAULA := target/release/jaula
+
+.PHONY: all demo test bench lint book setup kernel install clean
+
+all: setup
+	cargo build --release --locked
+
+# What is missing of the Debian packages that jaula needs.
+setup:
+	@setup/install
+
+# The guest kernel, built once and cached.
+kernel: all
+	$(JAULA) kernel build
+
+# One workload, both ways, compared.
+demo: kernel
+	$(JAULA) compare busybox -- sh -c 'uname -r; nproc; free -m; cat /etc/os-release'
+
+# Every test. Those that boot a VM need the guest kernel.
+test: setup
+	cargo build --locked
+	target/debug/jaula kernel build
+	cargo test --workspace --locked
+
+# Figures, printed: nothing here passes or fails.
+bench: kernel
+	cargo bench --workspace --locked
+
+lint: setup
+	cargo fmt --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --locked check licenses bans sources
+
+# The book, as HTML in docs/book.
+book:
+	@command -v mdbook >/dev/null || cargo install --locked mdbook
+	mdbook build docs
+
+PREFIX ?= /usr/local
+install: all
+	install -D -m 755 $(JAULA) $(DESTDIR)$(PREFIX)/bin/jaula
+
+clean:
+	cargo clean
