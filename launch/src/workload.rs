@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Command, InstanceId, Resources};
 
-/// The digest of a root file system's contents and metadata, in hexadecimal.
+/// A digest in hexadecimal: of an output, or of a root file system's contents and metadata.
 ///
-/// Only `guest-images` computes one; it names what was made from the root and is cached.
+/// One of a root is computed only by `guest-images`; it names what was made from it and is cached.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Digest(String);
 

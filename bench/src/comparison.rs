@@ -1,0 +1,123 @@
+use launch::{ExitStatus, Footprint, Side, Span, Workload};
+use serde::{Deserialize, Serialize};
+
+use crate::{Captured, Difference, Environment, Sides};
+
+/// What `jaula compare` found. Every duration is in nanoseconds of the host's clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// What ran, the same on both sides.
+    pub workload: WorkloadFacts,
+    /// Where it ran.
+    pub environment: Environment,
+    /// What each side did.
+    pub sides: Sides<SideReport>,
+    /// How the standard outputs differ.
+    pub stdout_difference: Difference,
+    /// How the standard errors differ.
+    pub stderr_difference: Difference,
+}
+
+/// The part of a [`Workload`] that figures must be read with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkloadFacts {
+    /// The command and its arguments; bytes that are no UTF-8 are replaced.
+    pub argv: Vec<String>,
+    /// Digest of the root file system.
+    pub root_digest: String,
+    /// The memory limit, in bytes. Without one a guest has a default size and a container has
+    /// the host's memory.
+    pub memory_limit_bytes: Option<u64>,
+    /// The limit of processor time, in thousandths of a CPU.
+    pub cpu_limit_milli_cpus: Option<u32>,
+    /// The limit of processes and threads.
+    pub pids_limit: Option<u32>,
+}
+
+impl From<&Workload> for WorkloadFacts {
+    fn from(workload: &Workload) -> Self {
+        let resources = &workload.resources;
+        Self {
+            argv: workload
+                .command
+                .argv()
+                .iter()
+                .map(|argument| argument.to_string_lossy().into_owned())
+                .collect(),
+            root_digest: workload.root.digest.to_string(),
+            memory_limit_bytes: resources.memory.map(|limit| limit.bytes()),
+            cpu_limit_milli_cpus: resources.cpus.map(|limit| limit.milli_cpus()),
+            pids_limit: resources.pids.map(|limit| limit.get()),
+        }
+    }
+}
+
+/// One run on one side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideReport {
+    /// Which side.
+    pub side: Side,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From the entry of `launch()` to the doorbell immediately before the command's `execve`;
+    /// `None` if it did not get there.
+    pub launch_to_main_ns: Option<u64>,
+    /// From the entry of `launch()` to the end of the last span: the exit status is known.
+    pub launch_to_exit_ns: Option<u64>,
+    /// Where the time went: contiguous, in order, summing to the above.
+    pub spans: Vec<Span>,
+    /// What the instance cost the host in memory.
+    pub footprint: FootprintReading,
+    /// What the command wrote to standard output.
+    pub stdout: Captured,
+    /// What the command wrote to standard error.
+    pub stderr: Captured,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The command ended, or could not be executed.
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// The same as an exit code.
+        exit_code: u8,
+    },
+    /// The launcher failed.
+    Failed {
+        /// Why, with its causes, in one line.
+        error: String,
+        /// What the user can do about it.
+        remedy: Option<String>,
+    },
+}
+
+/// When a footprint was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FootprintMoment {
+    /// Two seconds after the doorbell, while the command ran.
+    TwoSecondsAfterMain,
+    /// The command had ended before: only the peak says something.
+    AfterExit,
+}
+
+/// A footprint, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FootprintReading {
+    /// It was read.
+    Taken {
+        /// When.
+        moment: FootprintMoment,
+        /// The figures.
+        footprint: Footprint,
+    },
+    /// It could not be read.
+    Unavailable {
+        /// Why, in one line.
+        reason: String,
+    },
+}

@@ -1,0 +1,81 @@
+use std::fs;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+/// How the host runs a guest's kernel mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Ring0 {
+    /// The processor runs it.
+    Hardware,
+    /// KVM interprets it, some thousand times slower; guest user mode is not affected.
+    Emulated {
+        /// Measured by a probe of some milliseconds.
+        instructions_per_second: u64,
+    },
+}
+
+/// Where the figures were taken: without it they mean little.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// When, as RFC 3339 in UTC.
+    pub taken_at: String,
+    /// The processor's own name, where the kernel tells it.
+    pub cpu_model: Option<String>,
+    /// CPUs that jaula may run on.
+    pub cpus: usize,
+    /// Release of the host's kernel, as of `uname -r`.
+    pub kernel_release: String,
+    /// The version of the cgroup hierarchy that limits memory: 1 or 2. `None` when none does.
+    pub cgroup_version: Option<u8>,
+    /// How a guest's kernel mode runs. `None` when that is not known.
+    pub guest_ring0: Option<Ring0>,
+}
+
+impl Environment {
+    /// Looks at this host, now. The two facts that take a look at cgroups and at KVM come from
+    /// those who know about them.
+    pub fn of_this_host(cgroup_version: Option<u8>, guest_ring0: Option<Ring0>) -> Self {
+        Self {
+            taken_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            cpu_model: fs::read_to_string("/proc/cpuinfo")
+                .ok()
+                .and_then(|cpuinfo| cpu_model(&cpuinfo)),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel_release: nix::sys::utsname::uname()
+                .map(|names| names.release().to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            cgroup_version,
+            guest_ring0,
+        }
+    }
+}
+
+/// The first processor's name in `/proc/cpuinfo`.
+fn cpu_model(cpuinfo: &str) -> Option<String> {
+    cpuinfo.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim_end() == "model name").then(|| value.trim().to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_is_named_as_it_names_itself() {
+        let cpuinfo = "processor\t: 0\nmodel\t\t: 1\nmodel name\t: AMD EPYC 7B13\n";
+        assert_eq!(cpu_model(cpuinfo), Some("AMD EPYC 7B13".into()));
+        assert_eq!(cpu_model("processor : 0\n"), None);
+    }
+
+    #[test]
+    fn the_host_is_looked_at() {
+        let environment = Environment::of_this_host(Some(2), Some(Ring0::Hardware));
+        assert!(environment.cpus > 0);
+        assert!(!environment.kernel_release.is_empty());
+        assert_eq!(environment.taken_at.len(), "2026-01-01T00:00:00Z".len());
+    }
+}

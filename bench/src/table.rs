@@ -1,0 +1,226 @@
+//! A [`Comparison`] as text for a person.
+
+mod differences;
+mod escape;
+
+use std::fmt::Write;
+
+use comfy_table::{
+    Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets::NOTHING,
+};
+use launch::Span;
+
+use crate::units::{size, time};
+use crate::{
+    Comparison, Environment, FootprintMoment, FootprintReading, Outcome, Ring0, SideReport, Sides,
+};
+
+/// No borders: a rule under the heads is enough, and columns are easy to cut out.
+const STYLE: TableStyle = NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// What takes the place of a figure that there is none of.
+const NONE: &str = "-";
+
+/// The whole report, in lines of at most `width` characters where words allow it.
+pub fn render(comparison: &Comparison, width: u16) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut text, comparison, width);
+    text
+}
+
+fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Result {
+    writeln!(
+        text,
+        "{}\n",
+        escape::command_line(&comparison.workload.argv)
+    )?;
+    writeln!(text, "{}\n", figures(&comparison.sides, width))?;
+    writeln!(text, "Where the time went, from launch to exit\n")?;
+    writeln!(text, "{}\n", spans(&comparison.sides, width))?;
+    writeln!(text, "What differs in what they saw\n")?;
+    for (name, difference, outputs) in [
+        (
+            "standard output",
+            &comparison.stdout_difference,
+            comparison.sides.as_ref().map(|report| &report.stdout),
+        ),
+        (
+            "standard error",
+            &comparison.stderr_difference,
+            comparison.sides.as_ref().map(|report| &report.stderr),
+        ),
+    ] {
+        writeln!(
+            text,
+            "{}\n",
+            differences::render(name, difference, outputs, width)
+        )?;
+    }
+    writeln!(text, "{}", host(&comparison.environment))?;
+    for note in notes(comparison) {
+        writeln!(text, "Note: {note}.")?;
+    }
+    Ok(())
+}
+
+fn table(width: u16) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(STYLE)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width);
+    table
+}
+
+/// A table as text, without the blanks that pad its last column.
+fn finish(table: &Table) -> String {
+    let lines: Vec<_> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+fn figures(sides: &Sides<SideReport>, width: u16) -> String {
+    let mut table = table(width);
+    table.set_header(["", "container", "vm"]);
+    let mut row = |name: &str, figure: &dyn Fn(&SideReport) -> String| {
+        table.add_row([name, &figure(&sides.container), &figure(&sides.vm)]);
+    };
+    let optional_time = |ns: Option<u64>| ns.map_or_else(|| NONE.into(), time);
+    row("exit code", &|report| exit_code(&report.outcome));
+    row("launch to main", &|report| {
+        optional_time(report.launch_to_main_ns)
+    });
+    row("launch to exit", &|report| {
+        optional_time(report.launch_to_exit_ns)
+    });
+    row("memory, unreclaimable", &|report| match &report.footprint {
+        FootprintReading::Taken {
+            moment: FootprintMoment::TwoSecondsAfterMain,
+            footprint,
+        } => size(footprint.unreclaimable_bytes()),
+        _ => NONE.into(),
+    });
+    row("memory, peak", &|report| match &report.footprint {
+        FootprintReading::Taken { footprint, .. } => size(footprint.peak_bytes),
+        FootprintReading::Unavailable { .. } => NONE.into(),
+    });
+    finish(&table)
+}
+
+fn exit_code(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ended { exit_code, .. } => exit_code.to_string(),
+        Outcome::Failed { .. } => "failed".into(),
+    }
+}
+
+fn spans(sides: &Sides<SideReport>, width: u16) -> String {
+    let mut table = table(width);
+    table.set_header(["container", "", "vm", ""]);
+    let rows = sides.container.spans.len().max(sides.vm.spans.len());
+    for row in 0..rows {
+        let cells = |spans: &[Span]| match spans.get(row) {
+            Some(span) => [span.name.to_string(), time(span.duration_ns)],
+            None => [String::new(), String::new()],
+        };
+        let [container, container_time] = cells(&sides.container.spans);
+        let [vm, vm_time] = cells(&sides.vm.spans);
+        let right = |text| Cell::new(text).set_alignment(CellAlignment::Right);
+        table.add_row([
+            Cell::new(container),
+            right(container_time),
+            Cell::new(vm),
+            right(vm_time),
+        ]);
+    }
+    finish(&table)
+}
+
+fn host(environment: &Environment) -> String {
+    let mut facts = vec![
+        environment
+            .cpu_model
+            .clone()
+            .unwrap_or_else(|| "unknown processor".into()),
+        format!("{} CPUs", environment.cpus),
+        format!("Linux {}", environment.kernel_release),
+        match environment.cgroup_version {
+            Some(version) => format!("cgroup v{version}"),
+            None => "no memory cgroup".into(),
+        },
+    ];
+    facts.extend(environment.guest_ring0.map(|ring0| match ring0 {
+        Ring0::Hardware => "guest kernel mode in hardware".into(),
+        Ring0::Emulated {
+            instructions_per_second,
+        } => format!(
+            "guest kernel mode emulated at {:.1} million instructions a second",
+            instructions_per_second as f64 / 1e6
+        ),
+    }));
+    facts.push(environment.taken_at.clone());
+    facts.join(", ")
+}
+
+/// What must be known to read the figures.
+fn notes(comparison: &Comparison) -> Vec<String> {
+    let mut notes = Vec::new();
+    if matches!(
+        comparison.environment.guest_ring0,
+        Some(Ring0::Emulated { .. })
+    ) {
+        notes.push(
+            "this host emulates the guest's kernel mode, some thousand times slower than \
+             hardware runs it: the vm's boot time here is a fact about this host, not about VMs"
+                .into(),
+        );
+    }
+    let reports = [&comparison.sides.container, &comparison.sides.vm];
+    let ended_early: Vec<_> = reports
+        .iter()
+        .filter(|report| {
+            matches!(
+                report.footprint,
+                FootprintReading::Taken {
+                    moment: FootprintMoment::AfterExit,
+                    ..
+                }
+            )
+        })
+        .map(|report| report.side.to_string())
+        .collect();
+    if !ended_early.is_empty() {
+        notes.push(format!(
+            "{} ended within 2 s of main: only the peak of the memory is known",
+            ended_early.join(" and ")
+        ));
+    }
+    for SideReport {
+        side,
+        outcome,
+        footprint,
+        ..
+    } in reports
+    {
+        match (outcome, footprint) {
+            (Outcome::Failed { error, remedy }, _) => notes.push(format!(
+                "{side} failed: {}",
+                escape::visible(&match remedy {
+                    Some(remedy) => format!("{error}; {remedy}"),
+                    None => error.clone(),
+                })
+            )),
+            (Outcome::Ended { .. }, FootprintReading::Unavailable { reason }) => notes.push(
+                format!("{side}'s memory is not known: {}", escape::visible(reason)),
+            ),
+            (Outcome::Ended { .. }, FootprintReading::Taken { .. }) => {}
+        }
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests;
