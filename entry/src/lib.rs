@@ -3,7 +3,23 @@
 //! A container's child process and a guest's PID 1 both end here: devices, mounts, hostname,
 //! credentials, the doorbell, the command. One piece of code does it, so the two sides can't
 //! drift apart in what the command sees.
+//!
+//! [`Entry::new`] prepares, in a process that can do anything; [`Entry::run`] makes system calls
+//! and nothing else, in a child that may not even allocate. What is mounted is a list that
+//! `plan` makes and `rootfs` works through; the rest is `Entry::run`, from top to bottom.
 
+mod credentials;
+mod descriptors;
+mod devices;
+mod entry;
+mod exec;
 mod failure;
+mod masks;
+mod plan;
+mod rootfs;
+mod signals;
+mod syscall;
+mod working_directory;
 
+pub use entry::{Entry, InvalidPath, Mark, Privileges, Spec};
 pub use failure::{Failure, Step};

@@ -1,0 +1,115 @@
+//! `/dev`: docker's minimal one.
+
+use std::ffi::CStr;
+
+use crate::failure::Step;
+use crate::plan::{Action, Filesystem, NO_SUID, NO_SUID_EXEC, NO_SUID_EXEC_DEV};
+
+/// Where the device nodes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeviceNodes {
+    /// They are made.
+    Made,
+    /// They are bound from the caller's `/dev`: a user namespace has no right to make any.
+    Borrowed,
+}
+
+struct Node {
+    name: &'static CStr,
+    source: &'static CStr,
+    major: u32,
+    minor: u32,
+}
+
+const fn node(name: &'static CStr, source: &'static CStr, major: u32, minor: u32) -> Node {
+    Node {
+        name,
+        source,
+        major,
+        minor,
+    }
+}
+
+/// Numbers of Documentation/admin-guide/devices.txt of the kernel.
+const NODES: [Node; 6] = [
+    node(c"null", c"/dev/null", 1, 3),
+    node(c"zero", c"/dev/zero", 1, 5),
+    node(c"full", c"/dev/full", 1, 7),
+    node(c"random", c"/dev/random", 1, 8),
+    node(c"urandom", c"/dev/urandom", 1, 9),
+    node(c"tty", c"/dev/tty", 5, 0),
+];
+
+const LINKS: [(&CStr, &CStr); 5] = [
+    (c"fd", c"/proc/self/fd"),
+    (c"stdin", c"/proc/self/fd/0"),
+    (c"stdout", c"/proc/self/fd/1"),
+    (c"stderr", c"/proc/self/fd/2"),
+    (c"ptmx", c"pts/ptmx"),
+];
+
+const DEV: Filesystem = Filesystem {
+    step: Step::Dev,
+    kind: c"tmpfs",
+    options: &[(c"mode", c"755"), (c"size", c"65536k")],
+    attributes: NO_SUID | libc::MOUNT_ATTR_STRICTATIME,
+    parent: c".",
+    name: c"dev",
+};
+
+/// Group 5 is `tty` in every distribution, and the group that `grantpt(3)` wants.
+const PTS: Filesystem = Filesystem {
+    step: Step::DevPts,
+    kind: c"devpts",
+    options: &[(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"gid", c"5")],
+    attributes: NO_SUID_EXEC,
+    parent: c"dev",
+    name: c"pts",
+};
+
+/// The only group that a user namespace maps is the caller's, so there is no group 5.
+const PTS_WITHOUT_GROUP: Filesystem = Filesystem {
+    options: &[(c"ptmxmode", c"0666"), (c"mode", c"0620")],
+    ..PTS
+};
+
+const SHM: Filesystem = Filesystem {
+    step: Step::DevShm,
+    kind: c"tmpfs",
+    options: &[(c"mode", c"1777"), (c"size", c"65536k")],
+    attributes: NO_SUID_EXEC_DEV,
+    parent: c"dev",
+    name: c"shm",
+};
+
+const MQUEUE: Filesystem = Filesystem {
+    step: Step::DevMqueue,
+    kind: c"mqueue",
+    options: &[],
+    attributes: NO_SUID_EXEC_DEV,
+    parent: c"dev",
+    name: c"mqueue",
+};
+
+/// Makes `/dev` and all that is in it.
+pub(crate) fn actions(nodes: DeviceNodes) -> impl Iterator<Item = Action> {
+    let pts = match nodes {
+        DeviceNodes::Made => PTS,
+        DeviceNodes::Borrowed => PTS_WITHOUT_GROUP,
+    };
+    let node = move |node: &Node| match nodes {
+        DeviceNodes::Made => Action::Node {
+            name: node.name,
+            device: libc::makedev(node.major, node.minor),
+        },
+        DeviceNodes::Borrowed => Action::BorrowedNode {
+            name: node.name,
+            source: node.source,
+        },
+    };
+    let link = |&(name, target): &_| Action::Link { name, target };
+    std::iter::once(Action::Mount(DEV))
+        .chain(NODES.iter().map(node))
+        .chain(LINKS.iter().map(link))
+        .chain([pts, SHM, MQUEUE].map(Action::Mount))
+}

@@ -1,0 +1,166 @@
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use launch::{Command, Hostname, Stdio};
+
+use crate::credentials::Identity;
+use crate::descriptors::{self, LIFELINE};
+use crate::devices::DeviceNodes;
+use crate::exec::Program;
+use crate::failure::{At, Failure, Step};
+use crate::plan::{self, Action};
+use crate::rootfs::{self, Layers};
+use crate::signals;
+use crate::syscall;
+use crate::working_directory::WorkingDirectory;
+
+/// What the caller may do on its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privileges {
+    /// Everything: it is root, and in no user namespace.
+    Root,
+    /// What a user namespace gives that maps one user and one group, those of the command.
+    UserNamespace,
+}
+
+/// What is to be entered. Paths are where the caller is.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec<'a> {
+    /// The directory that holds the image; nothing is written to it.
+    pub lower: &'a Path,
+    /// A directory that takes what is written to the root.
+    pub upper: &'a Path,
+    /// An empty directory on the same file system as `upper`, for the overlay's own use.
+    pub work: &'a Path,
+    /// Whether the command may not write to the root.
+    pub read_only: bool,
+    /// The hostname.
+    pub hostname: &'a Hostname,
+    /// The command.
+    pub command: &'a Command,
+    /// What the caller may do.
+    pub privileges: Privileges,
+}
+
+/// A path that no system call takes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("path {0:?} holds a NUL byte")]
+pub struct InvalidPath(std::path::PathBuf);
+
+/// A moment on the way to the command that is worth a timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The root file system is in place, with all that is mounted in it.
+    Root,
+    /// The loopback interface is up.
+    Network,
+    /// The doorbell: the next system call is the command's `execve`.
+    Main,
+}
+
+/// All that is needed to become the command, made while memory can still be had.
+pub struct Entry {
+    layers: Layers,
+    actions: Vec<Action>,
+    hostname: CString,
+    working_directory: WorkingDirectory,
+    identity: Identity,
+    program: Program,
+}
+
+impl Entry {
+    /// Prepares everything: [`Entry::run`] will only make system calls.
+    ///
+    /// # Errors
+    ///
+    /// When one of the paths can't be given to a system call.
+    pub fn new(spec: &Spec<'_>) -> Result<Self, InvalidPath> {
+        let is_root = spec.privileges == Privileges::Root;
+        let nodes = if is_root {
+            DeviceNodes::Made
+        } else {
+            DeviceNodes::Borrowed
+        };
+        Ok(Self {
+            layers: Layers {
+                lower: c_path(spec.lower)?,
+                upper: c_path(spec.upper)?,
+                work: c_path(spec.work)?,
+                user_xattr: !is_root,
+            },
+            actions: plan::plan(spec.command, nodes, spec.read_only),
+            hostname: spec.hostname.as_c_str().to_owned(),
+            working_directory: WorkingDirectory::new(spec.command.cwd()),
+            identity: Identity::new(spec.command.credentials(), is_root),
+            program: Program::new(spec.command),
+        })
+    }
+
+    /// Becomes the command; returns only if that fails.
+    ///
+    /// The caller is a process of one thread in new pid, mount, uts, ipc and cgroup namespaces,
+    /// with a `/proc` that shows itself; its network namespace is the command's. It may be the
+    /// child of a process with several threads: nothing is allocated, locked or left to panic
+    /// here. After a failure the process is neither here nor there and can only end.
+    ///
+    /// `stdio` becomes the command's standard streams; every other descriptor is closed.
+    ///
+    /// `lifeline` is the writing end of a pipe whose reading end only the parent has. The parent
+    /// reads its end when the command was executed or the process ended, and the process is
+    /// killed when the thread that made it ends.
+    ///
+    /// `ring` is called at each [`Mark`], and keeps the rules above.
+    pub fn run(
+        &self,
+        stdio: &Stdio,
+        lifeline: Option<BorrowedFd<'_>>,
+        ring: impl Fn(Mark),
+    ) -> Failure {
+        match self.become_command(stdio, lifeline, ring) {
+            Ok(never) => match never {},
+            Err(failure) => failure,
+        }
+    }
+
+    fn become_command(
+        &self,
+        stdio: &Stdio,
+        lifeline: Option<BorrowedFd<'_>>,
+        ring: impl Fn(Mark),
+    ) -> Result<Infallible, Failure> {
+        // Modes are given in full until the command gets the mask that docker gives it.
+        syscall::set_umask(0);
+        rootfs::enter(&self.layers, &self.actions)?;
+        ring(Mark::Root);
+        syscall::set_hostname(&self.hostname).at(Step::Hostname)?;
+        syscall::bring_interface_up(c"lo").at(Step::Loopback)?;
+        ring(Mark::Network);
+        syscall::start_session().at(Step::Session)?;
+        descriptors::put_in_place(stdio, lifeline).at(Step::Descriptors)?;
+        // While root: docker enters a directory that only root may, too.
+        self.working_directory.enter().at(Step::WorkingDirectory)?;
+        self.identity.assume()?;
+        if lifeline.is_some() {
+            // After the last change of credentials, which would undo it (prctl(2)).
+            syscall::die_with_parent().at(Step::ParentDeath)?;
+            // The parent may have died before that, and then nothing would come of it.
+            if syscall::has_no_reader(LIFELINE).at(Step::ParentDeath)? {
+                return Err(Failure {
+                    step: Step::ParentDeath,
+                    errno: libc::ESRCH,
+                });
+            }
+        }
+        signals::reset().at(Step::Signals)?;
+        syscall::set_umask(0o022);
+        ring(Mark::Main);
+        Err(self.program.execute()).at(Step::Exec)
+    }
+}
+
+fn c_path(path: &Path) -> Result<CString, InvalidPath> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| InvalidPath(path.to_owned()))
+}

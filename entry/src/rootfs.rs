@@ -1,0 +1,159 @@
+//! The new root: an overlay on the image, and what is mounted in it.
+//!
+//! A path inside an image is never walked by hand: every mount point is opened by `openat2`,
+//! which refuses to leave the root or to follow a link, and mounts are attached to the
+//! descriptor. So neither a link in the image nor one that is put there meanwhile leads a mount
+//! somewhere else.
+
+use std::ffi::{CStr, CString};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use crate::failure::{At, Failure, Step};
+use crate::masks::Cover;
+use crate::plan::{Action, Filesystem};
+use crate::syscall::{self, Errno, FilesystemContext, Result};
+
+/// The directories of the overlay, each a path where the caller is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Layers {
+    /// The image.
+    pub(crate) lower: CString,
+    /// Takes what is written.
+    pub(crate) upper: CString,
+    /// Empty, and on the same file system as `upper`.
+    pub(crate) work: CString,
+    /// Whether the overlay's own attributes are `user.*`: a user namespace can't write `trusted.*`.
+    pub(crate) user_xattr: bool,
+}
+
+/// Mounts the overlay, does all that is planned in it, and makes it the root.
+pub(crate) fn enter(layers: &Layers, actions: &[Action]) -> std::result::Result<(), Failure> {
+    // Before anything is mounted: nothing of it may reach another mount namespace.
+    syscall::make_all_mounts_private().at(Step::PrivateMounts)?;
+    let root = mount_overlay(layers)?;
+    for action in actions {
+        apply(root.as_fd(), action).at(step(action))?;
+    }
+    syscall::pivot(root.as_fd()).at(Step::Pivot)
+}
+
+fn mount_overlay(layers: &Layers) -> std::result::Result<OwnedFd, Failure> {
+    // Opened here and not by the caller: an overlay takes only mounts of the mount namespace it
+    // is made in.
+    let lower = syscall::open_directory(&layers.lower).at(Step::OpenImage)?;
+    let upper = syscall::open_directory(&layers.upper).at(Step::OpenUpper)?;
+    let work = syscall::open_directory(&layers.work).at(Step::OpenUpper)?;
+    overlay(layers.user_xattr, &lower, &upper, &work).at(Step::Overlay)
+}
+
+fn overlay(user_xattr: bool, lower: &OwnedFd, upper: &OwnedFd, work: &OwnedFd) -> Result<OwnedFd> {
+    let context = FilesystemContext::open(c"overlay")?;
+    // By descriptor: a path may hold the ':' and ',' that separate options, or be longer than the
+    // 255 bytes of an option (fsconfig(2)). It also keeps the host's paths out of /proc/mounts.
+    context.set(c"lowerdir", DescriptorPath::of(lower).as_c_str()?)?;
+    context.set(c"upperdir", DescriptorPath::of(upper).as_c_str()?)?;
+    context.set(c"workdir", DescriptorPath::of(work).as_c_str()?)?;
+    if user_xattr {
+        context.set_flag(c"userxattr")?;
+    }
+    // What is written is gone with the instance, so there is nothing to be kept through a crash;
+    // without this, unmounting waits for all that the host has not yet written to its disk.
+    context.set_flag(c"volatile")?;
+    let root = context.mount(0)?;
+    // The image is as good a mount point as any: nobody else sees this mount namespace.
+    syscall::attach(root.as_fd(), lower.as_fd())?;
+    Ok(root)
+}
+
+fn step(action: &Action) -> Step {
+    match action {
+        Action::Mount(filesystem) => filesystem.step,
+        Action::Node { .. } | Action::BorrowedNode { .. } | Action::Link { .. } => Step::Dev,
+        Action::Cover { index, .. } => Step::Mask(*index),
+        Action::WorkingDirectory(_) => Step::MakeWorkingDirectory,
+        Action::ReadOnlyRoot => Step::ReadOnlyRoot,
+    }
+}
+
+fn apply(root: BorrowedFd<'_>, action: &Action) -> Result<()> {
+    match action {
+        Action::Mount(filesystem) => mount(root, filesystem),
+        Action::Node { name, device } => {
+            let dev = target(root, c"dev", libc::O_DIRECTORY)?;
+            syscall::make_node(dev.as_fd(), name, libc::S_IFCHR | 0o666, *device)
+        }
+        Action::BorrowedNode { name, source } => {
+            let node = syscall::clone_mount(libc::AT_FDCWD, source)?;
+            let dev = target(root, c"dev", libc::O_DIRECTORY)?;
+            syscall::make_node(dev.as_fd(), name, libc::S_IFREG | 0o666, 0)?;
+            syscall::attach(node.as_fd(), target(dev.as_fd(), name, 0)?.as_fd())
+        }
+        Action::Link { name, target: to } => {
+            let dev = target(root, c"dev", libc::O_DIRECTORY)?;
+            syscall::make_link(dev.as_fd(), name, to)
+        }
+        Action::Cover { path, cover, .. } => match target(root, path, 0) {
+            Err(Errno(libc::ENOENT)) => Ok(()),
+            Err(errno) => Err(errno),
+            Ok(covered) => cover_with(root, covered.as_fd(), *cover),
+        },
+        Action::WorkingDirectory(directory) => directory.make(root),
+        Action::ReadOnlyRoot => syscall::make_read_only(root),
+    }
+}
+
+fn mount(root: BorrowedFd<'_>, filesystem: &Filesystem) -> Result<()> {
+    let parent = target(root, filesystem.parent, libc::O_DIRECTORY)?;
+    match syscall::make_directory(parent.as_fd(), filesystem.name, 0o755) {
+        Ok(()) | Err(Errno(libc::EEXIST)) => {}
+        Err(errno) => return Err(errno),
+    }
+    let context = FilesystemContext::open(filesystem.kind)?;
+    for (name, value) in filesystem.options {
+        context.set(name, value)?;
+    }
+    let mount = context.mount(filesystem.attributes)?;
+    let point = target(parent.as_fd(), filesystem.name, libc::O_DIRECTORY)?;
+    syscall::attach(mount.as_fd(), point.as_fd())
+}
+
+fn cover_with(root: BorrowedFd<'_>, covered: BorrowedFd<'_>, cover: Cover) -> Result<()> {
+    let mount = match cover {
+        Cover::ReadOnly => {
+            let mount = syscall::clone_mount(covered.as_raw_fd(), c"")?;
+            syscall::make_read_only(mount.as_fd())?;
+            mount
+        }
+        Cover::Hidden if syscall::is_directory(covered)? => {
+            FilesystemContext::open(c"tmpfs")?.mount(libc::MOUNT_ATTR_RDONLY)?
+        }
+        Cover::Hidden => {
+            let null = target(root, c"dev/null", 0)?;
+            syscall::clone_mount(null.as_raw_fd(), c"")?
+        }
+    };
+    syscall::attach(mount.as_fd(), covered)
+}
+
+/// Opens what something is mounted on or made in. A link on the way there is an error: nothing
+/// that is ours lies behind one.
+fn target(root: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
+    syscall::open_in_root(root, path, flags, libc::RESOLVE_NO_SYMLINKS)
+}
+
+/// `/proc/self/fd/N`, written without an allocation.
+struct DescriptorPath([u8; 32]);
+
+impl DescriptorPath {
+    fn of(descriptor: &OwnedFd) -> Self {
+        let mut path = [0; 32];
+        // 14 bytes and at most 10 digits: it fits, with a NUL behind it.
+        let _ = write!(&mut path[..], "/proc/self/fd/{}", descriptor.as_raw_fd());
+        Self(path)
+    }
+
+    fn as_c_str(&self) -> Result<&CStr> {
+        CStr::from_bytes_until_nul(&self.0).map_err(|_| Errno(libc::EINVAL))
+    }
+}

@@ -1,0 +1,404 @@
+//! The system calls that lead to the command, each as a function that does nothing else.
+//!
+//! They are called in a process that was cloned from one with several threads. So no function
+//! here allocates, locks or panics; and where glibc's wrapper does more than the system call (it
+//! runs `setresuid` and `setgroups` in all threads it knows of, and after a raw `clone3` it still
+//! knows those of the parent), the system call is made directly.
+
+use std::ffi::{CStr, c_int, c_long, c_uint};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Why a system call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) i32);
+
+pub(crate) type Result<T> = std::result::Result<T, Errno>;
+
+impl Errno {
+    fn last() -> Self {
+        // SAFETY: the location of the calling thread's errno is always readable.
+        Self(unsafe { *libc::__errno_location() })
+    }
+}
+
+fn check(result: c_long) -> Result<c_long> {
+    if result < 0 {
+        Err(Errno::last())
+    } else {
+        Ok(result)
+    }
+}
+
+fn done(result: c_long) -> Result<()> {
+    check(result).map(drop)
+}
+
+/// Takes the result of a system call that makes a descriptor.
+fn descriptor(result: c_long) -> Result<OwnedFd> {
+    // SAFETY: `check` passes only what the kernel returned as a new descriptor, which nothing
+    // else owns yet.
+    check(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Opens the directory `path` of the caller's own mount namespace, only to name it.
+pub(crate) fn open_directory(path: &CStr) -> Result<OwnedFd> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: `path` is a C string.
+    descriptor(unsafe { libc::open(path.as_ptr(), flags) }.into())
+}
+
+/// Opens `path` as if `root` were the root of the file system, only to name it. `resolve` are
+/// further `RESOLVE_*` flags of openat2(2).
+pub(crate) fn open_in_root(
+    root: BorrowedFd<'_>,
+    path: &CStr,
+    flags: c_int,
+    resolve: u64,
+) -> Result<OwnedFd> {
+    // SAFETY: open_how is plain numbers, for which all zero is valid.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = (flags | libc::O_PATH | libc::O_CLOEXEC) as u64;
+    how.resolve = libc::RESOLVE_IN_ROOT | resolve;
+    // SAFETY: `path` is a C string and `how` lives through the call, with its own size.
+    descriptor(unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            root.as_raw_fd(),
+            path.as_ptr(),
+            &raw const how,
+            size_of::<libc::open_how>(),
+        )
+    })
+}
+
+/// Whether the file is a directory.
+pub(crate) fn is_directory(file: BorrowedFd<'_>) -> Result<bool> {
+    // SAFETY: stat is plain numbers, for which all zero is valid.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` lives through the call.
+    done(unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) }.into())?;
+    Ok(stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+}
+
+/// Makes a directory; `name` has one component, so no link is followed.
+pub(crate) fn make_directory(parent: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: `name` is a C string.
+    done(unsafe { libc::mkdirat(parent.as_raw_fd(), name.as_ptr(), mode) }.into())
+}
+
+/// Makes an empty file or a device node; `name` has one component, so no link is followed.
+pub(crate) fn make_node(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    mode: u32,
+    device: libc::dev_t,
+) -> Result<()> {
+    // SAFETY: `name` is a C string.
+    done(unsafe { libc::mknodat(parent.as_raw_fd(), name.as_ptr(), mode, device) }.into())
+}
+
+/// Makes a symbolic link to `target`; `name` has one component, so no link is followed.
+pub(crate) fn make_link(parent: BorrowedFd<'_>, name: &CStr, target: &CStr) -> Result<()> {
+    // SAFETY: both are C strings.
+    done(unsafe { libc::symlinkat(target.as_ptr(), parent.as_raw_fd(), name.as_ptr()) }.into())
+}
+
+/// Keeps what is mounted or unmounted in this mount namespace from reaching any other.
+pub(crate) fn make_all_mounts_private() -> Result<()> {
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: mount(2) ignores the arguments that are null when propagation is changed.
+    done(
+        unsafe {
+            libc::mount(
+                std::ptr::null(),
+                c"/".as_ptr(),
+                std::ptr::null(),
+                flags,
+                std::ptr::null(),
+            )
+        }
+        .into(),
+    )
+}
+
+/// A file system that is being configured: fsopen(2).
+pub(crate) struct FilesystemContext(OwnedFd);
+
+impl FilesystemContext {
+    pub(crate) fn open(kind: &CStr) -> Result<Self> {
+        // SAFETY: `kind` is a C string.
+        descriptor(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), libc::FSOPEN_CLOEXEC) })
+            .map(Self)
+    }
+
+    pub(crate) fn set(&self, key: &CStr, value: &CStr) -> Result<()> {
+        self.configure(libc::FSCONFIG_SET_STRING, Some(key), Some(value))
+    }
+
+    pub(crate) fn set_flag(&self, key: &CStr) -> Result<()> {
+        self.configure(libc::FSCONFIG_SET_FLAG, Some(key), None)
+    }
+
+    fn configure(&self, command: c_uint, key: Option<&CStr>, value: Option<&CStr>) -> Result<()> {
+        let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
+        // SAFETY: the strings are C strings, or null where the command takes none.
+        done(unsafe {
+            libc::syscall(
+                libc::SYS_fsconfig,
+                self.0.as_raw_fd(),
+                command,
+                pointer(key),
+                pointer(value),
+                0,
+            )
+        })
+    }
+
+    /// Makes the file system, and a mount of it that is attached nowhere yet. `attributes` are
+    /// `MOUNT_ATTR_*`.
+    pub(crate) fn mount(self, attributes: u64) -> Result<OwnedFd> {
+        self.configure(libc::FSCONFIG_CMD_CREATE, None, None)?;
+        // SAFETY: numbers only.
+        descriptor(unsafe {
+            libc::syscall(
+                libc::SYS_fsmount,
+                self.0.as_raw_fd(),
+                libc::FSMOUNT_CLOEXEC,
+                attributes as c_uint,
+            )
+        })
+    }
+}
+
+/// A second mount of what `path` names below `directory`, attached nowhere yet. An empty `path`
+/// is `directory` itself.
+pub(crate) fn clone_mount(directory: RawFd, path: &CStr) -> Result<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_EMPTY_PATH as c_uint;
+    // SAFETY: `path` is a C string.
+    descriptor(unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) })
+}
+
+/// Attaches a detached mount on the file or directory that `target` names. No path is walked.
+pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: both paths are empty C strings.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            target.as_raw_fd(),
+            c"".as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH,
+        )
+    })
+}
+
+/// Makes this one mount read-only, and none below it.
+pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: mount_attr is plain numbers, for which all zero is valid.
+    let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
+    attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
+    // SAFETY: the path is an empty C string; `attributes` lives through the call, with its own
+    // size.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    })
+}
+
+/// Makes `root`, the root of a mount, this process's root and working directory, and lets go of
+/// the former one with all that is mounted below it.
+pub(crate) fn pivot(root: BorrowedFd<'_>) -> Result<()> {
+    enter_directory(root)?;
+    // pivot_root(2): with the same path twice the old root is stacked on the new one, so no
+    // directory is needed to put it, and "." is the old root until it is unmounted.
+    // SAFETY: all paths are C strings.
+    unsafe {
+        done(libc::syscall(
+            libc::SYS_pivot_root,
+            c".".as_ptr(),
+            c".".as_ptr(),
+        ))?;
+        done(libc::umount2(c".".as_ptr(), libc::MNT_DETACH).into())?;
+        done(libc::chdir(c"/".as_ptr()).into())
+    }
+}
+
+pub(crate) fn enter_directory(directory: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::fchdir(directory.as_raw_fd()) }.into())
+}
+
+pub(crate) fn set_hostname(name: &CStr) -> Result<()> {
+    let bytes = name.to_bytes();
+    // SAFETY: the pointer and the length are those of one slice.
+    done(unsafe { libc::sethostname(bytes.as_ptr().cast(), bytes.len()) }.into())
+}
+
+pub(crate) fn set_umask(mask: libc::mode_t) {
+    // SAFETY: umask(2) always succeeds.
+    unsafe { libc::umask(mask) };
+}
+
+/// A new session, so that the terminal of the old one is out of reach.
+pub(crate) fn start_session() -> Result<()> {
+    // SAFETY: takes nothing.
+    done(unsafe { libc::setsid() }.into())
+}
+
+/// A copy of `fd` that is at least `lowest` and closed by `execve`.
+pub(crate) fn duplicate_above(fd: BorrowedFd<'_>, lowest: RawFd) -> Result<RawFd> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest) }.into())
+        .map(|fd| fd as RawFd)
+}
+
+/// Makes the descriptor number `to` the same as `from`; `flags` is `O_CLOEXEC` or 0.
+pub(crate) fn duplicate_onto(from: RawFd, to: RawFd, flags: c_int) -> Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::dup3(from, to, flags) }.into())
+}
+
+/// Closes every descriptor from `lowest` on.
+pub(crate) fn close_from(lowest: RawFd) -> Result<()> {
+    // SAFETY: numbers only. What is closed is not used again: the caller sees to it.
+    done(unsafe { libc::syscall(libc::SYS_close_range, lowest as c_uint, c_uint::MAX, 0) })
+}
+
+pub(crate) fn drop_from_bounding_set(capability: u32) -> Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }.into())
+}
+
+/// The header and one half of the data of capset(2), `include/uapi/linux/capability.h`.
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: c_int,
+}
+
+#[repr(C)]
+struct CapabilityHalf {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// Makes `set` the effective and the permitted set, and empties the inheritable one; what is not
+/// inheritable leaves the ambient set by itself (capabilities(7)).
+pub(crate) fn set_capabilities(set: u64) -> Result<()> {
+    // _LINUX_CAPABILITY_VERSION_3: sets of 64 bits in two halves.
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = CapabilityHeader {
+        version: VERSION_3,
+        pid: 0,
+    };
+    let halves = [set as u32, (set >> 32) as u32].map(|half| CapabilityHalf {
+        effective: half,
+        permitted: half,
+        inheritable: 0,
+    });
+    // SAFETY: version 3 reads one header and two halves, which live through the call.
+    done(unsafe { libc::syscall(libc::SYS_capset, &raw const header, halves.as_ptr()) })
+}
+
+pub(crate) fn set_groups(groups: &[libc::gid_t]) -> Result<()> {
+    // SAFETY: the length and the pointer are those of one slice.
+    done(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })
+}
+
+pub(crate) fn set_group(gid: libc::gid_t) -> Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })
+}
+
+pub(crate) fn set_user(uid: libc::uid_t) -> Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })
+}
+
+pub(crate) fn set_no_new_privileges() -> Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())
+}
+
+/// Has this process killed when the thread that made it ends.
+pub(crate) fn die_with_parent() -> Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }.into())
+}
+
+/// Whether nobody can read from the pipe any more.
+pub(crate) fn has_no_reader(pipe: RawFd) -> Result<bool> {
+    let mut poll = libc::pollfd {
+        fd: pipe,
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: `poll` is one pollfd and lives through the call.
+    done(unsafe { libc::poll(&raw mut poll, 1, 0) }.into())?;
+    Ok(poll.revents & libc::POLLERR != 0)
+}
+
+/// Gives `signal` its default action; a signal that does not take one keeps its own.
+pub(crate) fn reset_signal(signal: c_int) {
+    // SAFETY: all zero is a valid sigaction: the default action, no flags, an empty mask.
+    unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+    }
+}
+
+pub(crate) fn unblock_all_signals() -> Result<()> {
+    // SAFETY: sigemptyset makes `none` valid before it is used.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        done(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()).into())
+    }
+}
+
+/// Brings a network interface up. `name` has less than IFNAMSIZ bytes.
+pub(crate) fn bring_interface_up(name: &CStr) -> Result<()> {
+    let flags = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    // SAFETY: numbers only.
+    let socket = descriptor(unsafe { libc::socket(libc::AF_INET, flags, 0) }.into())?;
+    // SAFETY: all zero is a valid ifreq: an empty name and no flags.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.to_bytes()) {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads one ifreq, netdevice(7), which lives through the call.
+    done(
+        unsafe {
+            libc::ioctl(
+                socket.as_fd().as_raw_fd(),
+                libc::SIOCSIFFLAGS,
+                &raw const request,
+            )
+        }
+        .into(),
+    )
+}
+
+/// Executes a program; returns only to say why it could not.
+///
+/// # Safety
+///
+/// `argv` and `env` are arrays of pointers to C strings, and end with a null pointer.
+pub(crate) unsafe fn execute(
+    program: &CStr,
+    argv: *const *const libc::c_char,
+    env: *const *const libc::c_char,
+) -> Errno {
+    // SAFETY: the caller keeps the contract of execve(2).
+    unsafe { libc::execve(program.as_ptr(), argv, env) };
+    Errno::last()
+}
