@@ -1,1 +1,22 @@
 //! What both sides run, and what a guest boots from.
+//!
+//! - [`ImageRef`]: an image as the user names it, resolved to an unpacked root directory with
+//!   its digest.
+//! - [`look_up`]: docker's `-u`, looked up in the image.
+//! - [`disk_of`]: the disk image that a guest mounts, made from that directory.
+//!
+//! Whatever is made once is kept in a [`Cache`].
+
+mod cache;
+mod debian_tool;
+mod digest;
+mod disk;
+mod image;
+mod users;
+
+pub use cache::{Cache, CacheError};
+pub use debian_tool::ToolError;
+pub use digest::{DigestError, SurveyError};
+pub use disk::{DiskError, disk_of};
+pub use image::{BusyboxError, ImageError, ImageRef, UnknownImage};
+pub use users::{InvalidUserSpec, ReadInRootError, User, UserError, UserSpec, look_up};

@@ -1,0 +1,286 @@
+//! The built-in image: Debian's static busybox under all its names, and the few files that make
+//! a file system a root.
+
+use std::borrow::Cow;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use launch::{Digest, Progress};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use sha2::{Digest as _, Sha256};
+
+use crate::cache::{Cache, CacheError, Shelf};
+use crate::debian_tool::{Tool, ToolError, install};
+
+const BUSYBOX: &str = "/bin/busybox";
+
+/// The package that holds a busybox without shared libraries, of which the image has none.
+const PACKAGE: &str = "busybox-static";
+
+/// Goes up when the image is made differently from the same busybox.
+const RECIPE: &[u8] = b"1";
+
+const DIRECTORIES: &[(&str, u32)] = &[
+    ("bin", 0o755),
+    ("dev", 0o755),
+    ("etc", 0o755),
+    ("home", 0o755),
+    ("proc", 0o755),
+    ("root", 0o700),
+    ("sbin", 0o755),
+    ("sys", 0o755),
+    ("tmp", 0o1777),
+    ("usr", 0o755),
+    ("usr/bin", 0o755),
+    ("usr/sbin", 0o755),
+    ("var", 0o755),
+];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\n\
+         daemon:x:1:1:daemon:/:/bin/false\n\
+         www-data:x:33:33:www-data:/var:/bin/false\n\
+         nobody:x:65534:65534:nobody:/:/bin/false\n",
+    ),
+    (
+        "etc/group",
+        "root:x:0:\ndaemon:x:1:\nwww-data:x:33:\nusers:x:100:\nnogroup:x:65534:\n",
+    ),
+    (
+        "etc/os-release",
+        "NAME=\"jaula busybox\"\nID=jaula-busybox\nPRETTY_NAME=\"jaula's built-in busybox image\"\n",
+    ),
+    ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+];
+
+/// Why the built-in image can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BusyboxError {
+    /// There is no busybox on this machine.
+    #[error("the image busybox is made from {BUSYBOX}, which is not there")]
+    Missing,
+    /// It needs shared libraries, which the image does not have.
+    #[error("the image busybox is made from {BUSYBOX}, which is not a static one")]
+    Dynamic,
+    /// It does not say what it can do.
+    #[error(transparent)]
+    Applets(#[from] ToolError),
+    /// It says that it goes by a name which leads out of the image.
+    #[error("{BUSYBOX} has an applet of the name {0:?}")]
+    AppletName(String),
+    /// A file can't be read or written.
+    #[error("can't {action} {}", path.display())]
+    Io {
+        /// In a word.
+        action: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The cache failed.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+impl BusyboxError {
+    pub(super) fn remedy(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Missing | Self::Dynamic => Some(install(PACKAGE)),
+            _ => None,
+        }
+    }
+
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// The directory with the unpacked image, made from the host's busybox if it is not there.
+pub(super) fn root_dir(cache: &Cache, progress: &dyn Progress) -> Result<PathBuf, BusyboxError> {
+    let busybox = Path::new(BUSYBOX);
+    let program = match fs::read(busybox) {
+        Ok(program) => program,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BusyboxError::Missing),
+        Err(error) => return Err(BusyboxError::io("read", busybox)(error)),
+    };
+    let mut hash = Sha256::new();
+    hash.update(RECIPE);
+    hash.update(&program);
+    let name = Digest::from_bytes(&hash.finalize());
+    let dir = cache.get_or_make(Shelf::Images, name.as_str(), progress, |dir| {
+        progress.begin("making the image busybox");
+        let made = make(&dir.join("rootfs"), &program);
+        progress.end();
+        made
+    })?;
+    Ok(dir.join("rootfs"))
+}
+
+fn make(root: &Path, program: &[u8]) -> Result<(), BusyboxError> {
+    if needs_interpreter(program) {
+        return Err(BusyboxError::Dynamic);
+    }
+    fs::create_dir_all(root).map_err(BusyboxError::io("make", root))?;
+    set_mode(root, 0o755)?;
+    for (path, mode) in DIRECTORIES {
+        let path = root.join(path);
+        fs::create_dir(&path).map_err(BusyboxError::io("make", &path))?;
+        set_mode(&path, *mode)?;
+    }
+    for (path, contents) in FILES {
+        write(&root.join(path), contents.as_bytes(), 0o644)?;
+    }
+    let busybox = root.join("bin/busybox");
+    write(&busybox, program, 0o755)?;
+    for path in applets()? {
+        let path = root.join(path);
+        // Hard links and no symbolic ones: one inode, and none to follow at each execve.
+        match fs::hard_link(&busybox, &path) {
+            // busybox counts itself among its applets.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(BusyboxError::io("make", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    set_times(root)
+}
+
+/// Whether the program names a dynamic loader: an ELF file with a `PT_INTERP` segment.
+///
+/// Offsets and sizes are those of `Elf64_Ehdr` and `Elf64_Phdr`, `elf(5)`.
+fn needs_interpreter(program: &[u8]) -> bool {
+    const PT_INTERP: u32 = 3;
+    let number = |offset: usize, length: usize| -> Option<usize> {
+        let bytes = program.get(offset..offset.checked_add(length)?)?;
+        Some(
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
+        )
+    };
+    let segments = || {
+        let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+        let kinds = (0..count).map_while(move |index| number(start.checked_add(index * size)?, 4));
+        Some(kinds.collect::<Vec<_>>())
+    };
+    segments().is_some_and(|kinds| kinds.contains(&(PT_INTERP as usize)))
+}
+
+/// The paths that busybox goes by, relative to the root.
+fn applets() -> Result<Vec<PathBuf>, BusyboxError> {
+    let tool = Tool {
+        program: BUSYBOX,
+        package: PACKAGE,
+    };
+    let list = tool.run(["--list-full"])?.stdout;
+    String::from_utf8_lossy(&list)
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let path = PathBuf::from(line);
+            let normal = |component| matches!(component, Component::Normal(_));
+            if path.components().all(normal) {
+                Ok(path)
+            } else {
+                Err(BusyboxError::AppletName(line.to_owned()))
+            }
+        })
+        .collect()
+}
+
+fn write(path: &Path, contents: &[u8], mode: u32) -> Result<(), BusyboxError> {
+    File::create_new(path)
+        .and_then(|mut file| {
+            file.write_all(contents)?;
+            file.sync_all()
+        })
+        .map_err(BusyboxError::io("write", path))?;
+    set_mode(path, mode)
+}
+
+/// The mode as it is said, whatever the umask.
+fn set_mode(path: &Path, mode: u32) -> Result<(), BusyboxError> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(BusyboxError::io("set the mode of", path))
+}
+
+/// Everything gets the time of the busybox it was made from, so that the image is the same
+/// wherever and whenever it is made.
+fn set_times(root: &Path) -> Result<(), BusyboxError> {
+    let busybox = Path::new(BUSYBOX);
+    let metadata = fs::metadata(busybox).map_err(BusyboxError::io("read", busybox))?;
+    let time = Timespec {
+        tv_sec: metadata.mtime(),
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    let set = |path: &Path| {
+        utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| BusyboxError::io("set the time of", path)(errno.into()))
+    };
+    for (path, _) in FILES {
+        set(&root.join(path))?;
+    }
+    set(&root.join("bin/busybox"))?;
+    for (path, _) in DIRECTORIES {
+        set(&root.join(path))?;
+    }
+    set(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use launch::NoProgress;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn the_image_is_the_same_wherever_it_is_made() {
+        let dir = TempDir::new().unwrap();
+        let resolve = |name: &str| {
+            let cache = Cache::new(dir.path().join(name), []);
+            super::super::ImageRef::Busybox
+                .resolve(false, &cache, &NoProgress)
+                .unwrap()
+        };
+        let (a, b) = (resolve("a"), resolve("b"));
+        assert_eq!(a.digest, b.digest);
+        assert_ne!(a.dir, b.dir);
+    }
+
+    #[test]
+    fn the_image_has_a_shell_and_the_modes_of_a_root() {
+        let dir = TempDir::new().unwrap();
+        let root = root_dir(&Cache::new(dir.path(), []), &NoProgress).unwrap();
+        let metadata = |path: &str| fs::symlink_metadata(root.join(path)).unwrap();
+        assert_eq!(metadata("bin/sh").ino(), metadata("bin/busybox").ino());
+        assert_eq!(metadata("usr/bin/env").mode() & 0o7777, 0o755);
+        assert_eq!(metadata("tmp").mode() & 0o7777, 0o1777);
+        assert_eq!(metadata("root").mode() & 0o7777, 0o700);
+        assert_eq!(metadata("etc/passwd").mode() & 0o7777, 0o644);
+    }
+
+    #[test]
+    fn a_program_with_a_loader_is_told_from_a_static_one_and_from_none() {
+        let cargo = fs::read("/proc/self/exe").unwrap();
+        assert!(needs_interpreter(&cargo));
+        assert!(!needs_interpreter(&fs::read(BUSYBOX).unwrap()));
+        assert!(!needs_interpreter(b"\x7fELF"));
+        assert!(!needs_interpreter(&[0xff; 128]));
+    }
+}

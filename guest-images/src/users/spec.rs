@@ -1,0 +1,113 @@
+use std::str::FromStr;
+
+/// Largest user or group ID that docker takes: 2^31 - 1.
+const MAX_ID: u32 = i32::MAX.cast_unsigned();
+
+/// A `-u` that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("user {given:?}: {why}")]
+pub struct InvalidUserSpec {
+    given: String,
+    why: &'static str,
+}
+
+/// A user or group as it was given: a number is an ID, anything else a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NameOrId {
+    Name(String),
+    Id(u32),
+}
+
+/// docker's `-u`: a user's name or ID, and after a colon a group's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSpec {
+    pub(super) user: NameOrId,
+    pub(super) group: Option<NameOrId>,
+}
+
+impl UserSpec {
+    /// User 0, whom a command runs as when nobody is asked for.
+    pub const ROOT: Self = Self {
+        user: NameOrId::Id(0),
+        group: None,
+    };
+}
+
+impl FromStr for UserSpec {
+    type Err = InvalidUserSpec;
+
+    fn from_str(given: &str) -> Result<Self, InvalidUserSpec> {
+        let refuse = |why| InvalidUserSpec {
+            given: given.to_owned(),
+            why,
+        };
+        let name_or_id = |text: &str| {
+            if text.is_empty() {
+                return Err(refuse("takes USER or USER:GROUP, by name or number"));
+            }
+            if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Ok(NameOrId::Name(text.to_owned()));
+            }
+            text.parse()
+                .ok()
+                .filter(|id| *id <= MAX_ID)
+                .map(NameOrId::Id)
+                .ok_or_else(|| refuse("an ID is at most 2147483647"))
+        };
+        let (user, group) = match given.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (given, None),
+        };
+        Ok(Self {
+            user: name_or_id(user)?,
+            group: group.map(name_or_id).transpose()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_an_id_and_anything_else_a_name() {
+        for (given, user, group) in [
+            ("0", NameOrId::Id(0), None),
+            ("2147483647", NameOrId::Id(MAX_ID), None),
+            ("web", NameOrId::Name("web".into()), None),
+            ("-1", NameOrId::Name("-1".into()), None),
+            ("1:2", NameOrId::Id(1), Some(NameOrId::Id(2))),
+            (
+                "a:b:c",
+                NameOrId::Name("a".into()),
+                Some(NameOrId::Name("b:c".into())),
+            ),
+        ] {
+            assert_eq!(given.parse(), Ok(UserSpec { user, group }), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_user_is_refused() {
+        for given in [
+            "",
+            ":",
+            ":0",
+            "0:",
+            "2147483648",
+            "99999999999999999999",
+            "a:4294967295",
+        ] {
+            assert!(given.parse::<UserSpec>().is_err(), "{given}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(given: String) {
+            let _ = given.parse::<UserSpec>();
+        }
+    }
+}
