@@ -1,0 +1,82 @@
+//! Virtio devices: what they have in common, and a folder each.
+//!
+//! The guest sees a device through its transport ([`mmio`]), on the vCPU's thread. The device
+//! itself is woken by its queues' eventfds, on the thread of its event manager. Both hold it
+//! behind one mutex; the transport takes it for a moment when the driver comes, goes, or reads
+//! the configuration, never for a notification or an interrupt.
+//!
+//! To add a device: implement [`VirtioDevice`] and `event_manager::MutEventSubscriber`, and let
+//! the builder attach it behind an [`mmio::MmioTransport`].
+
+pub mod block;
+mod checked;
+mod interrupt;
+pub mod mmio;
+mod queue;
+
+#[cfg(test)]
+mod driver;
+
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+pub use checked::{Buffers, Chain, ChainError, Readable, TooShort, Writable};
+pub use interrupt::Interrupt;
+pub use queue::{BrokenQueue, DeviceQueue, Outcome, Step};
+
+/// A queue as the device offers it.
+pub struct QueueSlot {
+    /// The largest size the driver may choose, a power of two.
+    pub max_size: u16,
+    /// Written when the driver has put something into the queue.
+    pub notify: EventFd,
+}
+
+impl QueueSlot {
+    /// A slot with an eventfd of its own.
+    ///
+    /// # Errors
+    ///
+    /// When there are no more descriptors.
+    pub fn new(max_size: u16) -> std::io::Result<Self> {
+        Ok(Self {
+            max_size,
+            notify: EventFd::new(EFD_NONBLOCK)?,
+        })
+    }
+}
+
+/// The transport handed over another number of queues than the device has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} queues were handed over")]
+pub struct WrongQueueCount(pub usize);
+
+/// What a transport needs to know of a device.
+pub trait VirtioDevice: Send {
+    /// What it is, a number of virtio 1.2, section 5.
+    fn device_id(&self) -> u32;
+
+    /// Feature bits of its own; the transport adds those that concern the transport and rings.
+    fn features(&self) -> u64;
+
+    /// The device configuration space, read-only.
+    fn config(&self) -> &[u8];
+
+    /// Its queues, in the order of their numbers.
+    fn queues(&self) -> &[QueueSlot];
+
+    /// The driver is ready: from now on the device serves these queues, one for each of
+    /// [`VirtioDevice::queues`], and signals this interrupt.
+    ///
+    /// # Errors
+    ///
+    /// When it is not one queue for each.
+    fn activate(
+        &mut self,
+        queues: Vec<DeviceQueue>,
+        interrupt: Interrupt,
+    ) -> Result<(), WrongQueueCount>;
+
+    /// Forgets queues, interrupt and all else that the driver has brought about. The device does
+    /// not touch guest memory from here to the next activation.
+    fn reset(&mut self);
+}
