@@ -1,1 +1,15 @@
 //! What the host gives an instance: its cgroup and its directory.
+//!
+//! - [`RunDir`] is where instances keep what must be cleared after them; [`InstanceDir`] is one
+//!   instance's own, locked while it lives. What a crashed run left is swept by the next one.
+//! - [`InstanceDir::make_cgroup`] makes the [`Cgroup`] that limits and measures the instance.
+//! - [`paths`] says where state and cache are.
+//! - [`capacity`] refuses limits that are above what the host has.
+
+pub mod capacity;
+pub mod cgroup;
+pub mod paths;
+pub mod rundir;
+
+pub use cgroup::{Cgroup, Placement};
+pub use rundir::{InstanceDir, RunDir};

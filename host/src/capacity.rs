@@ -1,0 +1,158 @@
+//! What the host has, against what a workload asks for.
+
+use std::io;
+use std::path::PathBuf;
+use std::{fs, path::Path};
+
+use launch::{CpuLimit, MemoryLimit, Resources};
+use nix::unistd::{SysconfVar, sysconf};
+
+/// Why a workload's limits do not fit this host, or the host can't be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A limit that can't limit, or a guest that can't be.
+    #[error("{asked} of memory were asked for, this host has {} MiB", total_bytes >> 20)]
+    Memory {
+        /// What the workload asks for.
+        asked: MemoryLimit,
+        /// What the host has.
+        total_bytes: u64,
+    },
+    /// More processor time than passes.
+    #[error("{asked} CPUs were asked for, this host has {online}")]
+    Cpus {
+        /// What the workload asks for.
+        asked: CpuLimit,
+        /// How many the host has online.
+        online: u32,
+    },
+    /// The host's memory is not known.
+    #[error("can't read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The host's memory is not known.
+    #[error("{path} does not say MemTotal")]
+    NoMemTotal {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The number of the host's CPUs is not known.
+    #[error("the number of CPUs is not known")]
+    NoCpus(#[source] io::Error),
+}
+
+/// Refuses limits above what the host has, as docker does for CPUs.
+///
+/// # Errors
+///
+/// When one is, or the host can't be asked.
+pub fn check_resources(resources: &Resources) -> Result<(), Error> {
+    if let Some(asked) = resources.memory {
+        fits_memory(asked, memory_total_bytes()?)?;
+    }
+    if let Some(asked) = resources.cpus {
+        fits_cpus(asked, online_cpus()?)?;
+    }
+    Ok(())
+}
+
+fn fits_memory(asked: MemoryLimit, total_bytes: u64) -> Result<(), Error> {
+    if asked.bytes() > total_bytes {
+        return Err(Error::Memory { asked, total_bytes });
+    }
+    Ok(())
+}
+
+fn fits_cpus(asked: CpuLimit, online: u32) -> Result<(), Error> {
+    if u64::from(asked.milli_cpus()) > u64::from(online) * 1000 {
+        return Err(Error::Cpus { asked, online });
+    }
+    Ok(())
+}
+
+/// The memory that the host's kernel manages, in bytes: `MemTotal` of proc_meminfo(5).
+///
+/// # Errors
+///
+/// When `/proc` can't be read.
+pub fn memory_total_bytes() -> Result<u64, Error> {
+    let path = Path::new("/proc/meminfo");
+    let text = fs::read_to_string(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    mem_total_bytes(&text).ok_or_else(|| Error::NoMemTotal {
+        path: path.to_owned(),
+    })
+}
+
+fn mem_total_bytes(meminfo: &str) -> Option<u64> {
+    let value = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    // The unit is always kB, and means KiB.
+    let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// How many CPUs the host has online.
+///
+/// # Errors
+///
+/// When the C library does not know.
+pub fn online_cpus() -> Result<u32, Error> {
+    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).map_err(|e| Error::NoCpus(e.into()))?;
+    online
+        .and_then(|online| u32::try_from(online).ok())
+        .ok_or_else(|| Error::NoCpus(io::ErrorKind::Unsupported.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_above_the_hosts_is_refused_with_both_figures() {
+        let asked = "1t".parse().unwrap();
+        let error = fits_memory(asked, 24 << 30).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "1024 GiB of memory were asked for, this host has 24576 MiB"
+        );
+        assert!(fits_memory(asked, 1 << 40).is_ok());
+    }
+
+    #[test]
+    fn cpus_above_the_hosts_are_refused_with_both_figures() {
+        let asked = "2.5".parse().unwrap();
+        let error = fits_cpus(asked, 2).unwrap_err().to_string();
+        assert_eq!(error, "2.5 CPUs were asked for, this host has 2");
+        assert!(fits_cpus(asked, 3).is_ok());
+    }
+
+    #[test]
+    fn meminfo_counts_in_kib() {
+        for (text, expected) in [
+            (
+                "MemTotal:       24684084 kB\nMemFree: 1 kB\n",
+                Some(24684084 << 10),
+            ),
+            ("MemFree: 1 kB\n", None),
+            ("MemTotal: x kB\n", None),
+            ("MemTotal: 18446744073709551615 kB\n", None),
+            ("", None),
+        ] {
+            assert_eq!(mem_total_bytes(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn this_host_has_memory_and_cpus() {
+        assert!(memory_total_bytes().unwrap() > 1 << 20);
+        assert!(online_cpus().unwrap() >= 1);
+    }
+}

@@ -1,0 +1,37 @@
+use std::sync::Arc;
+
+use launch::Footprint;
+
+use super::{Cgroup, Error};
+
+/// Where an instance runs: in a cgroup of its own, or, where it asked for no limits and none can
+/// be made, in that of whoever started it.
+#[derive(Debug)]
+pub enum Placement {
+    /// In this one.
+    Own(Cgroup),
+    /// In its parent's, for this reason.
+    Inherited(Arc<Error>),
+}
+
+impl Placement {
+    /// The instance's own cgroup, if it has one.
+    pub fn cgroup(&self) -> Option<&Cgroup> {
+        match self {
+            Self::Own(cgroup) => Some(cgroup),
+            Self::Inherited(_) => None,
+        }
+    }
+
+    /// What is charged to the instance's own cgroup.
+    ///
+    /// # Errors
+    ///
+    /// When it has none, or that can't be read.
+    pub fn footprint(&self) -> Result<Footprint, Error> {
+        match self {
+            Self::Own(cgroup) => cgroup.footprint(),
+            Self::Inherited(why) => Err(Error::Inherited(Arc::clone(why))),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Killing what runs in a cgroup and removing it, knowing nothing but where it is: for the
+//! cgroups of this process, and for those that a crashed one left.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::control;
+use super::error::Error;
+
+/// How long killed processes may take to be gone. A big one takes a second or so to give its
+/// memory back; one that hangs in the kernel would take forever.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks; doubled each time up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Repeats `step` until it says that it is done, or patience is at its end.
+fn until_done(mut step: impl FnMut() -> Result<bool, Error>) -> Result<bool, Error> {
+    let start = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    while !step()? {
+        if start.elapsed() > PATIENCE {
+            return Ok(false);
+        }
+        sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    Ok(true)
+}
+
+/// Kills every process in the cgroup `dir` and those below it; returns when none is left. One
+/// that is not there holds none.
+///
+/// # Errors
+///
+/// When a process may not be killed, or does not go within seconds.
+pub(super) fn kill(dir: &Path) -> Result<(), Error> {
+    let emptied = until_done(|| {
+        let tree = tree(dir).map_err(|source| Error::Kill {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let mut empty = true;
+        for cgroup in tree {
+            empty &= kill_once(&cgroup).map_err(|source| Error::Kill {
+                path: cgroup.clone(),
+                source,
+            })?;
+        }
+        Ok(empty)
+    })?;
+    if emptied {
+        Ok(())
+    } else {
+        Err(Error::Busy(dir.to_owned()))
+    }
+}
+
+/// Kills what is in `cgroup` at this moment; `true` if nothing was.
+fn kill_once(cgroup: &Path) -> io::Result<bool> {
+    let Some(pids) = processes(cgroup)? else {
+        return Ok(true);
+    };
+    if pids.is_empty() {
+        return Ok(true);
+    }
+    // Version 2, since Linux 5.14: all of them at once, so that none can fork its way out.
+    match control::write(cgroup, "cgroup.kill", "1") {
+        Ok(()) => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    for pid in pids {
+        // A process outside of our PID namespace is listed as 0, and has no name here.
+        let Some(pid) = Pid::from_raw(pid) else {
+            continue;
+        };
+        kill_member(cgroup, pid)?;
+    }
+    Ok(false)
+}
+
+/// Kills the process `pid` if it is in `cgroup`, and never another that got its number since.
+fn kill_member(cgroup: &Path, pid: Pid) -> io::Result<()> {
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(rustix::io::Errno::SRCH) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    // Listed after the descriptor was opened: either the descriptor is that process, or it is
+    // one that is dead already.
+    let listed = processes(cgroup)?.is_some_and(|pids| pids.contains(&pid.as_raw_pid()));
+    if !listed {
+        return Ok(());
+    }
+    match pidfd_send_signal(process, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The processes in `cgroup` itself; `None` if it is gone.
+fn processes(cgroup: &Path) -> io::Result<Option<Vec<i32>>> {
+    match fs::read_to_string(cgroup.join("cgroup.procs")) {
+        Ok(text) => Ok(Some(
+            text.lines().filter_map(|line| line.parse().ok()).collect(),
+        )),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A cgroup that is removed while one of its files is open answers with ENODEV.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ENODEV as i32)
+}
+
+/// `dir` and the cgroups below it, each before its children; empty if it is gone. A workload
+/// can make some, in a user namespace where it mounts the cgroup file system itself.
+fn tree(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(cgroup) = open.pop() {
+        match children(&cgroup) {
+            Ok(children) => open.extend(children),
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => return Err(error),
+        }
+        found.push(cgroup);
+    }
+    Ok(found)
+}
+
+fn children(cgroup: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir(cgroup)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            children.push(entry.path());
+        }
+    }
+    Ok(children)
+}
+
+/// Kills what is in the cgroup `dir`, removes it, and the room it stands in if that is empty.
+/// One that is not there is removed already.
+///
+/// # Errors
+///
+/// When a process may not be killed, or it can't be removed within seconds.
+pub(super) fn remove(dir: &Path) -> Result<(), Error> {
+    // Most often all its processes have ended, and this is all there is to do.
+    if !rmdir(dir)? {
+        kill(dir)?;
+        // A process that is exiting is no longer listed, but still there.
+        let removed = until_done(|| {
+            let tree = tree(dir).map_err(|source| Error::Remove {
+                path: dir.to_owned(),
+                source,
+            })?;
+            let mut all = true;
+            for cgroup in tree.iter().rev() {
+                all &= rmdir(cgroup)?;
+            }
+            Ok(all)
+        })?;
+        if !removed {
+            return Err(Error::Busy(dir.to_owned()));
+        }
+    }
+    if let Some(room) = dir.parent() {
+        // In use by another instance (EBUSY), most likely. An empty one that stays does no harm.
+        let _ = fs::remove_dir(room);
+    }
+    Ok(())
+}
+
+/// Removes one cgroup; `false` if it still holds something.
+fn rmdir(cgroup: &Path) -> Result<bool, Error> {
+    match fs::remove_dir(cgroup) {
+        Ok(()) => Ok(true),
+        Err(error) if is_gone(&error) => Ok(true),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::ResourceBusy | ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(source) => Err(Error::Remove {
+            path: cgroup.to_owned(),
+            source,
+        }),
+    }
+}

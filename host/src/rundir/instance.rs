@@ -1,0 +1,177 @@
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use launch::{InstanceId, Resources};
+use nix::unistd::geteuid;
+
+use super::error::Error;
+use super::{RunDir, open_dir, record, remove};
+use crate::cgroup::hierarchy::Hierarchies;
+use crate::cgroup::plan::Plan;
+use crate::cgroup::{Cgroup, Placement};
+
+/// One instance's directory, locked by this process. Dropping it kills what still runs in the
+/// instance's cgroup, and removes that and the directory with all that is in it.
+#[derive(Debug)]
+pub struct InstanceDir {
+    id: InstanceId,
+    path: PathBuf,
+    /// Holds the lock, which a forked child shares until its `execve`.
+    _lock: File,
+    removed: bool,
+}
+
+/// What became of a directory that was there.
+pub(super) enum Adopted {
+    /// Its owner lives.
+    Running,
+    /// Its owner removed it at this moment.
+    Gone,
+    /// Its owner is dead; it is ours now.
+    Leftover(InstanceDir),
+}
+
+impl InstanceDir {
+    /// Makes and locks the directory of `id`, with leftovers of that name cleared first; `None`
+    /// if an instance of that name runs. The run directory must be locked.
+    pub(super) fn create(run: &RunDir, id: InstanceId) -> Result<Option<Self>, Error> {
+        let path = run.path().join(id.as_str());
+        let make = || {
+            DirBuilder::new()
+                .mode(0o700)
+                .create(&path)
+                .map_err(|source| Error::Make {
+                    path: path.clone(),
+                    source,
+                })
+        };
+        match make() {
+            Err(Error::Make { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+                match Self::adopt(run, &id)? {
+                    Adopted::Running => return Ok(None),
+                    Adopted::Gone => {}
+                    Adopted::Leftover(leftover) => leftover.remove()?,
+                }
+                make()?;
+            }
+            result => result?,
+        }
+        match Self::adopt(run, &id)? {
+            Adopted::Leftover(instance) => Ok(Some(instance)),
+            Adopted::Running | Adopted::Gone => Ok(None),
+        }
+    }
+
+    /// Takes over the directory of `id` if its owner is dead. The run directory must be locked.
+    pub(super) fn adopt(run: &RunDir, id: &InstanceId) -> Result<Adopted, Error> {
+        let path = run.path().join(id.as_str());
+        let error = |source| Error::Open {
+            path: path.clone(),
+            source,
+        };
+        let dir = match open_dir(&path) {
+            Ok(dir) => dir,
+            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Adopted::Gone),
+            Err(source) => return Err(error(source)),
+        };
+        if dir.metadata().map_err(error)?.uid() != geteuid().as_raw() {
+            return Err(Error::NotOurs(path));
+        }
+        match dir.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Adopted::Running),
+            Err(TryLockError::Error(source)) => return Err(Error::Lock { path, source }),
+        }
+        // Its owner may have removed it between the opening and the locking. Nobody can have
+        // made another since: the run directory is locked.
+        if !fs::exists(&path).map_err(error)? {
+            return Ok(Adopted::Gone);
+        }
+        Ok(Adopted::Leftover(Self {
+            id: id.clone(),
+            path,
+            _lock: dir,
+            removed: false,
+        }))
+    }
+
+    /// The instance's name.
+    pub fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    /// The directory. What is made in it goes with it, but for mounts: those must be gone, or be
+    /// in a mount namespace that is, when it is removed. The names `cgroups` and `cgroups.new`
+    /// are taken.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the instance's cgroup, on record for the next run to remove should this one crash.
+    /// To be called once. Without limits, an instance can do without one where none can be made.
+    ///
+    /// # Errors
+    ///
+    /// When a limit can't be kept, and which; when what could be made was not, for an
+    /// unexpected reason.
+    pub fn make_cgroup(&self, resources: &Resources) -> Result<Placement, Error> {
+        match self.try_make_cgroup(resources) {
+            Ok(cgroup) => Ok(Placement::Own(cgroup)),
+            Err(Error::Cgroup(why))
+                if why.is_unavailable() && *resources == Resources::default() =>
+            {
+                Ok(Placement::Inherited(Arc::new(why)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_make_cgroup(&self, resources: &Resources) -> Result<Cgroup, Error> {
+        let hierarchies = Hierarchies::read(Path::new("/"))?;
+        let plan = Plan::new(&hierarchies, &self.id, resources)?;
+        record::write(&self.path, plan.dirs())?;
+        Cgroup::make(plan).or_else(|error| {
+            // What was made is removed again. What was there already is somebody else's.
+            record::erase(&self.path)?;
+            Err(error.into())
+        })
+    }
+
+    /// Clears it, now and with an answer; dropping it does the same.
+    ///
+    /// # Errors
+    ///
+    /// When its cgroup or the directory can't be removed. The next run's sweep tries again.
+    pub fn remove(mut self) -> Result<(), Error> {
+        self.removed = true;
+        self.clear()
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        // First, while the record of it is there, and before the files of what runs in it.
+        for cgroup in record::read(&self.path, &self.id)? {
+            Cgroup::remove_remains(&cgroup)?;
+        }
+        remove::tree(&self.path).map_err(|source| Error::Remove {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+impl Drop for InstanceDir {
+    fn drop(&mut self) {
+        if self.removed {
+            return;
+        }
+        if let Err(error) = self.clear() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "an instance's directory is left behind"
+            );
+        }
+    }
+}

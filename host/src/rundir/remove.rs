@@ -1,0 +1,220 @@
+//! Removing a directory in which a workload did what it liked: directories nested deeper than
+//! we may have descriptors or stack for, symbolic links to anywhere, modes that keep even the
+//! owner out (overlayfs makes one of mode 000 itself).
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, openat, renameat2};
+use nix::libc::dev_t;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+/// Removes the directory `path` with all that is in it, on its own file system.
+///
+/// Never follows a symbolic link, and holds a handful of descriptors however deep it goes:
+/// directories within directories are moved up to `path` before they are emptied.
+///
+/// # Errors
+///
+/// When something can't be removed, as a mount point can't.
+pub(super) fn tree(path: &Path) -> io::Result<()> {
+    let dir = open(AT_FDCWD, path, OFlag::O_RDONLY)?;
+    let mut top = Top {
+        device: fstat(&dir)?.st_dev,
+        dir,
+        lifted: 0,
+    };
+    while top.remove_some()? {}
+    std::fs::remove_dir(path)
+}
+
+/// The directory that is emptied.
+struct Top {
+    dir: OwnedFd,
+    device: dev_t,
+    /// Names the directories that are moved up.
+    lifted: u64,
+}
+
+impl Top {
+    /// Removes what one reading of the directory shows; `false` if that is nothing.
+    fn remove_some(&mut self) -> io::Result<bool> {
+        let dir = self.dir.try_clone()?;
+        each_name(&dir, |name| {
+            if unlink(&dir, name)? {
+                return Ok(());
+            }
+            let child = self.enter(&dir, name)?;
+            while each_name(&child, |grandchild| {
+                if unlink(&child, grandchild)? {
+                    return Ok(());
+                }
+                // To move a directory is to write to it.
+                self.enter(&child, grandchild)?;
+                self.lift(&child, grandchild)
+            })? {}
+            Ok(unlinkat(&dir, name, UnlinkatFlags::RemoveDir)?)
+        })
+    }
+
+    /// Opens a directory below the top, after making it accessible.
+    fn enter(&self, parent: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
+        let dir = match open(parent, name, OFlag::O_RDONLY) {
+            Err(Errno::EACCES) => {
+                let closed = open(parent, name, OFlag::O_PATH)?;
+                // fchmod(2) refuses such a descriptor, and a name could be another's by now.
+                let path = format!("/proc/self/fd/{}", closed.as_raw_fd());
+                let follow = FchmodatFlags::FollowSymlink;
+                fchmodat(AT_FDCWD, path.as_str(), Mode::S_IRWXU, follow)?;
+                open(parent, name, OFlag::O_RDONLY)?
+            }
+            result => result?,
+        };
+        if fstat(&dir)?.st_dev != self.device {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        fchmod(&dir, Mode::S_IRWXU)?;
+        Ok(dir)
+    }
+
+    /// Moves the directory `name` from `parent` to the top, by a name that is free there.
+    fn lift(&mut self, parent: &OwnedFd, name: &CStr) -> io::Result<()> {
+        loop {
+            let free = format!("lifted-{}", self.lifted);
+            self.lifted += 1;
+            let no_replace = RenameFlags::RENAME_NOREPLACE;
+            match renameat2(parent, name, &self.dir, free.as_str(), no_replace) {
+                Err(Errno::EEXIST) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+}
+
+/// Opens the directory `name`, and nothing that a symbolic link leads to.
+fn open<P: ?Sized + nix::NixPath>(
+    parent: impl AsFd,
+    name: &P,
+    access: OFlag,
+) -> nix::Result<OwnedFd> {
+    let only_directory = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(parent, name, access | only_directory, Mode::empty())
+}
+
+/// Removes what is no directory; `false` if it is one.
+fn unlink(dir: &OwnedFd, name: &CStr) -> nix::Result<bool> {
+    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) => Ok(true),
+        // What Linux answers; POSIX would have EPERM.
+        Err(Errno::EISDIR) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the directory once and calls `act` for each name, which may remove it; `false` if
+/// there was none. Holds one name at a time: a workload may have made millions.
+fn each_name(dir: &OwnedFd, mut act: impl FnMut(&CStr) -> io::Result<()>) -> io::Result<bool> {
+    let mut seen = false;
+    let mut reading = Dir::from_fd(open(dir, c".", OFlag::O_RDONLY)?)?;
+    for entry in reading.iter() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            seen = true;
+            act(name)?;
+        }
+    }
+    Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use nix::sys::stat::mkdirat;
+
+    use super::*;
+
+    fn scratch() -> (tempfile::TempDir, std::path::PathBuf) {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().join("tree");
+        fs::create_dir(&dir).unwrap();
+        (scratch, dir)
+    }
+
+    #[test]
+    fn what_is_deeper_than_descriptors_and_paths_go_is_removed() {
+        let (_scratch, dir) = scratch();
+        let mut at = open(AT_FDCWD, &dir, OFlag::O_RDONLY).unwrap();
+        for _ in 0..5000 {
+            mkdirat(&at, "d", Mode::S_IRWXU).unwrap();
+            at = open(&at, "d", OFlag::O_RDONLY).unwrap();
+        }
+        tree(&dir).unwrap();
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn what_a_symbolic_link_leads_to_stays() {
+        let (scratch, dir) = scratch();
+        let kept = scratch.path().join("kept");
+        fs::create_dir_all(kept.join("inner")).unwrap();
+        fs::create_dir(dir.join("sub")).unwrap();
+        symlink(&kept, dir.join("link")).unwrap();
+        symlink(&kept, dir.join("sub/link")).unwrap();
+        tree(&dir).unwrap();
+        assert!(!dir.exists());
+        assert!(kept.join("inner").exists());
+    }
+
+    #[test]
+    fn a_symbolic_link_in_place_of_the_directory_is_refused() {
+        let (scratch, dir) = scratch();
+        let link = scratch.path().join("link");
+        symlink(&dir, &link).unwrap();
+        assert!(tree(&link).is_err());
+        assert!(dir.exists());
+    }
+
+    #[test]
+    fn modes_keep_nothing_from_being_removed() {
+        let (_scratch, dir) = scratch();
+        fs::create_dir_all(dir.join("work/work/inner")).unwrap();
+        fs::write(dir.join("work/file"), "").unwrap();
+        for (name, mode) in [
+            ("work/work/inner", 0o000),
+            ("work/work", 0o000),
+            ("work", 0o555),
+        ] {
+            fs::set_permissions(dir.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        tree(&dir).unwrap();
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn names_of_an_interrupted_removal_are_no_obstacle() {
+        let (_scratch, dir) = scratch();
+        fs::create_dir_all(dir.join("lifted-0/a/b")).unwrap();
+        fs::create_dir_all(dir.join("lifted-1/a/b")).unwrap();
+        fs::create_dir_all(dir.join("z/a/b")).unwrap();
+        tree(&dir).unwrap();
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn more_names_than_one_reading_shows_are_removed() {
+        let (_scratch, dir) = scratch();
+        for index in 0..3000 {
+            fs::write(dir.join(format!("file-{index}")), "").unwrap();
+        }
+        tree(&dir).unwrap();
+        assert!(!dir.exists());
+    }
+}
