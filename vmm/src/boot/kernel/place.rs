@@ -1,0 +1,104 @@
+//! Brings a part of a file into guest memory, without a copy where that can be had.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::os::fd::AsRawFd;
+
+use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
+
+use super::KernelError;
+use super::elf::Segment;
+use crate::memory::GuestMemory;
+
+const PAGE_BYTES: u64 = 4096;
+
+/// Whether guest memory may be backed by the kernel's file itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backing {
+    /// Map the file privately: guests of one kernel share the pages that they don't write to.
+    /// Only for a file that nobody ever changes, such as one of a cache.
+    Mapped,
+    /// Copy: a file of the user's may be written or cut off while the guest runs.
+    Copied,
+}
+
+/// Brings `segment` to its address, where room for it was checked.
+pub(super) fn segment(
+    file: &File,
+    memory: &GuestMemory,
+    segment: &Segment,
+    backing: Backing,
+) -> Result<(), KernelError> {
+    let start = segment.address;
+    let end = start + segment.file_bytes;
+    let first_page = start.next_multiple_of(PAGE_BYTES);
+    let last_page_end = end - end % PAGE_BYTES;
+    let congruent = segment.offset % PAGE_BYTES == start % PAGE_BYTES;
+    if backing == Backing::Copied || !congruent || first_page >= last_page_end {
+        return copy(file, memory, segment.offset, start, end);
+    }
+    let offset_of = |address: u64| segment.offset + (address - start);
+    // What shares a page with something else can't be mapped.
+    copy(file, memory, segment.offset, start, first_page)?;
+    map(
+        file,
+        memory,
+        offset_of(first_page),
+        first_page,
+        last_page_end,
+    )?;
+    copy(file, memory, offset_of(last_page_end), last_page_end, end)
+}
+
+/// Reads the file from `offset` on into memory from `start` to `end`.
+fn copy(
+    mut file: &File,
+    memory: &GuestMemory,
+    offset: u64,
+    start: u64,
+    end: u64,
+) -> Result<(), KernelError> {
+    if start < end {
+        file.seek(SeekFrom::Start(offset))?;
+        memory
+            .read_exact_volatile_from(GuestAddress(start), &mut file, (end - start) as usize)
+            .map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+/// Puts a private mapping of the file, from `offset` on, in the place of the memory from `start`
+/// to `end`, all of them multiples of the page size.
+fn map(
+    file: &File,
+    memory: &GuestMemory,
+    offset: u64,
+    start: u64,
+    end: u64,
+) -> Result<(), KernelError> {
+    let bytes = (end - start) as usize;
+    let place = memory
+        .get_slice(GuestAddress(start), bytes)
+        .map_err(io::Error::other)?
+        .ptr_guard_mut();
+    // SAFETY: the slice proves that the whole range lies in one mapping of guest memory, which
+    // this replaces page by page: `start` and `bytes` are multiples of the page size, and so is
+    // the mapping's own address. Guest memory stays readable, writable and of the same extent,
+    // its owner unmaps all of it at its end, and whoever accesses it does so through volatile
+    // slices, for which a change of contents is nothing new. `Backing::Mapped` is only asked for
+    // where the file does not change, so no access faults for lack of a page in it.
+    let mapped = unsafe {
+        libc::mmap(
+            place.as_ptr().cast(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE,
+            file.as_raw_fd(),
+            offset as libc::off_t,
+        )
+    };
+    if mapped == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok(())
+}

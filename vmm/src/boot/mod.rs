@@ -1,0 +1,87 @@
+//! From a kernel image to a machine whose first instruction is the kernel's.
+
+pub mod cmdline;
+pub mod initramfs;
+pub mod kernel;
+mod memory_map;
+mod mp_table;
+pub(crate) mod page_tables;
+mod pvh;
+mod zero_page;
+
+use std::ffi::CStr;
+
+use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
+
+pub use mp_table::{CPU_APIC_ID, ISA_INTERRUPTS};
+pub use page_tables::MAPPED_BYTES;
+
+use crate::layout;
+use crate::memory::GuestMemory;
+use kernel::{Entry, Loaded};
+
+/// Where the initial RAM file system lies in the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Initrd {
+    /// Guest-physical address of its first byte; below 4 GiB, as the protocols demand.
+    pub start: u32,
+    /// Its size.
+    pub bytes: u32,
+}
+
+/// What a kernel is handed besides itself.
+#[derive(Clone, Copy, Debug)]
+struct Handover {
+    /// Size of the command line, with its final NUL.
+    command_line_bytes: u32,
+    initrd: Option<Initrd>,
+}
+
+/// How the vCPU must be set up to enter the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// In 64-bit mode, on page tables.
+    Long {
+        /// The first instruction.
+        rip: u64,
+        /// The top page table.
+        cr3: u64,
+    },
+    /// In 32-bit protected mode, without paging.
+    Pvh {
+        /// The first instruction.
+        rip: u32,
+    },
+}
+
+/// Writes everything that `kernel`, already in memory, finds there when it starts.
+///
+/// # Errors
+///
+/// When guest memory is smaller than a PC's base memory.
+pub fn hand_over(
+    memory: &GuestMemory,
+    kernel: &Loaded,
+    command_line: &CStr,
+    initrd: Option<Initrd>,
+) -> Result<Start, GuestMemoryError> {
+    let command_line = command_line.to_bytes_with_nul();
+    memory.write_slice(command_line, GuestAddress(layout::COMMAND_LINE))?;
+    let handover = Handover {
+        // A `CommandLine` is at most 2 KiB.
+        command_line_bytes: command_line.len() as u32,
+        initrd,
+    };
+    mp_table::write(memory)?;
+    match kernel.entry {
+        Entry::Long(rip) => {
+            zero_page::write(memory, kernel.setup_header, &handover)?;
+            let cr3 = page_tables::write(memory)?;
+            Ok(Start::Long { rip, cr3 })
+        }
+        Entry::Pvh(rip) => {
+            pvh::write(memory, &handover)?;
+            Ok(Start::Pvh { rip })
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Builds a machine: the boot recipe, from top to bottom.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use guest_protocol::{DOORBELL_BYTES, DOORBELL_GPA, Mark};
+use kvm_ioctls::Kvm;
+use launch::MonotonicNs;
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::boot::cmdline::{CommandLine, CommandLineError};
+use crate::boot::initramfs::{self, InitramfsError};
+use crate::boot::kernel::{Backing, Kernel, KernelError};
+use crate::boot::{self, ISA_INTERRUPTS};
+use crate::bus::{AttachError, Bus};
+use crate::devices::doorbell::Doorbell;
+use crate::devices::serial::Serial;
+use crate::devices::virtio::mmio::{MmioTransport, QUEUE_NOTIFY};
+use crate::devices::virtio::{Interrupt, VirtioDevice};
+use crate::layout;
+use crate::memory::{self, MemoryError};
+use crate::reset::{self, ResetLine, ResetPort};
+use crate::ring0::Ring0;
+use crate::vcpu::{Stop, StopError, Vcpu, VcpuError};
+use crate::vm::{Vm, VmError};
+
+/// What a machine is made of.
+pub struct Recipe<'a> {
+    /// The kernel that it boots.
+    pub kernel: &'a Kernel,
+    /// How that comes into memory.
+    pub backing: Backing,
+    /// Size of its memory.
+    pub memory_bytes: u64,
+    /// Who executes its kernel's instructions.
+    pub ring0: Ring0,
+    /// Whether its kernel tells what it does on the serial port.
+    pub verbose: bool,
+    /// The program that becomes its PID 1.
+    pub init: &'a [u8],
+    /// Its virtio devices, in the order of their addresses.
+    pub virtio: Vec<Arc<Mutex<dyn VirtioDevice>>>,
+    /// Called on the vCPU's thread when the guest rings the doorbell.
+    pub on_mark: Box<dyn FnMut(Mark, MonotonicNs) + Send>,
+    /// Called on the vCPU's thread for each line on the serial port.
+    pub on_line: Box<dyn FnMut(&str) + Send>,
+}
+
+/// A step of the recipe that was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Step {
+    /// Guest memory is mapped.
+    Memory,
+    /// The virtual machine exists.
+    Create,
+    /// The devices are on its bus.
+    Devices,
+    /// Kernel and init are in its memory.
+    KernelLoad,
+    /// Its processor is about to execute the kernel's first instruction.
+    Vcpu,
+}
+
+/// Why a machine can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Its memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The virtual machine.
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    /// A device's place on the bus.
+    #[error(transparent)]
+    Bus(#[from] AttachError),
+    /// A device's interrupt.
+    #[error("no descriptor for an interrupt")]
+    Interrupt(#[source] std::io::Error),
+    /// There are more devices than interrupts for them.
+    #[error("too many devices")]
+    TooManyDevices,
+    /// A device's queue.
+    #[error("no descriptor for a queue")]
+    Queue(#[source] std::io::Error),
+    /// The command line.
+    #[error(transparent)]
+    CommandLine(#[from] CommandLineError),
+    /// The kernel.
+    #[error("the kernel can't be used")]
+    Kernel(#[from] KernelError),
+    /// Init.
+    #[error(transparent)]
+    Initramfs(#[from] InitramfsError),
+    /// What the kernel is handed.
+    #[error("guest memory is too small for the boot protocol")]
+    HandOver(#[from] vm_memory::GuestMemoryError),
+    /// The processor.
+    #[error(transparent)]
+    Vcpu(#[from] VcpuError),
+}
+
+/// A machine that is ready to run.
+pub struct Machine {
+    // In the order in which they are taken down.
+    vcpu: Vcpu,
+    bus: Bus,
+    reset: ResetLine,
+    _vm: Vm,
+}
+
+/// Builds a machine. `done` is told of each step when it is done.
+///
+/// # Errors
+///
+/// When a step fails.
+pub fn build(
+    kvm: &Kvm,
+    recipe: Recipe<'_>,
+    mut done: impl FnMut(Step),
+) -> Result<Machine, BuildError> {
+    let memory = memory::allocate(recipe.memory_bytes)?;
+    done(Step::Memory);
+
+    let vm = Vm::new(kvm, memory)?;
+    done(Step::Create);
+
+    let mut bus = Bus::default();
+    let reset = ResetLine::default();
+    let mut command_line = CommandLine::new(recipe.ring0, recipe.verbose)?;
+    attach_ports(&mut bus, &reset, recipe.on_line)?;
+    bus.attach_mmio(
+        DOORBELL_GPA,
+        DOORBELL_BYTES,
+        Arc::new(Mutex::new(Doorbell::new(recipe.on_mark))),
+    )?;
+    for (slot, device) in (0..).zip(recipe.virtio) {
+        let place = Place::of(slot)?;
+        attach_virtio(&vm, &mut bus, &place, device)?;
+        command_line.virtio_device(place.base, place.gsi)?;
+    }
+    done(Step::Devices);
+
+    let kernel = recipe.kernel.load(vm.memory(), recipe.backing)?;
+    let initrd = initramfs::write(vm.memory(), recipe.init, kernel.end)?;
+    let start = boot::hand_over(vm.memory(), &kernel, &command_line.finish()?, Some(initrd))?;
+    done(Step::KernelLoad);
+
+    let vcpu = Vcpu::new(kvm, &vm, start)?;
+    done(Step::Vcpu);
+
+    Ok(Machine {
+        vcpu,
+        bus,
+        reset,
+        _vm: vm,
+    })
+}
+
+impl Machine {
+    /// Runs it on the calling thread until it stops.
+    ///
+    /// # Errors
+    ///
+    /// When it can't go on.
+    pub fn run(&mut self) -> Result<Stop, StopError> {
+        self.vcpu.run(&self.bus, &self.reset)
+    }
+
+    /// Its processor.
+    pub fn vcpu(&self) -> &Vcpu {
+        &self.vcpu
+    }
+}
+
+fn attach_ports(
+    bus: &mut Bus,
+    reset: &ResetLine,
+    on_line: Box<dyn FnMut(&str) + Send>,
+) -> Result<(), AttachError> {
+    bus.attach_pio(
+        layout::SERIAL_PORT,
+        layout::SERIAL_PORT_COUNT,
+        Arc::new(Mutex::new(Serial::new(on_line))),
+    )?;
+    bus.attach_pio(
+        reset::PORT,
+        reset::PORT_COUNT,
+        Arc::new(Mutex::new(ResetPort::new(reset.clone()))),
+    )
+}
+
+/// Where a virtio device is.
+struct Place {
+    base: u64,
+    gsi: u32,
+}
+
+impl Place {
+    /// The first ISA interrupt that no PC device has: those below are taken, or probed for, by
+    /// drivers of timer, keyboard, serial ports, floppy disk, printer and clock.
+    const FIRST_GSI: u32 = 9;
+
+    fn of(slot: u32) -> Result<Self, BuildError> {
+        let gsi = Self::FIRST_GSI + slot;
+        if gsi >= ISA_INTERRUPTS.into() {
+            return Err(BuildError::TooManyDevices);
+        }
+        Ok(Self {
+            base: layout::VIRTIO + u64::from(slot) * layout::VIRTIO_BYTES,
+            gsi,
+        })
+    }
+}
+
+fn attach_virtio(
+    vm: &Vm,
+    bus: &mut Bus,
+    place: &Place,
+    device: Arc<Mutex<dyn VirtioDevice>>,
+) -> Result<(), BuildError> {
+    let irqfd = EventFd::new(0).map_err(BuildError::Interrupt)?;
+    vm.interrupt_on(&irqfd, place.gsi)?;
+    {
+        let device = device.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, queue) in (0..).zip(device.queues()) {
+            vm.signal_on_write(&queue.notify, place.base + QUEUE_NOTIFY, number)?;
+        }
+    }
+    let transport = MmioTransport::new(device, vm.memory().clone(), Interrupt::new(irqfd));
+    bus.attach_mmio(
+        place.base,
+        layout::VIRTIO_BYTES,
+        Arc::new(Mutex::new(transport)),
+    )?;
+    Ok(())
+}
