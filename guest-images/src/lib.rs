@@ -12,11 +12,13 @@ mod debian_tool;
 mod digest;
 mod disk;
 mod image;
+mod init;
 mod users;
 
 pub use cache::{Cache, CacheError};
 pub use debian_tool::ToolError;
 pub use digest::{DigestError, SurveyError};
 pub use disk::{DiskError, disk_of};
+pub use init::INIT;
 pub use image::{BusyboxError, ImageError, ImageRef, UnknownImage};
 pub use users::{InvalidUserSpec, ReadInRootError, User, UserError, UserSpec, look_up};

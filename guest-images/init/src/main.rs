@@ -1,3 +1,88 @@
-//! PID 1 of a guest.
+//! PID 1 of a guest: mounts the root, runs the one command, and is its line to the host.
+//!
+//! It is static, has one thread, and makes few system calls: where the guest's kernel is
+//! emulated, each costs milliseconds. What it does, in order, is [`run`].
+//!
+//! An orphan of the command's never becomes a child of this process: the command is PID 1 of a
+//! PID namespace of its own and inherits them all. So there is exactly one child to be waited
+//! for, and when it has ended nothing else runs.
 
-fn main() {}
+// Without Rust's own `main`: what it does before ours (it opens /dev/null, which is not there
+// yet, and ends the process if it can't; it looks for its stack's guard page in /proc) is of no
+// use here.
+#![cfg_attr(not(test), no_main)]
+
+mod command;
+mod connections;
+mod disk;
+mod doorbell;
+mod fatal;
+mod forward;
+mod pids_limit;
+mod root;
+mod stream;
+
+use std::os::fd::AsFd;
+
+use command::{Pipes, Started};
+use connections::Connections;
+use doorbell::Doorbell;
+use fatal::Fatal;
+use guest_protocol::{Mark, Start, ToGuest, ToHost, read_message, write_message};
+
+/// What the kernel starts.
+#[cfg(not(test))]
+#[unsafe(no_mangle)]
+extern "C" fn main() -> libc::c_int {
+    std::panic::set_hook(Box::new(|panic| fatal::report(panic)));
+    match run() {
+        Ok(never) => match never {},
+        Err(error) => fatal::report(&error),
+    }
+    // The end of PID 1 is a panic of the kernel, which the monitor sees.
+    1
+}
+
+/// All that a guest ever does.
+#[cfg_attr(test, allow(dead_code))]
+fn run() -> Result<std::convert::Infallible, Fatal> {
+    root::leave_initial_root()?;
+    let doorbell = Doorbell::map()?;
+    doorbell.ring(Mark::Init);
+
+    let mut connections = Connections::open()?;
+    let start = receive_start(&mut connections)?;
+    doorbell.ring(Mark::Started);
+
+    root::mount_image(disk::number()?)?;
+    let pids_limit = start.pids.map(pids_limit::Cgroup::limited_to).transpose()?;
+    let (ours, theirs) = Pipes::open()?;
+    let answer = match command::start(&start, theirs, pids_limit.as_ref(), &doorbell)? {
+        Started::Running(command) => {
+            let Connections {
+                control,
+                stdin,
+                stdout,
+                stderr,
+            } = &mut connections;
+            let mut streams = ours.joined_to(stdin.as_fd(), stdout.as_fd(), stderr.as_fd());
+            ToHost::Ended(forward::until_end(control, &command, &mut streams)?)
+        }
+        Started::Failed(failure) => match failure.exit_status() {
+            Some(status) => ToHost::Ended(status),
+            None => ToHost::Failed(failure),
+        },
+    };
+    write_message(&mut connections.control, &answer)?;
+    // The host drops the machine; until then the connections stay open.
+    loop {
+        rustix::event::pause();
+    }
+}
+
+fn receive_start(connections: &mut Connections) -> Result<Start, Fatal> {
+    match read_message(&mut connections.control)? {
+        Some(ToGuest::Start(start)) => Ok(start),
+        Some(ToGuest::Signal(_)) | None => Err(Fatal::NothingToStart),
+    }
+}

@@ -1,0 +1,74 @@
+//! Builds the guest's PID 1, which the library carries: a static program of its own, with other
+//! flags than whatever the library is built with, so by a cargo of its own.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// What of the outer build is in the environment and must not reach this one: flags, profile and
+/// target directory, and what `cargo clippy` puts before the compiler.
+const NOT_INHERITED: [&str; 10] = [
+    "CARGO_BUILD_",
+    "CARGO_CFG_",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_FEATURE_",
+    "CARGO_INCREMENTAL",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "RUSTFLAGS",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "CLIPPY_",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let out_dir = env::var("OUT_DIR")?;
+    let out_dir = Path::new(&out_dir);
+    for changed in [
+        "init",
+        "protocol",
+        "../entry",
+        "../launch",
+        "../Cargo.toml",
+        "../Cargo.lock",
+    ] {
+        println!("cargo::rerun-if-changed={changed}");
+    }
+
+    let mut cargo = Command::new(env::var("CARGO")?);
+    for (name, _) in env::vars_os() {
+        let is_outer = |prefix: &&str| name.as_encoded_bytes().starts_with(prefix.as_bytes());
+        if NOT_INHERITED.iter().any(|prefix| is_outer(&prefix)) {
+            cargo.env_remove(&name);
+        }
+    }
+    let target_dir = out_dir.join("init-target");
+    let status = cargo
+        .args(["build", "--release", "--locked", "--package", "jaula-init"])
+        // With a target named, the flags are for it alone and not for procedural macros.
+        .args(["--target", TARGET])
+        .arg("--target-dir")
+        .arg(&target_dir)
+        // No libraries in the guest, and no relocations: each page that they touch is a fault.
+        .env(
+            "RUSTFLAGS",
+            "-C target-feature=+crt-static -C relocation-model=static",
+        )
+        // Small: the guest's kernel copies every byte of it.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
+        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        .status()?;
+    if !status.success() {
+        return Err(format!("building the guest's init failed ({status})").into());
+    }
+    fs::copy(
+        target_dir.join(TARGET).join("release/jaula-init"),
+        out_dir.join("init"),
+    )?;
+    Ok(())
+}

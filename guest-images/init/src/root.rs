@@ -1,0 +1,99 @@
+//! The directories of PID 1 itself, which the command never sees. All are in the initial root,
+//! a tmpfs in guest memory.
+
+use std::path::Path;
+
+use rustix::fs::{CWD, Dev, FileType, Gid, Mode, Stat, Uid, chmod, chown, mkdir, mknodat, stat};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount, mount_bind};
+use rustix::process::{chdir, chroot};
+
+use crate::fatal::Fatal;
+
+/// Where the image is mounted.
+const IMAGE: &str = "/image";
+
+/// What takes the command's writes.
+const UPPER: &str = "/upper";
+
+/// The overlay's own.
+const WORK: &str = "/work";
+
+/// The image, as a lower layer.
+pub(crate) fn image() -> &'static Path {
+    Path::new(IMAGE)
+}
+
+/// What takes the command's writes.
+pub(crate) fn upper() -> &'static Path {
+    Path::new(UPPER)
+}
+
+/// The overlay's own.
+pub(crate) fn work() -> &'static Path {
+    Path::new(WORK)
+}
+
+/// Moves to a second mount of the initial root that lies on the first: `pivot_root(2)` refuses
+/// to replace the first mount of all, which nothing lies under.
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn leave_initial_root() -> Result<(), Fatal> {
+    let failed = Fatal::when::<Errno>;
+    mount_bind("/", "/").map_err(failed("mounting the initial root again"))?;
+    // "/" is the root that this process has, "/.." what lies on it.
+    chroot("/..").map_err(failed("entering the initial root"))?;
+    chdir("/").map_err(failed("entering the initial root"))?;
+    mkdir("/proc", Mode::RWXU).map_err(failed("making /proc"))?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", "/proc", "proc", flags, None).map_err(failed("mounting /proc"))
+}
+
+/// Mounts the image from the disk of this device number, and makes what the overlay needs.
+#[cfg_attr(test, allow(dead_code))]
+pub(crate) fn mount_image(disk: Dev) -> Result<(), Fatal> {
+    let failed = Fatal::when::<Errno>;
+    mknodat(CWD, "/disk", FileType::BlockDevice, Mode::RUSR, disk)
+        .map_err(failed("making /disk"))?;
+    mkdir(IMAGE, Mode::RWXU).map_err(failed("making /image"))?;
+    mount("/disk", IMAGE, "erofs", MountFlags::RDONLY, None)
+        .map_err(failed("mounting the disk"))?;
+    let root = stat(IMAGE).map_err(failed("reading the image"))?;
+    make_upper(UPPER, &root).map_err(failed("making /upper"))?;
+    mkdir(WORK, Mode::RWXU).map_err(failed("making /work"))
+}
+
+/// An upper layer without a file, whose root is what the overlay shows as its own: so it takes
+/// after the image's.
+fn make_upper(path: &str, image: &Stat) -> Result<(), Errno> {
+    mkdir(path, Mode::RWXU)?;
+    if (image.st_uid, image.st_gid) != (0, 0) {
+        chown(
+            path,
+            Some(Uid::from_raw(image.st_uid)),
+            Some(Gid::from_raw(image.st_gid)),
+        )?;
+    }
+    // Last, as a change of owner takes bits away.
+    chmod(path, Mode::from_raw_mode(image.st_mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upper_layer_takes_after_the_image() {
+        let dir = std::env::temp_dir().join(format!("jaula-init-{}", std::process::id()));
+        let (image, upper) = (dir.join("image"), dir.join("upper"));
+        std::fs::create_dir_all(&image).unwrap();
+        chmod(&image, Mode::from_raw_mode(0o1757)).unwrap();
+        let wanted = stat(&image).unwrap();
+        let made = make_upper(upper.to_str().unwrap(), &wanted).and_then(|()| stat(&upper));
+        std::fs::remove_dir_all(&dir).unwrap();
+        let made = made.unwrap();
+        assert_eq!(
+            (made.st_mode, made.st_uid, made.st_gid),
+            (wanted.st_mode, wanted.st_uid, wanted.st_gid)
+        );
+    }
+}
