@@ -13,6 +13,7 @@ mod checked;
 mod interrupt;
 pub mod mmio;
 mod queue;
+pub mod vsock;
 
 #[cfg(test)]
 mod driver;
