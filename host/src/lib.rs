@@ -5,9 +5,11 @@
 //! - [`InstanceDir::make_cgroup`] makes the [`Cgroup`] that limits and measures the instance.
 //! - [`paths`] says where state and cache are.
 //! - [`capacity`] refuses limits that are above what the host has.
+//! - [`facts`] tells `jaula doctor` what the host offers.
 
 pub mod capacity;
 pub mod cgroup;
+pub mod facts;
 pub mod paths;
 pub mod rundir;
 

@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, faccessat};
+
 use super::error::Error;
 
 /// The text of a control file.
@@ -18,6 +21,16 @@ pub(super) fn write(dir: &Path, file: &str, value: &str) -> io::Result<()> {
         .write(true)
         .open(dir.join(file))?
         .write_all(value.as_bytes())
+}
+
+/// Whether this process may write to `path`, as its effective user.
+pub(super) fn writable(path: &Path) -> io::Result<()> {
+    Ok(faccessat(
+        AT_FDCWD,
+        path,
+        AccessFlags::W_OK,
+        AtFlags::AT_EACCESS,
+    )?)
 }
 
 /// The number that a control file holds.

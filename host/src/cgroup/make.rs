@@ -96,3 +96,41 @@ pub(super) fn apply(dir: &Path, setting: &Setting) -> Result<(), Error> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake_tree::FakeTree;
+    use super::*;
+
+    #[test]
+    fn version_2_hands_down_what_is_not_yet_from_the_parent_and_from_the_room() {
+        for (before, after) in [("", "+memory +cpu"), ("cpu memory pids", "cpu memory pids")] {
+            let tree = FakeTree::v2("/");
+            let parent = tree.cgroup("", "cpu memory pids", before, "");
+            let room = tree.cgroup("jaula", "cpu memory pids", before, "");
+            let site = Site {
+                version: Version::V2,
+                controllers: vec![Controller::Memory, Controller::Cpu],
+                dir: room.join("web"),
+                parent: parent.clone(),
+                settings: Vec::new(),
+            };
+            make_dir(&site).unwrap();
+            assert!(site.dir.is_dir());
+            for cgroup in [parent, room] {
+                let written = fs::read_to_string(cgroup.join("cgroup.subtree_control")).unwrap();
+                assert_eq!(written, after, "{cgroup:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_a_kernel_may_lack_is_never_created() {
+        let tree = FakeTree::v2("/");
+        let dir = tree.dir("c", &[("memory.max", "max")]);
+        apply(&dir, &Setting::if_present("memory.swap.max", 0)).unwrap();
+        assert!(!dir.join("memory.swap.max").exists());
+        let error = apply(&dir, &Setting::required("cpu.max", 1)).unwrap_err();
+        assert!(matches!(error, Error::Set { .. }), "{error:?}");
+    }
+}

@@ -34,6 +34,8 @@ mod control;
 mod controller;
 mod entrance;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake_tree;
 pub(crate) mod hierarchy;
 mod make;
 mod membership;
@@ -42,7 +44,7 @@ mod placement;
 pub(crate) mod plan;
 mod remains;
 mod v1;
-pub(crate) mod v2;
+mod v2;
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -234,5 +236,92 @@ impl Drop for Cgroup {
                 "a cgroup is left behind"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::{Child, Command, Stdio};
+
+    use super::plan::{ROOM, Site};
+    use super::*;
+
+    /// Our own cgroup in the version 2 hierarchy, with or without controllers in it.
+    fn own_v2() -> Option<PathBuf> {
+        let mounts = mountinfo::parse(&fs::read("/proc/self/mountinfo").unwrap());
+        let members = membership::parse(&fs::read("/proc/self/cgroup").unwrap());
+        let own = mounts
+            .iter()
+            .filter(|mount| mount.kind == mountinfo::Kind::V2)
+            .find_map(|mount| hierarchy::locate(Path::new("/"), mount, &members))
+            .map(|hierarchy| hierarchy.own)
+            .filter(|own| control::writable(own).is_ok());
+        if own.is_none() {
+            eprintln!("SKIPPED: needs a mounted version 2 hierarchy, and root");
+        }
+        own
+    }
+
+    /// A cgroup in it that limits nothing, as it would be with controllers.
+    fn v2(name: &str) -> Option<Cgroup> {
+        let parent = own_v2()?;
+        let name = format!("test-{name}-{}", std::process::id());
+        let site = Site {
+            version: Version::V2,
+            controllers: Vec::new(),
+            dir: parent.join(ROOM).join(name),
+            parent,
+            settings: Vec::new(),
+        };
+        Some(Cgroup::make(Plan { sites: vec![site] }).unwrap())
+    }
+
+    fn shell(cgroup: &Cgroup, script: &str) -> Child {
+        let entrance = cgroup.entrance().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdout(Stdio::piped());
+        // SAFETY: `enter` does nothing but write(2), which is async-signal-safe.
+        unsafe { command.pre_exec(move || entrance.enter()) };
+        let mut child = command.spawn().unwrap();
+        let started = child.stdout.as_mut().unwrap();
+        started.read_exact(&mut [0]).unwrap();
+        child
+    }
+
+    #[test]
+    fn version_2_kills_all_that_is_below() {
+        let Some(cgroup) = v2("kill") else { return };
+        let below = cgroup.dirs[0].path.join("below");
+        fs::create_dir(&below).unwrap();
+        let mut child = shell(&cgroup, "echo; exec sleep 1000");
+        fs::write(below.join("cgroup.procs"), child.id().to_string()).unwrap();
+        cgroup.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn version_2_is_removed_with_what_runs_in_it() {
+        let Some(cgroup) = v2("drop") else { return };
+        let dir = cgroup.dirs[0].path.clone();
+        let mut child = shell(&cgroup, "sleep 1000 & echo; exec sleep 1000");
+        drop(cgroup);
+        assert!(!dir.exists());
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn version_2_alone_has_a_descriptor_to_clone_into() {
+        let Some(cgroup) = v2("clone") else { return };
+        assert!(cgroup.clone_target().is_some());
+    }
+
+    #[test]
+    fn without_the_memory_controller_nothing_is_measured() {
+        let Some(cgroup) = v2("measure") else { return };
+        assert!(matches!(cgroup.footprint(), Err(Error::Unmeasured)));
+        assert!(matches!(cgroup.oom_kills(), Err(Error::Unmeasured)));
     }
 }

@@ -121,8 +121,8 @@ fn sites(
     resources: &Resources,
     wished: &[Controller],
 ) -> Result<Vec<Site>, Error> {
-    if let Some(&missing) = wished.iter().find(|c| hierarchies.of(**c).is_none()) {
-        return Err(Error::NoController(missing));
+    for &controller in wished {
+        hierarchies.of(controller)?;
     }
     let mut sites = Vec::new();
     for hierarchy in hierarchies.iter() {
@@ -131,11 +131,11 @@ fn sites(
         if controllers.is_empty() {
             continue;
         }
-        let (parent, settings): (_, fn(Controller, &Resources) -> Vec<Setting>) =
-            match hierarchy.version {
-                Version::V1 => (hierarchy.own.clone(), v1::settings),
-                Version::V2 => (v2::parent(hierarchy, &controllers)?, v2::settings),
-            };
+        let parent = hierarchy.parent(&controllers)?;
+        let settings = match hierarchy.version {
+            Version::V1 => v1::settings,
+            Version::V2 => v2::settings,
+        };
         sites.push(Site {
             version: hierarchy.version,
             settings: controllers
@@ -148,4 +148,99 @@ fn sites(
         });
     }
     Ok(sites)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::fake_tree::FakeTree;
+    use super::*;
+
+    fn plan(tree: &FakeTree, resources: &Resources) -> Result<Plan, Error> {
+        Plan::new(&tree.hierarchies(), &"web".parse().unwrap(), resources)
+    }
+
+    fn v1() -> FakeTree {
+        let tree = FakeTree::new(
+            &[
+                "1 0 0:1 / /cg/memory rw - cgroup cgroup rw,memory",
+                "2 0 0:2 / /cg/cpu rw - cgroup cgroup rw,cpu",
+                "3 0 0:3 / /cg/pids rw - cgroup cgroup rw,pids",
+            ],
+            &["4:memory:/own", "3:cpu:/", "2:pids:/"],
+        );
+        for dir in ["cg/memory/own", "cg/cpu", "cg/pids"] {
+            tree.dir(dir, &[]);
+        }
+        tree
+    }
+
+    fn dirs(tree: &FakeTree, plan: &Plan) -> Vec<String> {
+        plan.dirs()
+            .map(|dir| dir.strip_prefix(tree.root()).unwrap())
+            .map(|dir| dir.to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn cpus() -> Resources {
+        Resources {
+            cpus: Some("1".parse().unwrap()),
+            ..Resources::default()
+        }
+    }
+
+    #[test]
+    fn version_1_has_a_directory_for_memory_and_one_for_each_limit() {
+        let tree = v1();
+        for (resources, expected) in [
+            (Resources::default(), &["cg/memory/own/jaula/web"][..]),
+            (cpus(), &["cg/memory/own/jaula/web", "cg/cpu/jaula/web"]),
+        ] {
+            let plan = plan(&tree, &resources).unwrap();
+            assert_eq!(dirs(&tree, &plan), expected);
+        }
+    }
+
+    #[test]
+    fn version_2_has_one_directory_for_all() {
+        let tree = FakeTree::v2("/");
+        tree.cgroup("", "cpu memory pids", "", "1\n");
+        let plan = plan(&tree, &cpus()).unwrap();
+        assert_eq!(dirs(&tree, &plan), ["sys/fs/cgroup/jaula/web"]);
+        assert_eq!(
+            plan.sites[0].controllers,
+            [Controller::Memory, Controller::Cpu]
+        );
+    }
+
+    #[test]
+    fn a_limit_is_kept_even_where_nothing_can_be_measured() {
+        let tree = v1();
+        fs::remove_dir_all(tree.root().join("cg/memory")).unwrap();
+        let plan = plan(&tree, &cpus()).unwrap();
+        assert_eq!(dirs(&tree, &plan), ["cg/cpu/jaula/web"]);
+    }
+
+    #[test]
+    fn a_limit_without_its_controller_is_an_error_that_names_it() {
+        let tree = v1();
+        fs::remove_dir_all(tree.root().join("cg/cpu")).unwrap();
+        let error = plan(&tree, &cpus()).unwrap_err();
+        assert!(
+            matches!(error, Error::NoController(Controller::Cpu)),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn a_cgroup_that_is_there_is_not_taken_over() {
+        let tree = v1();
+        let taken = tree.dir("cg/cpu/jaula/web", &[]);
+        let error = plan(&tree, &cpus()).unwrap_err();
+        assert!(
+            matches!(&error, Error::Exists(path) if *path == taken),
+            "{error:?}"
+        );
+    }
 }

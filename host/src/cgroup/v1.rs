@@ -1,14 +1,28 @@
 //! What is particular to version 1: a hierarchy a controller.
 //! (Documentation/admin-guide/cgroup-v1/)
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use launch::{Charge, Footprint, Resources};
 
-use super::control::{Keyed, number};
+use super::control::{Keyed, number, writable};
 use super::controller::Controller;
 use super::error::Error;
+use super::hierarchy::Hierarchy;
 use super::plan::{CPU_PERIOD_US, Setting, cpu_quota_us};
+
+/// The cgroup in which one with `controllers` can be made: our own.
+pub(super) fn parent(hierarchy: &Hierarchy, controllers: &[Controller]) -> Result<PathBuf, Error> {
+    let own = &hierarchy.own;
+    match (writable(own), controllers.first()) {
+        (Err(source), Some(&controller)) => Err(Error::Denied {
+            controller,
+            parent: own.clone(),
+            source,
+        }),
+        _ => Ok(own.clone()),
+    }
+}
 
 /// What is written to the instance's cgroup for `controller`'s limit, in this order.
 pub(super) fn settings(controller: Controller, resources: &Resources) -> Vec<Setting> {

@@ -1,0 +1,364 @@
+//! The instance's cgroup, on the host this runs on. Needs root and the memory controller.
+
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use host::cgroup::{Controller, Error};
+use host::{Cgroup, InstanceDir, Placement, RunDir};
+use launch::Resources;
+use nix::unistd::{Pid, geteuid};
+use tempfile::TempDir;
+
+/// A run directory of the test's own.
+fn run_dir() -> (TempDir, RunDir) {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = RunDir::at(scratch.path().join("run")).unwrap();
+    (scratch, run)
+}
+
+/// The instance's cgroup; `None`, said aloud, on a host where none can be made.
+fn cgroup(instance: &InstanceDir, resources: &Resources) -> Option<Cgroup> {
+    match instance.make_cgroup(resources) {
+        Ok(Placement::Own(cgroup)) => Some(cgroup),
+        Ok(Placement::Inherited(why)) => {
+            eprintln!("SKIPPED, this host can't be tested on: {why}");
+            None
+        }
+        Err(error) if !geteuid().is_root() => {
+            eprintln!("SKIPPED, needs root: {error}");
+            None
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// Where it was made, one directory with version 2, one a controller with version 1.
+fn directories(instance: &InstanceDir) -> Vec<PathBuf> {
+    let record = fs::read(instance.path().join("cgroups")).unwrap();
+    record
+        .split(|&b| b == 0)
+        .filter(|path| !path.is_empty())
+        .map(|path| OsStr::from_bytes(path).into())
+        .collect()
+}
+
+/// What the first of these files that is there says.
+fn setting(directories: &[PathBuf], files: &[&str]) -> String {
+    let text = directories
+        .iter()
+        .flat_map(|dir| files.iter().map(move |file| dir.join(file)))
+        .find_map(|path| fs::read_to_string(path).ok());
+    text.unwrap_or_else(|| panic!("none of {files:?} in {directories:?}"))
+        .trim()
+        .to_owned()
+}
+
+/// A shell that entered the cgroup before it was executed.
+fn shell(cgroup: &Cgroup, script: &str) -> Child {
+    let entrance = cgroup.entrance().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).stdout(Stdio::piped());
+    // SAFETY: `enter` does nothing but write(2), which is async-signal-safe.
+    unsafe { command.pre_exec(move || entrance.enter()) };
+    command.spawn().unwrap()
+}
+
+fn first_line(child: &mut Child) -> String {
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    line
+}
+
+fn all() -> Resources {
+    Resources {
+        memory: Some("64m".parse().unwrap()),
+        cpus: Some("0.5".parse().unwrap()),
+        pids: Some("20".parse().unwrap()),
+    }
+}
+
+#[test]
+fn limits_are_read_back() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(_cgroup) = cgroup(&instance, &all()) else {
+        return;
+    };
+    let at = directories(&instance);
+    let memory = setting(&at, &["memory.limit_in_bytes", "memory.max"]);
+    let cpu = setting(&at, &["cpu.cfs_quota_us", "cpu.max"]);
+    let pids = setting(&at, &["pids.max"]);
+    assert_eq!(memory, "67108864");
+    assert!(cpu == "50000" || cpu == "50000 100000", "{cpu}");
+    assert_eq!(pids, "20");
+}
+
+#[test]
+fn a_memory_limit_leaves_no_swap() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(_cgroup) = cgroup(&instance, &all()) else {
+        return;
+    };
+    let at = directories(&instance);
+    let swap = setting(&at, &["memory.memsw.limit_in_bytes", "memory.swap.max"]);
+    assert!(swap == "67108864" || swap == "0", "{swap}");
+}
+
+#[test]
+fn a_child_that_enters_is_in_every_directory() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup(&instance, &all()) else {
+        return;
+    };
+    let mut child = shell(&cgroup, "echo; exec sleep 1000");
+    first_line(&mut child);
+    for dir in directories(&instance) {
+        let pids = fs::read_to_string(dir.join("cgroup.procs")).unwrap();
+        assert_eq!(pids.trim(), child.id().to_string(), "{dir:?}");
+    }
+    cgroup.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_process_that_is_added_is_in_every_directory() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup(&instance, &all()) else {
+        return;
+    };
+    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    cgroup.add(Pid::from_raw(child.id() as i32)).unwrap();
+    for dir in directories(&instance) {
+        let pids = fs::read_to_string(dir.join("cgroup.procs")).unwrap();
+        assert_eq!(pids.trim(), child.id().to_string(), "{dir:?}");
+    }
+    cgroup.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn killing_spares_no_process() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+        return;
+    };
+    let script = "for i in 1 2 3 4 5; do sleep 1000 & done; echo; wait";
+    let mut child = shell(&cgroup, script);
+    first_line(&mut child);
+    cgroup.kill().unwrap();
+    for dir in directories(&instance) {
+        assert_eq!(fs::read_to_string(dir.join("cgroup.procs")).unwrap(), "");
+    }
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+}
+
+#[test]
+fn dropping_removes_it_with_what_runs_in_it() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup(&instance, &all()) else {
+        return;
+    };
+    let mut child = shell(&cgroup, "echo; exec sleep 1000");
+    first_line(&mut child);
+    drop(cgroup);
+    for dir in directories(&instance) {
+        assert!(!dir.exists(), "{dir:?}");
+    }
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+}
+
+#[test]
+fn cgroups_that_a_workload_made_in_it_are_removed_too() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+        return;
+    };
+    let at = directories(&instance);
+    fs::create_dir_all(at[0].join("a/b")).unwrap();
+    fs::create_dir(at[0].join("c")).unwrap();
+    let mut child = shell(&cgroup, "echo; exec sleep 1000");
+    first_line(&mut child);
+    fs::write(at[0].join("a/b/cgroup.procs"), child.id().to_string()).unwrap();
+    cgroup.remove().unwrap();
+    assert!(!at[0].exists());
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+}
+
+#[test]
+fn a_footprint_shows_the_memory_that_was_touched() {
+    const TOUCHED_BYTES: u64 = 8 << 20;
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+        return;
+    };
+    let script =
+        format!("x=$(head -c {TOUCHED_BYTES} /dev/zero | tr '\\0' x); echo; read -r _; : \"$x\"");
+    let mut child = shell(&cgroup, &script);
+    first_line(&mut child);
+    let footprint = cgroup.footprint().unwrap();
+    assert!(footprint.anon_bytes >= TOUCHED_BYTES, "{footprint:?}");
+    assert!(footprint.anon_bytes < 8 * TOUCHED_BYTES, "{footprint:?}");
+    assert!(footprint.kernel_bytes > 0, "{footprint:?}");
+    assert!(
+        footprint.peak_bytes >= footprint.current_bytes,
+        "{footprint:?}"
+    );
+    assert!(
+        footprint.current_bytes >= footprint.anon_bytes,
+        "{footprint:?}"
+    );
+    cgroup.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_kill_for_want_of_memory_is_counted() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let resources = Resources {
+        memory: Some("8m".parse().unwrap()),
+        ..Resources::default()
+    };
+    let Some(cgroup) = cgroup(&instance, &resources) else {
+        return;
+    };
+    assert_eq!(cgroup.oom_kills().unwrap(), 0);
+    let child = shell(&cgroup, "exec dd if=/dev/zero of=/dev/null bs=64M count=1");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(9));
+    assert_eq!(cgroup.oom_kills().unwrap(), 1);
+}
+
+#[test]
+fn a_name_that_another_cgroup_has_is_refused_and_that_one_spared() {
+    let (_scratch, run) = run_dir();
+    let (_other_scratch, other_run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(_cgroup) = cgroup(&instance, &Resources::default()) else {
+        return;
+    };
+    let namesake = other_run.create(Some(instance.id())).unwrap();
+    let error = namesake.make_cgroup(&Resources::default()).unwrap_err();
+    assert!(
+        matches!(error, host::rundir::Error::Cgroup(Error::Exists(_))),
+        "{error:?}"
+    );
+    drop(namesake);
+    assert!(directories(&instance).iter().all(|dir| dir.exists()));
+}
+
+#[test]
+fn a_sweep_clears_what_a_crashed_run_left() {
+    let (_scratch, run) = run_dir();
+    let (_other_scratch, other_run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup(&instance, &all()) else {
+        return;
+    };
+    let mut child = shell(&cgroup, "echo; exec sleep 1000");
+    first_line(&mut child);
+    // The same directory without an owner, as after a crash.
+    let leftover = other_run.path().join(instance.id().as_str());
+    fs::create_dir(&leftover).unwrap();
+    fs::copy(instance.path().join("cgroups"), leftover.join("cgroups")).unwrap();
+
+    let swept = other_run.sweep().unwrap();
+
+    assert_eq!(swept.cleared, [instance.id().clone()]);
+    assert!(swept.failed.is_empty(), "{swept:?}");
+    assert!(!leftover.exists());
+    assert!(directories(&instance).iter().all(|dir| !dir.exists()));
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+}
+
+/// Runs as an ordinary user, by running itself again as one if it is root's.
+#[test]
+fn without_permission_there_is_no_cgroup_and_no_limit() {
+    const NAME: &str = "without_permission_there_is_no_cgroup_and_no_limit";
+    const NOBODY: u32 = 65534;
+    if geteuid().is_root() {
+        // Where an ordinary user can get at it.
+        let scratch = tempfile::Builder::new().tempdir_in("/tmp").unwrap();
+        let copy = scratch.path().join("test");
+        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        for path in [scratch.path(), &copy] {
+            let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs::set_permissions(path, open).unwrap();
+        }
+        let output = Command::new(&copy)
+            .args(["--exact", NAME])
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .env("TMPDIR", "/tmp")
+            .current_dir("/")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    if instance
+        .make_cgroup(&Resources::default())
+        .unwrap()
+        .cgroup()
+        .is_some()
+    {
+        eprintln!("SKIPPED: cgroups are delegated to this user");
+        return;
+    }
+    for (resources, controller) in [
+        (
+            Resources {
+                cpus: None,
+                pids: None,
+                ..all()
+            },
+            Controller::Memory,
+        ),
+        (
+            Resources {
+                memory: None,
+                pids: None,
+                ..all()
+            },
+            Controller::Cpu,
+        ),
+        (
+            Resources {
+                memory: None,
+                cpus: None,
+                ..all()
+            },
+            Controller::Pids,
+        ),
+    ] {
+        let error = instance.make_cgroup(&resources).unwrap_err();
+        assert!(error.to_string().contains(controller.name()), "{error}");
+        assert!(error.remedy().is_some(), "{error}");
+    }
+    assert_eq!(directory_names(instance.path()), [""; 0]);
+}
+
+fn directory_names(dir: &Path) -> Vec<String> {
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
