@@ -1,1 +1,19 @@
 //! Launches a workload as a Linux container.
+//!
+//! [`ContainerLauncher`] is the way in. A launch makes the instance's directory and cgroup, then
+//! one child process in new namespaces, which mounts its root and becomes the command: nothing
+//! is started twice, and nothing runs beside the command. What the child does on the way is
+//! `entry`'s; it reports the moments and a failure through memory that it shares with its parent,
+//! and a pipe that `execve` closes says when to look.
+
+mod error;
+mod instance;
+mod launcher;
+mod namespaces;
+mod probe;
+mod process;
+mod report;
+mod scratch;
+
+pub use error::Error;
+pub use launcher::ContainerLauncher;

@@ -31,7 +31,9 @@ pub enum Privileges {
 pub struct Spec<'a> {
     /// The directory that holds the image; nothing is written to it.
     pub lower: &'a Path,
-    /// A directory that takes what is written to the root.
+    /// A directory that takes what is written to the root, whose owner and mode become those of
+    /// the root. It is best on a tmpfs: when an overlay goes, all of the file system that its
+    /// upper directory is on is written back.
     pub upper: &'a Path,
     /// An empty directory on the same file system as `upper`, for the overlay's own use.
     pub work: &'a Path,

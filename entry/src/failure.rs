@@ -16,6 +16,8 @@ pub enum Step {
     Cgroup,
     /// The cgroup becomes the root of a cgroup namespace.
     CgroupNamespace,
+    /// The file system that takes the workload's writes is mounted.
+    Scratch,
     /// Mounts stop being shared with other mount namespaces.
     PrivateMounts,
     /// The image is opened.
@@ -80,6 +82,7 @@ impl fmt::Display for Step {
             Self::UserMapping => "mapping the user into a user namespace",
             Self::Cgroup => "entering the cgroup",
             Self::CgroupNamespace => "making a cgroup namespace",
+            Self::Scratch => "mounting a file system for writes",
             Self::PrivateMounts => "making mounts private",
             Self::OpenImage => "opening the root file system",
             Self::OpenUpper => "opening the directory for writes",

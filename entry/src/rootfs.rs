@@ -49,6 +49,7 @@ fn mount_overlay(layers: &Layers) -> std::result::Result<OwnedFd, Failure> {
 
 fn overlay(user_xattr: bool, lower: &OwnedFd, upper: &OwnedFd, work: &OwnedFd) -> Result<OwnedFd> {
     let context = FilesystemContext::open(c"overlay")?;
+    context.set(c"source", c"overlay")?;
     // By descriptor: a path may hold the ':' and ',' that separate options, or be longer than the
     // 255 bytes of an option (fsconfig(2)). It also keeps the host's paths out of /proc/mounts.
     context.set(c"lowerdir", DescriptorPath::of(lower).as_c_str()?)?;
@@ -57,9 +58,6 @@ fn overlay(user_xattr: bool, lower: &OwnedFd, upper: &OwnedFd, work: &OwnedFd) -
     if user_xattr {
         context.set_flag(c"userxattr")?;
     }
-    // What is written is gone with the instance, so there is nothing to be kept through a crash;
-    // without this, unmounting waits for all that the host has not yet written to its disk.
-    context.set_flag(c"volatile")?;
     let root = context.mount(0)?;
     // The image is as good a mount point as any: nobody else sees this mount namespace.
     syscall::attach(root.as_fd(), lower.as_fd())?;
@@ -110,6 +108,8 @@ fn mount(root: BorrowedFd<'_>, filesystem: &Filesystem) -> Result<()> {
         Err(errno) => return Err(errno),
     }
     let context = FilesystemContext::open(filesystem.kind)?;
+    // Means nothing; what is shown in /proc/mounts.
+    context.set(c"source", filesystem.kind)?;
     for (name, value) in filesystem.options {
         context.set(name, value)?;
     }

@@ -348,10 +348,19 @@ pub(crate) fn has_no_reader(pipe: RawFd) -> Result<bool> {
 
 /// Gives `signal` its default action; a signal that does not take one keeps its own.
 pub(crate) fn reset_signal(signal: c_int) {
-    // SAFETY: all zero is a valid sigaction: the default action, no flags, an empty mask.
+    // Not by sigaction(3): glibc keeps 32 and 33 to itself and refuses to touch them.
+    // `struct sigaction` of `include/linux/signal_types.h`: handler, flags, restorer and mask,
+    // a word each; all zero is the default action.
+    let default = [0_u64; 4];
+    // SAFETY: `default` lives through the call; its last word is the mask, of that size.
     unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            default.as_ptr(),
+            std::ptr::null::<u64>(),
+            size_of::<u64>(),
+        );
     }
 }
 

@@ -1,0 +1,59 @@
+use std::time::Duration;
+
+use host::{InstanceDir, Placement};
+use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline};
+use nix::sys::signal::Signal;
+
+use crate::process::Process;
+use crate::report::Moment;
+
+/// A container that was launched.
+pub(crate) struct Container {
+    // Dropped from top to bottom: what runs, then the cgroup that held it, then the files.
+    pub(crate) process: Process,
+    pub(crate) placement: Placement,
+    pub(crate) dir: InstanceDir,
+    /// When `launch` was entered.
+    pub(crate) start: MonotonicNs,
+    /// When the cgroup and the directory were there.
+    pub(crate) cgroup_made: MonotonicNs,
+}
+
+impl Instance for Container {
+    fn id(&self) -> &InstanceId {
+        self.dir.id()
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
+        Ok(self.process.signal(signal)?)
+    }
+
+    fn wait_main(&self) -> Result<bool, launch::Error> {
+        // `launch` waited for it.
+        Ok(self.process.stamped(Moment::Main).is_some())
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
+        Ok(self.process.wait(timeout)?.map(|end| end.status))
+    }
+
+    fn timeline(&self) -> Timeline {
+        let mut timeline = Timeline::starting(self.start);
+        timeline.mark("cgroup", self.cgroup_made);
+        for moment in Moment::ALL {
+            match self.process.stamped(moment) {
+                Some(at) if moment == Moment::Main => timeline.mark_main(moment.span(), at),
+                Some(at) => timeline.mark(moment.span(), at),
+                None => {}
+            }
+        }
+        if let Some(end) = self.process.end() {
+            timeline.mark("run", end.at);
+        }
+        timeline
+    }
+
+    fn footprint(&self) -> Result<Footprint, launch::Error> {
+        Ok(self.placement.footprint()?)
+    }
+}

@@ -1,0 +1,134 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use entry::{Entry, Privileges, Spec};
+use host::{Placement, RunDir};
+use launch::{Finding, Instance, Launcher, MonotonicNs, Prepared, Progress, Side, Stdio, Workload};
+
+use crate::error::Error;
+use crate::instance::Container;
+use crate::namespaces::{Namespaces, privileges};
+use crate::probe;
+use crate::process::{Process, Task, Way};
+use crate::scratch::Scratch;
+
+/// Launches containers.
+///
+/// As root, a container has all namespaces but a user namespace. For an ordinary user it has
+/// that too, and the command's user is the caller, under whatever number it was given.
+///
+/// A container ends with the thread that launched it, so that it does not outlive a launcher
+/// that was killed: launch from a thread that lives as long as the instance is to.
+#[derive(Clone, Debug)]
+pub struct ContainerLauncher {
+    run_dir: PathBuf,
+}
+
+impl ContainerLauncher {
+    /// A launcher that keeps what instances own in the directory `run_dir`, which is
+    /// [`host::paths::run_dir`] unless there is a reason.
+    pub fn new(run_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            run_dir: run_dir.into(),
+        }
+    }
+}
+
+impl Launcher for ContainerLauncher {
+    fn side(&self) -> Side {
+        Side::Container
+    }
+
+    fn probe(&self) -> Vec<Finding> {
+        probe::findings()
+    }
+
+    fn prepare(
+        &self,
+        workload: &Workload,
+        _progress: &dyn Progress,
+    ) -> Result<Box<dyn Prepared>, launch::Error> {
+        host::capacity::check_resources(&workload.resources)
+            .map_err(|error| launch::Error::new(error).with_remedy("ask for less"))?;
+        check_root(&workload.root.dir)?;
+        let privileges = privileges();
+        if privileges == Privileges::UserNamespace
+            && !workload.command.credentials().groups.is_empty()
+        {
+            return Err(Error::Groups.into());
+        }
+        Ok(Box::new(PreparedContainer {
+            run: RunDir::at(&self.run_dir)?,
+            workload: workload.clone(),
+            privileges,
+        }))
+    }
+}
+
+/// The image is a directory, and the caller may look into it.
+fn check_root(dir: &Path) -> Result<(), Error> {
+    fs::read_dir(dir).map(drop).map_err(|source| Error::RootFs {
+        dir: dir.to_owned(),
+        source,
+    })
+}
+
+struct PreparedContainer {
+    run: RunDir,
+    workload: Workload,
+    privileges: Privileges,
+}
+
+impl Prepared for PreparedContainer {
+    fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
+        let start = MonotonicNs::now();
+        let Workload {
+            name,
+            root,
+            command,
+            hostname,
+            resources,
+        } = &self.workload;
+        let dir = self.run.create(name.as_ref())?;
+        let scratch = Scratch::new(dir.path(), &root.dir, self.privileges)?;
+        let entry = Entry::new(&Spec {
+            lower: &root.dir,
+            upper: scratch.upper(),
+            work: scratch.work(),
+            read_only: root.read_only,
+            hostname,
+            command,
+            privileges: self.privileges,
+        })
+        .map_err(Error::from)?;
+        let placement = dir.make_cgroup(resources)?;
+        let cgroup_made = MonotonicNs::now();
+        let task = Task {
+            namespaces: Namespaces::new(self.privileges, command.credentials()),
+            way: way(&placement)?,
+            scratch,
+            entry,
+            stdio,
+        };
+        let process = Process::spawn(&task)?;
+        drop(task);
+        Ok(Box::new(Container {
+            process,
+            placement,
+            dir,
+            start,
+            cgroup_made,
+        }))
+    }
+}
+
+/// The cheapest way into the cgroup that there is.
+fn way(placement: &Placement) -> Result<Way<'_>, host::cgroup::Error> {
+    let Some(cgroup) = placement.cgroup() else {
+        return Ok(Way::Stay);
+    };
+    match cgroup.clone_target() {
+        Some(target) => Ok(Way::Clone(target)),
+        None => cgroup.entrance().map(Way::Enter),
+    }
+}

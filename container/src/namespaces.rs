@@ -1,0 +1,126 @@
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use entry::{Failure, Privileges, Step};
+use launch::Credentials;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::Mode;
+use nix::unistd::{getegid, geteuid, write};
+
+/// Inode of the first user namespace's file in `/proc/PID/ns`, `PROC_USER_INIT_INO` of
+/// `include/linux/proc_ns.h`.
+const INITIAL_USER_NAMESPACE_INODE: u64 = 0xEFFF_FFFD;
+
+/// What the caller may do. Root of a user namespace that somebody else made may not make device
+/// nodes and the like: it is an ordinary user here.
+pub(crate) fn privileges() -> Privileges {
+    let is_initial = fs::metadata("/proc/self/ns/user")
+        .is_ok_and(|namespace| namespace.ino() == INITIAL_USER_NAMESPACE_INODE);
+    if geteuid().is_root() && is_initial {
+        Privileges::Root
+    } else {
+        Privileges::UserNamespace
+    }
+}
+
+/// The namespaces of one container.
+pub(crate) struct Namespaces {
+    mapping: Option<UserMapping>,
+}
+
+/// The lines that make the caller's user and group those of the command, and everyone else
+/// nobody. More can't be mapped without the help of a set-user-ID program.
+struct UserMapping {
+    uid_map: String,
+    gid_map: String,
+}
+
+impl Namespaces {
+    pub(crate) fn new(privileges: Privileges, credentials: &Credentials) -> Self {
+        let mapping = match privileges {
+            Privileges::Root => None,
+            Privileges::UserNamespace => Some(UserMapping {
+                uid_map: format!("{} {} 1", credentials.uid, geteuid()),
+                gid_map: format!("{} {} 1", credentials.gid, getegid()),
+            }),
+        };
+        Self { mapping }
+    }
+
+    /// Those that clone3(2) makes.
+    pub(crate) fn clone_flags(&self) -> CloneFlags {
+        let flags = CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWPID
+            | CloneFlags::CLONE_NEWUTS
+            | CloneFlags::CLONE_NEWIPC
+            | CloneFlags::CLONE_NEWNET;
+        match self.mapping {
+            Some(_) => flags | CloneFlags::CLONE_NEWUSER,
+            None => flags,
+        }
+    }
+
+    /// Does in the child what has to be done there. Makes system calls and nothing else.
+    pub(crate) fn complete(&self) -> Result<(), Failure> {
+        if let Some(mapping) = &self.mapping {
+            mapping
+                .apply()
+                .map_err(|errno| failure(Step::UserMapping, errno))?;
+        }
+        // Not made by clone3: its root is the cgroup that the process is in when it is made, and
+        // only now that is the container's.
+        unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| failure(Step::CgroupNamespace, errno))
+    }
+}
+
+impl UserMapping {
+    fn apply(&self) -> Result<(), Errno> {
+        // user_namespaces(7): without this an ordinary user may not write gid_map.
+        write_file(c"/proc/self/setgroups", b"deny")?;
+        write_file(c"/proc/self/gid_map", self.gid_map.as_bytes())?;
+        write_file(c"/proc/self/uid_map", self.uid_map.as_bytes())
+    }
+}
+
+fn write_file(path: &std::ffi::CStr, bytes: &[u8]) -> Result<(), Errno> {
+    let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    // These files take all or nothing.
+    write(&file, bytes).map(drop)
+}
+
+pub(crate) fn failure(step: Step, errno: Errno) -> Failure {
+    Failure {
+        step,
+        errno: errno as i32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_needs_no_user_namespace_and_others_do() {
+        for (privileges, expected) in [(Privileges::Root, false), (Privileges::UserNamespace, true)]
+        {
+            let namespaces = Namespaces::new(privileges, &Credentials::default());
+            let flags = namespaces.clone_flags();
+            assert_eq!(flags.contains(CloneFlags::CLONE_NEWUSER), expected);
+        }
+    }
+
+    #[test]
+    fn the_callers_user_becomes_the_commands() {
+        let credentials = Credentials {
+            uid: 7,
+            gid: 8,
+            groups: Vec::new(),
+        };
+        let namespaces = Namespaces::new(Privileges::UserNamespace, &credentials);
+        let mapping = namespaces.mapping.unwrap();
+        assert_eq!(mapping.uid_map, format!("7 {} 1", geteuid()));
+        assert_eq!(mapping.gid_map, format!("8 {} 1", getegid()));
+    }
+}

@@ -1,0 +1,78 @@
+use std::error::Error as _;
+use std::fs;
+
+use entry::Privileges;
+use launch::{Credentials, Finding};
+
+use crate::namespaces::{Namespaces, privileges};
+use crate::process;
+
+/// What containers need of the host.
+pub(crate) fn findings() -> Vec<Finding> {
+    let mut findings = vec![trial(), overlay()];
+    findings.extend(host::facts::cgroups());
+    findings
+}
+
+/// Whether namespaces can be made, found out by making them: kernels and distributions have many
+/// ways to forbid it.
+fn trial() -> Finding {
+    let subject = "namespaces";
+    let privileges = privileges();
+    let made = match privileges {
+        Privileges::Root => "pid, mount, uts, ipc, net and cgroup can be made",
+        Privileges::UserNamespace => {
+            "pid, mount, uts, ipc, net and cgroup can be made in a user namespace"
+        }
+    };
+    match process::try_namespaces(&Namespaces::new(privileges, &Credentials::default())) {
+        Ok(()) => Finding::good(subject, made),
+        Err(error) => {
+            let remedy = error.remedy().unwrap_or("run as root");
+            let detail = match error.source() {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            };
+            Finding::missing(subject, detail, remedy)
+        }
+    }
+}
+
+fn overlay() -> Finding {
+    let subject = "overlayfs";
+    match fs::read_to_string("/proc/filesystems") {
+        Ok(list) if has_overlay(&list) => Finding::good(subject, "the kernel has it"),
+        // The kernel loads it when it is first mounted, if there is a module.
+        Ok(_) => Finding::note(subject, "not loaded yet").with_remedy("modprobe overlay"),
+        Err(error) => Finding::missing(
+            subject,
+            format!("can't read /proc/filesystems: {error}"),
+            "mount /proc",
+        ),
+    }
+}
+
+fn has_overlay(filesystems: &str) -> bool {
+    filesystems
+        .lines()
+        .any(|line| line.split_whitespace().next_back() == Some("overlay"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlayfs_is_found_by_its_whole_name() {
+        assert!(has_overlay("nodev\tproc\n\text4\nnodev\toverlay\n"));
+        assert!(!has_overlay("nodev\toverlayish\n"));
+        assert!(!has_overlay(""));
+    }
+
+    #[test]
+    fn the_trial_says_whether_namespaces_can_be_made() {
+        let finding = trial();
+        assert_eq!(finding.subject, "namespaces");
+        assert!(!finding.detail.is_empty());
+    }
+}

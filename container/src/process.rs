@@ -1,0 +1,316 @@
+use std::convert::Infallible;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use entry::{Entry, Failure, Mark, Step};
+use host::cgroup::Entrance;
+use launch::{ExitStatus, MonotonicNs, Stdio};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::unistd::{pipe2, read};
+
+use crate::error::Error;
+use crate::namespaces::Namespaces;
+use crate::report::{Moment, Report};
+use crate::scratch::Scratch;
+
+/// Resets signal handlers in the child, so that none of the parent's runs there. Of
+/// `include/uapi/linux/sched.h`; libc's constant of this name has lost its only bit.
+const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+/// Makes the child a member of a version 2 cgroup, from its first instruction on; same file.
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// How the child gets into its cgroup.
+pub(crate) enum Way<'a> {
+    /// It is made in it.
+    Clone(BorrowedFd<'a>),
+    /// It goes there by itself.
+    Enter(Entrance),
+    /// It stays in its parent's.
+    Stay,
+}
+
+/// What a child process is to do.
+pub(crate) struct Task<'a> {
+    pub(crate) namespaces: Namespaces,
+    pub(crate) way: Way<'a>,
+    pub(crate) scratch: Scratch,
+    pub(crate) entry: Entry,
+    pub(crate) stdio: Stdio,
+}
+
+/// How and when a process ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    pub(crate) status: ExitStatus,
+    /// When the one who waited was told.
+    pub(crate) at: MonotonicNs,
+}
+
+/// The command's process, from its birth. Dropping it kills and reaps it.
+///
+/// Being process 1 of its pid namespace, it takes with it all that it started.
+pub(crate) struct Process {
+    pidfd: OwnedFd,
+    report: Report,
+    /// How the command ended if it could not be executed.
+    refused: Option<ExitStatus>,
+    end: Mutex<Option<End>>,
+}
+
+impl Process {
+    /// Clones a child process and waits until it has executed the command, or could not.
+    pub(crate) fn spawn(task: &Task<'_>) -> Result<Self, Error> {
+        let report = Report::new().map_err(Error::Report)?;
+        // Closed by execve on the child's side: when the parent reads its end, the child has
+        // executed the command, or is dead.
+        let (lifeline, child_end) = pipe2(OFlag::O_CLOEXEC).map_err(Error::Report)?;
+        // SAFETY: what runs in the child makes system calls only: `Entrance::enter`,
+        // `Namespaces::complete`, `Report` and `Entry::run` are made for that. It ends by `_exit`.
+        let Some(pidfd) = (unsafe { clone(&task.namespaces, &task.way) }).map_err(Error::Clone)?
+        else {
+            match become_command(task, child_end.as_fd(), &report) {
+                Ok(never) => match never {},
+                Err(failure) => report.fail(failure),
+            }
+            end_child()
+        };
+        let mut process = Self {
+            pidfd,
+            report,
+            refused: None,
+            end: Mutex::new(None),
+        };
+        drop(child_end);
+        wait_for_end_of_file(lifeline).map_err(Error::Wait)?;
+        // SAFETY: the child has executed the command or has ended: its end of the lifeline is
+        // closed.
+        if let Some(failure) = unsafe { process.report.failure() } {
+            process.refused = Some(failure.exit_status().ok_or(failure)?);
+        } else if process.stamped(Moment::Main).is_none() {
+            let end = process.wait(None)?;
+            return Err(Error::Died(end.map(|end| end.status)));
+        }
+        Ok(process)
+    }
+
+    /// When a moment of its life came.
+    pub(crate) fn stamped(&self, moment: Moment) -> Option<MonotonicNs> {
+        self.report.stamped(moment)
+    }
+
+    /// Sends a signal; to one that has ended, nothing.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Error> {
+        // SAFETY: numbers and a null pointer, which pidfd_send_signal(2) allows.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.pidfd.as_raw_fd(),
+                signal as libc::c_int,
+                std::ptr::null::<libc::siginfo_t>(),
+                0,
+            )
+        };
+        match Errno::result(sent) {
+            Ok(_) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(Error::Signal(errno)),
+        }
+    }
+
+    /// Waits for its end; `None` if `timeout` passed first. May be called again.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> Result<Option<End>, Error> {
+        // A moment that the clock does not reach is as good as none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let mut pidfd = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut pidfd, poll_timeout(left)) {
+                Ok(0) if left == Some(Duration::ZERO) => return Ok(None),
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return self.reap().map(Some),
+                Err(errno) => return Err(Error::Wait(errno)),
+            }
+        }
+    }
+
+    /// How it ended, if anyone has waited for that.
+    pub(crate) fn end(&self) -> Option<End> {
+        *self.lock_end()
+    }
+
+    /// Takes its status from the kernel, which gives it once. It has ended.
+    fn reap(&self) -> Result<End, Error> {
+        let at = MonotonicNs::now();
+        let mut end = self.lock_end();
+        if let Some(end) = *end {
+            return Ok(end);
+        }
+        // SAFETY: all zero is a valid siginfo_t.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let id = self.pidfd.as_raw_fd() as libc::id_t;
+        // SAFETY: `info` lives through the call.
+        let result = unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED) };
+        Errno::result(result).map_err(Error::Wait)?;
+        // SAFETY: waitid(2) has filled in the fields that it fills in for a child that ended.
+        let number = unsafe { info.si_status() } as u8;
+        let status = match info.si_code {
+            libc::CLD_EXITED => ExitStatus::Exited(number),
+            // Killed, with a core dump or without.
+            _ => ExitStatus::Signaled(number),
+        };
+        Ok(*end.insert(End {
+            status: self.refused.unwrap_or(status),
+            at,
+        }))
+    }
+
+    fn lock_end(&self) -> MutexGuard<'_, Option<End>> {
+        // It is written in one go, so it is whole even if a thread panicked with the lock.
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.end().is_some() {
+            return;
+        }
+        let killed = self.signal(Signal::SIGKILL).and_then(|()| self.wait(None));
+        if let Err(error) = killed {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a container's process may be left behind"
+            );
+        }
+    }
+}
+
+/// Makes namespaces as a container has them, and lets go of them.
+pub(crate) fn try_namespaces(namespaces: &Namespaces) -> Result<(), Error> {
+    let report = Report::new().map_err(Error::Report)?;
+    // SAFETY: what runs in the child makes system calls only.
+    let Some(pidfd) = (unsafe { clone(namespaces, &Way::Stay) }).map_err(Error::Clone)? else {
+        if let Err(failure) = namespaces.complete() {
+            report.fail(failure);
+        }
+        end_child()
+    };
+    let process = Process {
+        pidfd,
+        report,
+        refused: None,
+        end: Mutex::new(None),
+    };
+    process.wait(None)?;
+    // SAFETY: the child has ended.
+    match unsafe { process.report.failure() } {
+        Some(failure) => Err(failure.into()),
+        None => Ok(()),
+    }
+}
+
+/// Ends a child process that failed to become something else. Not `exit`: what the parent wants
+/// done at its end is not the child's to do.
+fn end_child() -> ! {
+    // SAFETY: ends the process, and takes a number.
+    unsafe { libc::_exit(ExitStatus::LAUNCHER_FAILED.into()) }
+}
+
+/// The child's whole life in our hands. Makes system calls and nothing else.
+fn become_command(
+    task: &Task<'_>,
+    lifeline: BorrowedFd<'_>,
+    report: &Report,
+) -> Result<Infallible, Failure> {
+    report.stamp(Moment::Cloned);
+    // First of all, so that everything from here on is charged to the container's cgroup.
+    if let Way::Enter(entrance) = &task.way {
+        entrance.enter().map_err(|error| Failure {
+            step: Step::Cgroup,
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+        })?;
+    }
+    task.namespaces.complete()?;
+    report.stamp(Moment::Placed);
+    task.scratch.mount()?;
+    Err(task.entry.run(&task.stdio, Some(lifeline), |mark| {
+        report.stamp(match mark {
+            Mark::Root => Moment::Mounted,
+            Mark::Network => Moment::Networked,
+            Mark::Main => Moment::Main,
+        });
+    }))
+}
+
+/// Makes a child process: `None` in the child, its pidfd in the parent.
+///
+/// # Safety
+///
+/// The child has a copy of this process's memory and one of its threads. Locks that the others
+/// held are held for ever, so until it ends the child may make system calls only.
+unsafe fn clone(namespaces: &Namespaces, way: &Way<'_>) -> Result<Option<OwnedFd>, Errno> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: clone_args is plain numbers, for which all zero is valid.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags =
+        namespaces.clone_flags().bits() as u64 | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND;
+    args.pidfd = (&raw mut pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    if let Way::Clone(cgroup) = way {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: `args` and `pidfd` live through the call. Without CLONE_VM the child has a stack
+    // and a memory of its own.
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw mut args,
+            size_of::<libc::clone_args>(),
+        )
+    };
+    match Errno::result(pid)? {
+        0 => Ok(None),
+        // SAFETY: the kernel has put a new descriptor there, which nothing else owns.
+        _ => Ok(Some(unsafe { OwnedFd::from_raw_fd(pidfd) })),
+    }
+}
+
+fn wait_for_end_of_file(pipe: OwnedFd) -> Result<(), Errno> {
+    loop {
+        // Nothing is ever written to it.
+        match read(&pipe, &mut [0]) {
+            Err(Errno::EINTR) => {}
+            result => return result.map(drop),
+        }
+    }
+}
+
+/// At least as long as `left`, as far as poll(2) can count.
+fn poll_timeout(left: Option<Duration>) -> PollTimeout {
+    left.map_or(PollTimeout::NONE, |left| {
+        let ms = left.as_nanos().div_ceil(1_000_000);
+        PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_never_cut_short() {
+        for (left, expected) in [
+            (None, PollTimeout::NONE),
+            (Some(Duration::ZERO), PollTimeout::ZERO),
+            (Some(Duration::from_nanos(1)), PollTimeout::from(1u8)),
+            (Some(Duration::from_micros(1001)), PollTimeout::from(2u8)),
+            (Some(Duration::MAX), PollTimeout::MAX),
+        ] {
+            assert_eq!(poll_timeout(left), expected, "{left:?}");
+        }
+    }
+}
