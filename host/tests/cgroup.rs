@@ -40,8 +40,8 @@ fn cgroup(instance: &InstanceDir, resources: &Resources) -> Option<Cgroup> {
 }
 
 /// Where it was made, one directory with version 2, one a controller with version 1.
-fn directories(instance: &InstanceDir) -> Vec<PathBuf> {
-    let record = fs::read(instance.path().join("cgroups")).unwrap();
+fn directories(instance: &Path) -> Vec<PathBuf> {
+    let record = fs::read(instance.join("cgroups")).unwrap();
     record
         .split(|&b| b == 0)
         .filter(|path| !path.is_empty())
@@ -93,7 +93,7 @@ fn limits_are_read_back() {
     let Some(_cgroup) = cgroup(&instance, &all()) else {
         return;
     };
-    let at = directories(&instance);
+    let at = directories(instance.path());
     let memory = setting(&at, &["memory.limit_in_bytes", "memory.max"]);
     let cpu = setting(&at, &["cpu.cfs_quota_us", "cpu.max"]);
     let pids = setting(&at, &["pids.max"]);
@@ -109,7 +109,7 @@ fn a_memory_limit_leaves_no_swap() {
     let Some(_cgroup) = cgroup(&instance, &all()) else {
         return;
     };
-    let at = directories(&instance);
+    let at = directories(instance.path());
     let swap = setting(&at, &["memory.memsw.limit_in_bytes", "memory.swap.max"]);
     assert!(swap == "67108864" || swap == "0", "{swap}");
 }
@@ -123,7 +123,7 @@ fn a_child_that_enters_is_in_every_directory() {
     };
     let mut child = shell(&cgroup, "echo; exec sleep 1000");
     first_line(&mut child);
-    for dir in directories(&instance) {
+    for dir in directories(instance.path()) {
         let pids = fs::read_to_string(dir.join("cgroup.procs")).unwrap();
         assert_eq!(pids.trim(), child.id().to_string(), "{dir:?}");
     }
@@ -140,7 +140,7 @@ fn a_process_that_is_added_is_in_every_directory() {
     };
     let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
     cgroup.add(Pid::from_raw(child.id() as i32)).unwrap();
-    for dir in directories(&instance) {
+    for dir in directories(instance.path()) {
         let pids = fs::read_to_string(dir.join("cgroup.procs")).unwrap();
         assert_eq!(pids.trim(), child.id().to_string(), "{dir:?}");
     }
@@ -159,7 +159,7 @@ fn killing_spares_no_process() {
     let mut child = shell(&cgroup, script);
     first_line(&mut child);
     cgroup.kill().unwrap();
-    for dir in directories(&instance) {
+    for dir in directories(instance.path()) {
         assert_eq!(fs::read_to_string(dir.join("cgroup.procs")).unwrap(), "");
     }
     assert_eq!(child.wait().unwrap().signal(), Some(9));
@@ -175,7 +175,7 @@ fn dropping_removes_it_with_what_runs_in_it() {
     let mut child = shell(&cgroup, "echo; exec sleep 1000");
     first_line(&mut child);
     drop(cgroup);
-    for dir in directories(&instance) {
+    for dir in directories(instance.path()) {
         assert!(!dir.exists(), "{dir:?}");
     }
     assert_eq!(child.wait().unwrap().signal(), Some(9));
@@ -188,7 +188,7 @@ fn cgroups_that_a_workload_made_in_it_are_removed_too() {
     let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
         return;
     };
-    let at = directories(&instance);
+    let at = directories(instance.path());
     fs::create_dir_all(at[0].join("a/b")).unwrap();
     fs::create_dir(at[0].join("c")).unwrap();
     let mut child = shell(&cgroup, "echo; exec sleep 1000");
@@ -260,31 +260,56 @@ fn a_name_that_another_cgroup_has_is_refused_and_that_one_spared() {
         "{error:?}"
     );
     drop(namesake);
-    assert!(directories(&instance).iter().all(|dir| dir.exists()));
+    assert!(directories(instance.path()).iter().all(|dir| dir.exists()));
 }
 
+/// Runs itself a second time, as the run that will be killed.
 #[test]
-fn a_sweep_clears_what_a_crashed_run_left() {
+fn a_sweep_clears_what_a_killed_run_left() {
+    const NAME: &str = "a_sweep_clears_what_a_killed_run_left";
+    const RUN_DIR: &str = "JAULA_TEST_RUN_DIR";
+    if let Some(path) = std::env::var_os(RUN_DIR) {
+        let run = RunDir::at(path).unwrap();
+        let instance = run.create(None).unwrap();
+        let Some(cgroup) = cgroup(&instance, &all()) else {
+            return;
+        };
+        let mut child = shell(&cgroup, "echo; exec sleep 1000");
+        first_line(&mut child);
+        println!("\n{}\nis up", instance.id());
+        child.wait().unwrap();
+        return;
+    }
     let (_scratch, run) = run_dir();
-    let (_other_scratch, other_run) = run_dir();
-    let instance = run.create(None).unwrap();
-    let Some(cgroup) = cgroup(&instance, &all()) else {
+    let mut owner = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", NAME, "--nocapture"])
+        .env(RUN_DIR, run.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines: Vec<_> = BufReader::new(owner.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| line != "is up")
+        .collect();
+    let instance = lines.last().unwrap();
+    let leftover = run.path().join(instance);
+    let cgroups = leftover.exists().then(|| directories(&leftover));
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let Some(cgroups) = cgroups else {
+        eprintln!("SKIPPED: {lines:?}");
         return;
     };
-    let mut child = shell(&cgroup, "echo; exec sleep 1000");
-    first_line(&mut child);
-    // The same directory without an owner, as after a crash.
-    let leftover = other_run.path().join(instance.id().as_str());
-    fs::create_dir(&leftover).unwrap();
-    fs::copy(instance.path().join("cgroups"), leftover.join("cgroups")).unwrap();
+    assert!(cgroups.iter().all(|dir| dir.exists()));
 
-    let swept = other_run.sweep().unwrap();
+    let swept = run.sweep().unwrap();
 
-    assert_eq!(swept.cleared, [instance.id().clone()]);
+    assert_eq!(swept.cleared, [instance.parse().unwrap()]);
     assert!(swept.failed.is_empty(), "{swept:?}");
     assert!(!leftover.exists());
-    assert!(directories(&instance).iter().all(|dir| !dir.exists()));
-    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    // A cgroup can't be removed while a process is in it.
+    assert!(cgroups.iter().all(|dir| !dir.exists()));
 }
 
 /// Runs as an ordinary user, by running itself again as one if it is root's.

@@ -20,9 +20,10 @@ pub struct Footprint {
     pub current_bytes: u64,
     /// The most that was charged at any time.
     pub peak_bytes: u64,
-    /// Anonymous memory now, guest memory included: can't be reclaimed without swap.
+    /// Anonymous and shared memory now, guest memory and tmpfs files included: can't be
+    /// reclaimed without swap.
     pub anon_bytes: u64,
-    /// Page cache now, which the kernel may take back.
+    /// Page cache of files on disk now, which the kernel may take back.
     pub file_bytes: u64,
     /// Memory of the kernel's own for the instance: page tables, stacks, slab.
     pub kernel_bytes: u64,

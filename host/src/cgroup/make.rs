@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::control;
@@ -13,8 +14,9 @@ use super::plan::{ROOM, Setting, Site};
 /// How often the room may vanish under us, removed by an instance that ends at this moment.
 const ATTEMPTS: usize = 100;
 
-/// Makes the site's directory, and the room it stands in, without its settings.
-pub(super) fn make_dir(site: &Site) -> Result<(), Error> {
+/// Makes the site's directory, and the room it stands in, without its settings. Returns the
+/// directory's inode number.
+pub(super) fn make_dir(site: &Site) -> Result<u64, Error> {
     for _ in 1..ATTEMPTS {
         match try_make_dir(site) {
             Err(Error::Make { source, .. } | Error::Set { source, .. })
@@ -25,7 +27,7 @@ pub(super) fn make_dir(site: &Site) -> Result<(), Error> {
     try_make_dir(site)
 }
 
-fn try_make_dir(site: &Site) -> Result<(), Error> {
+fn try_make_dir(site: &Site) -> Result<u64, Error> {
     let room = site.parent.join(ROOM);
     match fs::create_dir(&room) {
         Err(source) if source.kind() != ErrorKind::AlreadyExists => {
@@ -41,7 +43,9 @@ fn try_make_dir(site: &Site) -> Result<(), Error> {
     fs::create_dir(&site.dir).map_err(|source| match source.kind() {
         ErrorKind::AlreadyExists => Error::Exists(site.dir.clone()),
         _ => refused(site, &site.dir, source),
-    })
+    })?;
+    let made = fs::metadata(&site.dir).map_err(|source| refused(site, &site.dir, source))?;
+    Ok(made.ino())
 }
 
 fn refused(site: &Site, path: &Path, source: io::Error) -> Error {

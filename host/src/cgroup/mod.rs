@@ -46,9 +46,9 @@ mod remains;
 mod v1;
 mod v2;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use launch::Footprint;
@@ -79,6 +79,20 @@ struct Dir {
     version: Version,
     controllers: Vec<Controller>,
     path: PathBuf,
+    /// The kernel gives no two cgroups the same one.
+    inode: u64,
+}
+
+impl Dir {
+    /// Kills and removes it, and never another that was made by its name since.
+    fn remove(&self) -> Result<(), Error> {
+        let is_ours = fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode);
+        if is_ours {
+            remains::remove(&self.path)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl Cgroup {
@@ -89,12 +103,13 @@ impl Cgroup {
             clone_target: None,
         };
         for site in plan.sites {
-            make::make_dir(&site)?;
+            let inode = make::make_dir(&site)?;
             // From here on, dropping `cgroup` removes it.
             cgroup.dirs.push(Dir {
                 version: site.version,
                 controllers: site.controllers,
                 path: site.dir.clone(),
+                inode,
             });
             for setting in &site.settings {
                 make::apply(&site.dir, setting)?;
@@ -222,7 +237,7 @@ impl Cgroup {
     fn remove_dirs(&mut self) -> Result<(), Error> {
         let mut result = Ok(());
         for dir in self.dirs.drain(..) {
-            result = result.and(remains::remove(&dir.path));
+            result = result.and(dir.remove());
         }
         result
     }
@@ -241,7 +256,6 @@ impl Drop for Cgroup {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::io::Read;
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::process::{Child, Command, Stdio};
@@ -310,6 +324,17 @@ mod tests {
         drop(cgroup);
         assert!(!dir.exists());
         assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn a_cgroup_made_by_its_name_since_is_spared() {
+        let Some(cgroup) = v2("namesake") else { return };
+        let dir = cgroup.dirs[0].path.clone();
+        fs::remove_dir(&dir).unwrap();
+        fs::create_dir(&dir).unwrap();
+        drop(cgroup);
+        assert!(dir.exists());
+        remains::remove(&dir).unwrap();
     }
 
     #[test]

@@ -29,18 +29,10 @@ fn one(hierarchies: &Hierarchies, controller: Controller) -> Finding {
     let subject = format!("cgroup {controller}");
     let usable = hierarchies
         .of(controller)
-        .and_then(|hierarchy| Ok((hierarchy.version, hierarchy.parent(&[controller])?)));
+        .and_then(|hierarchy| hierarchy.parent(&[controller]).map(|_| hierarchy.version));
     match usable {
-        Ok((version, parent)) => {
-            let version = match version {
-                Version::V1 => 1,
-                Version::V2 => 2,
-            };
-            Finding::good(
-                subject,
-                format!("version {version}, in {}", parent.display()),
-            )
-        }
+        Ok(Version::V1) => Finding::good(subject, "version 1"),
+        Ok(Version::V2) => Finding::good(subject, "version 2"),
         Err(error) => {
             let lost = match controller {
                 Controller::Memory => "footprints and limits of memory can't be had",
@@ -82,4 +74,71 @@ fn swap(root: &Path, hierarchies: &Hierarchies) -> Option<Finding> {
         )
         .with_remedy("boot with swapaccount=1, or without swap"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use launch::Level;
+
+    use super::*;
+    use crate::cgroup::fake_tree::FakeTree;
+
+    fn levels(tree: &FakeTree) -> Vec<(String, Level)> {
+        findings(tree.root())
+            .into_iter()
+            .map(|finding| (finding.subject, finding.level))
+            .collect()
+    }
+
+    fn expected(subjects: &[(&str, Level)]) -> Vec<(String, Level)> {
+        subjects
+            .iter()
+            .map(|(subject, level)| ((*subject).to_owned(), *level))
+            .collect()
+    }
+
+    #[test]
+    fn each_controller_is_reported_by_itself() {
+        let tree = FakeTree::v2("/s");
+        tree.cgroup("", "cpu memory", "memory", "1\n");
+        tree.cgroup("s", "memory", "memory", "");
+        assert_eq!(
+            levels(&tree),
+            expected(&[
+                ("cgroup memory", Level::Good),
+                ("cgroup cpu", Level::Good),
+                ("cgroup pids", Level::Note),
+            ])
+        );
+    }
+
+    #[test]
+    fn what_can_not_be_used_comes_with_a_remedy() {
+        let tree = FakeTree::new(
+            &["30 24 0:26 /s /sys/fs/cgroup/s rw - cgroup2 cgroup2 rw"],
+            &["0::/s"],
+        );
+        tree.cgroup("s", "cpu memory pids", "", "1\n");
+        for finding in findings(tree.root()) {
+            assert_eq!(finding.level, Level::Note, "{finding:?}");
+            assert!(finding.remedy.is_some(), "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn swap_that_is_not_accounted_for_is_noted_where_there_is_any() {
+        for (swaps, found) in [
+            ("Filename Type\n", false),
+            ("Filename Type\n/dev/sda2 partition\n", true),
+        ] {
+            let tree = FakeTree::new(
+                &["35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory"],
+                &["4:memory:/"],
+            );
+            tree.dir("sys/fs/cgroup/memory", &[]);
+            tree.dir("proc", &[("swaps", swaps)]);
+            let noted = levels(&tree).contains(&("cgroup swap".to_owned(), Level::Note));
+            assert_eq!(noted, found, "{swaps}");
+        }
+    }
 }
