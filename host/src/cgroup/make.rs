@@ -1,4 +1,4 @@
-//! Making what a [`Plan`] says.
+//! Making what a plan says.
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -1,8 +1,8 @@
 //! The cgroup that holds everything of an instance: to limit it, to measure it, and to kill it.
 //!
 //! [`Cgroup`] hides the two versions of the interface. Which one a controller has is read from
-//! what is mounted ([`hierarchy`]): a host may have one, the other, or some controllers on
-//! each. What is to be made is worked out first, as a plan ([`plan`]), so that it can be written
+//! what is mounted (`hierarchy`): a host may have one, the other, or some controllers on
+//! each. What is to be made is worked out first, as a plan (`plan`), so that it can be written
 //! down before it is made.
 //!
 //! An instance has a cgroup whenever one can be made, limits or not, since its footprint is read

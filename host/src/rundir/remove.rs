@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn more_names_than_one_reading_shows_are_removed() {
         let (_scratch, dir) = scratch();
-        for index in 0..3000 {
+        for index in 0..1500 {
             fs::write(dir.join(format!("file-{index}")), "").unwrap();
         }
         tree(&dir).unwrap();
