@@ -11,6 +11,7 @@ use crate::descriptors::{self, LIFELINE};
 use crate::devices::DeviceNodes;
 use crate::exec::Program;
 use crate::failure::{At, Failure, Step};
+use crate::name_files::NameFiles;
 use crate::plan::{self, Action};
 use crate::rootfs::{self, Layers};
 use crate::signals;
@@ -31,7 +32,7 @@ pub enum Privileges {
 pub struct Spec<'a> {
     /// The directory that holds the image; nothing is written to it.
     pub lower: &'a Path,
-    /// A directory that takes what is written to the root, whose owner and mode become those of
+    /// An empty directory that takes what is written to the root, whose owner and mode become those of
     /// the root. It is best on a tmpfs: when an overlay goes, all of the file system that its
     /// upper directory is on is written back.
     pub upper: &'a Path,
@@ -66,6 +67,7 @@ pub enum Mark {
 /// All that is needed to become the command, made while memory can still be had.
 pub struct Entry {
     layers: Layers,
+    names: NameFiles,
     actions: Vec<Action>,
     hostname: CString,
     working_directory: WorkingDirectory,
@@ -93,6 +95,7 @@ impl Entry {
                 work: c_path(spec.work)?,
                 user_xattr: !is_root,
             },
+            names: NameFiles::new(spec.hostname),
             actions: plan::plan(spec.command, nodes, spec.read_only),
             hostname: spec.hostname.as_c_str().to_owned(),
             working_directory: WorkingDirectory::new(spec.command.cwd()),
@@ -135,7 +138,7 @@ impl Entry {
     ) -> Result<Infallible, Failure> {
         // Modes are given in full until the command gets the mask that docker gives it.
         syscall::set_umask(0);
-        rootfs::enter(&self.layers, &self.actions)?;
+        rootfs::enter(&self.layers, &self.names, &self.actions)?;
         ring(Mark::Root);
         syscall::set_hostname(&self.hostname).at(Step::Hostname)?;
         syscall::bring_interface_up(c"lo").at(Step::Loopback)?;
@@ -144,6 +147,7 @@ impl Entry {
         descriptors::put_in_place(stdio, lifeline).at(Step::Descriptors)?;
         // While root: docker enters a directory that only root may, too.
         self.working_directory.enter().at(Step::WorkingDirectory)?;
+        self.program.check().at(Step::Exec)?;
         self.identity.assume()?;
         if lifeline.is_some() {
             // After the last change of credentials, which would undo it (prctl(2)).

@@ -4,7 +4,8 @@ use std::ffi::{CStr, CString, c_char};
 
 use launch::Command;
 
-use crate::syscall::{self, Errno};
+use crate::magic_link;
+use crate::syscall::{self, Errno, Result};
 
 /// Where a program is looked for when the environment has no `PATH`: docker's default.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -23,6 +24,14 @@ impl Program {
             argv: Strings::new(command.argv()),
             env: Strings::new(command.env()),
         }
+    }
+
+    /// Refuses what must not be executed. To be called with all privileges, since what the
+    /// command's user may execute is not always what it may read.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.candidates
+            .iter()
+            .try_for_each(|candidate| magic_link::refuse(candidate))
     }
 
     /// Executes the first candidate that can be; returns only if none can. What is not there is

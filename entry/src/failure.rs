@@ -24,6 +24,8 @@ pub enum Step {
     OpenImage,
     /// The directories that take the workload's writes are opened.
     OpenUpper,
+    /// `/etc/hosts` and `/etc/hostname` are written.
+    NameFiles,
     /// The overlay is mounted on the image.
     Overlay,
     /// `/proc`.
@@ -86,6 +88,7 @@ impl fmt::Display for Step {
             Self::PrivateMounts => "making mounts private",
             Self::OpenImage => "opening the root file system",
             Self::OpenUpper => "opening the directory for writes",
+            Self::NameFiles => "writing /etc/hosts and /etc/hostname",
             Self::Overlay => "mounting an overlay on the root file system",
             Self::Proc => "mounting /proc",
             Self::Sys => "mounting /sys",

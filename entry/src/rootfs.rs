@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::failure::{At, Failure, Step};
 use crate::masks::Cover;
+use crate::name_files::NameFiles;
 use crate::plan::{Action, Filesystem};
 use crate::syscall::{self, Errno, FilesystemContext, Result};
 
@@ -19,7 +20,7 @@ use crate::syscall::{self, Errno, FilesystemContext, Result};
 pub(crate) struct Layers {
     /// The image.
     pub(crate) lower: CString,
-    /// Takes what is written.
+    /// Takes what is written; empty.
     pub(crate) upper: CString,
     /// Empty, and on the same file system as `upper`.
     pub(crate) work: CString,
@@ -28,22 +29,29 @@ pub(crate) struct Layers {
 }
 
 /// Mounts the overlay, does all that is planned in it, and makes it the root.
-pub(crate) fn enter(layers: &Layers, actions: &[Action]) -> std::result::Result<(), Failure> {
+pub(crate) fn enter(
+    layers: &Layers,
+    names: &NameFiles,
+    actions: &[Action],
+) -> std::result::Result<(), Failure> {
     // Before anything is mounted: nothing of it may reach another mount namespace.
     syscall::make_all_mounts_private().at(Step::PrivateMounts)?;
-    let root = mount_overlay(layers)?;
+    let root = mount_overlay(layers, names)?;
     for action in actions {
         apply(root.as_fd(), action).at(step(action))?;
     }
     syscall::pivot(root.as_fd()).at(Step::Pivot)
 }
 
-fn mount_overlay(layers: &Layers) -> std::result::Result<OwnedFd, Failure> {
+fn mount_overlay(layers: &Layers, names: &NameFiles) -> std::result::Result<OwnedFd, Failure> {
     // Opened here and not by the caller: an overlay takes only mounts of the mount namespace it
     // is made in.
     let lower = syscall::open_directory(&layers.lower).at(Step::OpenImage)?;
     let upper = syscall::open_directory(&layers.upper).at(Step::OpenUpper)?;
     let work = syscall::open_directory(&layers.work).at(Step::OpenUpper)?;
+    names
+        .write(upper.as_fd(), lower.as_fd(), !layers.user_xattr)
+        .at(Step::NameFiles)?;
     overlay(layers.user_xattr, &lower, &upper, &work).at(Step::Overlay)
 }
 

@@ -55,15 +55,25 @@ pub(crate) fn open_in_root(
     flags: c_int,
     resolve: u64,
 ) -> Result<OwnedFd> {
+    let resolve = libc::RESOLVE_IN_ROOT | resolve;
+    openat2(root.as_raw_fd(), path, flags | libc::O_PATH, resolve)
+}
+
+/// Opens `path`, unless a magic link of `/proc` leads there: that is `ELOOP`.
+pub(crate) fn open_without_magic_links(path: &CStr, flags: c_int) -> Result<OwnedFd> {
+    openat2(libc::AT_FDCWD, path, flags, libc::RESOLVE_NO_MAGICLINKS)
+}
+
+fn openat2(directory: RawFd, path: &CStr, flags: c_int, resolve: u64) -> Result<OwnedFd> {
     // SAFETY: open_how is plain numbers, for which all zero is valid.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-    how.flags = (flags | libc::O_PATH | libc::O_CLOEXEC) as u64;
-    how.resolve = libc::RESOLVE_IN_ROOT | resolve;
+    how.flags = (flags | libc::O_CLOEXEC) as u64;
+    how.resolve = resolve;
     // SAFETY: `path` is a C string and `how` lives through the call, with its own size.
     descriptor(unsafe {
         libc::syscall(
             libc::SYS_openat2,
-            root.as_raw_fd(),
+            directory,
             path.as_ptr(),
             &raw const how,
             size_of::<libc::open_how>(),
@@ -73,11 +83,68 @@ pub(crate) fn open_in_root(
 
 /// Whether the file is a directory.
 pub(crate) fn is_directory(file: BorrowedFd<'_>) -> Result<bool> {
+    Ok(stat(file)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
+}
+
+/// Whether the file is a regular one.
+pub(crate) fn is_regular_file(file: BorrowedFd<'_>) -> Result<bool> {
+    Ok(stat(file)?.st_mode & libc::S_IFMT == libc::S_IFREG)
+}
+
+fn stat(file: BorrowedFd<'_>) -> Result<libc::stat> {
     // SAFETY: stat is plain numbers, for which all zero is valid.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` lives through the call.
     done(unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) }.into())?;
-    Ok(stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+    Ok(stat)
+}
+
+/// Looks at the file `name`, and not at where it leads if it is a link.
+pub(crate) fn stat_no_follow(directory: BorrowedFd<'_>, name: &CStr) -> Result<libc::stat> {
+    // SAFETY: stat is plain numbers, for which all zero is valid.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    let (flags, name) = (libc::AT_SYMLINK_NOFOLLOW, name.as_ptr());
+    // SAFETY: `name` is a C string, and `stat` lives through the call.
+    let result = unsafe { libc::fstatat(directory.as_raw_fd(), name, &raw mut stat, flags) };
+    done(result.into())?;
+    Ok(stat)
+}
+
+/// Makes a file that is not there yet, to be written.
+pub(crate) fn create_file(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<OwnedFd> {
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: `name` is a C string.
+    descriptor(unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, mode) }.into())
+}
+
+/// Changes the owner of the file `name`, or of the link that it is.
+pub(crate) fn give_away(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    uid: libc::uid_t,
+    gid: libc::gid_t,
+) -> Result<()> {
+    let flags = libc::AT_SYMLINK_NOFOLLOW;
+    // SAFETY: `name` is a C string.
+    done(unsafe { libc::fchownat(directory.as_raw_fd(), name.as_ptr(), uid, gid, flags) }.into())
+}
+
+/// Writes all of `bytes`.
+pub(crate) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and the length are those of one slice.
+        let written = unsafe { libc::write(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
+        let written = check(written as c_long)?;
+        bytes = bytes.get(written as usize..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Reads what one read(2) gives.
+pub(crate) fn read_into(file: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<()> {
+    // SAFETY: the pointer and the length are those of one slice.
+    let read = unsafe { libc::read(file.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) };
+    done(read as c_long)
 }
 
 /// Makes a directory; `name` has one component, so no link is followed.

@@ -1,7 +1,7 @@
 //! Commands that can't be executed: the command's fault, and told apart as a shell does.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use launch::ExitStatus;
 
@@ -59,4 +59,21 @@ fn a_name_with_a_slash_is_relative_to_the_working_directory() {
     let world = World::new();
     let workload = world.workload_as(&["./echo", "here"], "/bin", Default::default());
     assert_eq!(world.run(&workload).unwrap().stdout, "here\n");
+}
+
+#[test]
+fn the_launchers_own_program_is_never_executed() {
+    // CVE-2019-5736: what runs it could overwrite it.
+    let world = World::new();
+    symlink("/proc/self/exe", world.image().join("bin/itself")).unwrap();
+    script(&world, "direct", "#!/proc/self/exe\n", 0o755);
+    script(&world, "indirect", "#! /bin/direct x\n", 0o755);
+    script(&world, "by-link", "#!/bin/itself\n", 0o755);
+    for argv in ["/proc/self/exe", "itself", "direct", "indirect", "by-link"] {
+        assert_eq!(
+            world.status_of(&[argv]),
+            ExitStatus::NotExecutable(libc::ELOOP),
+            "{argv:?}"
+        );
+    }
 }

@@ -1,7 +1,10 @@
 //! What is left when an instance is gone: nothing.
 
-use std::fs;
+use std::process::{Command, Stdio as HostStdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
+use host::RunDir;
 use launch::{ExitStatus, Stdio};
 
 use crate::world::World;
@@ -58,6 +61,54 @@ fn dropping_an_instance_kills_it_and_leaves_nothing() {
     assert_eq!(mounts(), mounts_before);
     for cgroup in cgroups {
         assert!(!fs::exists(&cgroup).unwrap(), "{cgroup}");
+    }
+}
+
+/// Tells `a_launcher` where its world is.
+const WORLD: &str = "JAULA_TEST_WORLD";
+
+#[test]
+#[ignore = "the process that a_launcher_killed_at_any_moment_leaves_nothing kills"]
+fn a_launcher() {
+    let world = World::visit(env::var(WORLD).unwrap());
+    let workload = world.workload(&["sleep", "98764"]);
+    let instance = world.launch(&workload, Stdio::null().unwrap()).unwrap();
+    instance.wait(None).unwrap();
+}
+
+#[test]
+fn a_launcher_killed_at_any_moment_leaves_nothing() {
+    let world = World::new();
+    for ms in 0..20 {
+        let mut launcher = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "leftovers::a_launcher", "--ignored"])
+            .env(WORLD, world.dir())
+            .stdout(HostStdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(Duration::from_millis(ms));
+        launcher.kill().unwrap();
+        launcher.wait().unwrap();
+        // The kernel kills the container's process, but says nothing of when.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while runs("98764") || runs("leftovers::a_launcher") {
+            assert!(Instant::now() < deadline, "still running after {ms} ms");
+            thread::yield_now();
+        }
+        if !world.run_dir().exists() {
+            continue;
+        }
+        let cgroups: Vec<_> = world
+            .instances()
+            .iter()
+            .flat_map(|id| cgroups(&world, id))
+            .collect();
+        let swept = RunDir::at(world.run_dir()).unwrap().sweep().unwrap();
+        assert!(swept.failed.is_empty(), "{swept:?}");
+        assert_eq!(world.instances(), [] as [String; 0]);
+        for cgroup in cgroups {
+            assert!(!fs::exists(&cgroup).unwrap(), "{cgroup}");
+        }
     }
 }
 

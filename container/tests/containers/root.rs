@@ -112,6 +112,30 @@ fn a_link_in_the_working_directory_stays_inside_the_root() {
 }
 
 #[test]
+fn an_etc_that_is_a_link_takes_no_write_to_the_host() {
+    let world = World::new();
+    let host = world.image().parent().unwrap().join("host");
+    fs::create_dir(&host).unwrap();
+    symlink(&host, world.image().join("etc")).unwrap();
+    assert_eq!(world.output_of("echo ran"), "ran\n");
+    assert_eq!(tree(&host), [] as [String; 0]);
+}
+
+#[test]
+fn localhost_and_the_hostname_have_addresses() {
+    let world = World::new();
+    fs::create_dir(world.image().join("etc")).unwrap();
+    fs::write(world.image().join("etc/hosts"), "10.0.0.1 stale\n").unwrap();
+    fs::write(world.image().join("etc/motd"), "kept\n").unwrap();
+    let script = "cat /etc/hostname /etc/motd; grep -c stale /etc/hosts; \
+                  ping -c 1 localhost > /dev/null && ping -c 1 testhost | head -n 1";
+    assert_eq!(
+        world.output_of(script),
+        "testhost\nkept\n0\nPING testhost (127.0.1.1): 56 data bytes\n"
+    );
+}
+
+#[test]
 fn a_missing_directory_behind_a_link_is_made_inside_the_root() {
     let world = World::new();
     let host = world.image().parent().unwrap().join("host");
@@ -140,7 +164,8 @@ fn neither_working_directory_nor_program_lead_through_a_descriptor_of_the_launch
         .unwrap_err();
     assert!(error.to_string().contains("working directory"), "{error}");
     let program = format!("{cwd}/bin/true");
-    assert_eq!(world.status_of(&[&program]), ExitStatus::NotFound);
+    let refused = ExitStatus::NotExecutable(libc::ELOOP);
+    assert_eq!(world.status_of(&[&program]), refused);
 }
 
 #[test]

@@ -16,9 +16,10 @@ use tempfile::TempDir;
 
 const BUSYBOX: &str = "/bin/busybox";
 
-/// An image and a run directory, both gone with it.
+/// An image and a run directory, both gone with the world that made them.
 pub struct World {
-    dir: TempDir,
+    dir: PathBuf,
+    _made: Option<TempDir>,
 }
 
 /// What a command left behind.
@@ -35,8 +36,11 @@ impl World {
             Path::new(BUSYBOX).exists(),
             "these tests need Debian's package busybox-static"
         );
-        let dir = TempDir::new().unwrap();
-        let world = Self { dir };
+        let made = TempDir::new().unwrap();
+        let world = Self {
+            dir: made.path().to_owned(),
+            _made: Some(made),
+        };
         let bin = world.image().join("bin");
         fs::create_dir_all(&bin).unwrap();
         fs::copy(BUSYBOX, bin.join("busybox")).unwrap();
@@ -49,12 +53,24 @@ impl World {
         world
     }
 
+    /// One that another process made.
+    pub fn visit(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            _made: None,
+        }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub fn image(&self) -> PathBuf {
-        self.dir.path().join("image")
+        self.dir.join("image")
     }
 
     pub fn run_dir(&self) -> PathBuf {
-        self.dir.path().join("run")
+        self.dir.join("run")
     }
 
     /// The names of the instances that the run directory knows.
