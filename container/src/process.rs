@@ -299,7 +299,49 @@ fn poll_timeout(left: Option<Duration>) -> PollTimeout {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use entry::Privileges;
+    use launch::Credentials;
+
     use super::*;
+    use crate::namespaces::privileges;
+
+    #[test]
+    fn a_child_is_made_in_a_version_2_cgroup() {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let mount = mounts
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>())
+            .find(|fields| fields.get(2) == Some(&"cgroup2"));
+        let (Some(mount), Privileges::Root) = (mount, privileges()) else {
+            eprintln!("SKIPPED, needs root and a mounted cgroup2: CLONE_INTO_CGROUP");
+            return;
+        };
+        let dir = Path::new(mount[1]).join(format!("jaula-test-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        let cgroup = fs::File::open(&dir).unwrap();
+        let namespaces = Namespaces::new(Privileges::Root, &Credentials::default());
+        let way = Way::Clone(cgroup.as_fd());
+        // SAFETY: the child does nothing but wait for its end.
+        let Some(pidfd) = (unsafe { clone(&namespaces, &way) }).unwrap() else {
+            loop {
+                // SAFETY: takes nothing.
+                unsafe { libc::pause() };
+            }
+        };
+        let process = Process {
+            pidfd,
+            report: Report::new().unwrap(),
+            refused: None,
+            end: Mutex::new(None),
+        };
+        let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap();
+        drop(process);
+        fs::remove_dir(&dir).unwrap();
+        assert_eq!(members.lines().count(), 1);
+    }
 
     #[test]
     fn a_timeout_is_never_cut_short() {

@@ -1,7 +1,7 @@
 use std::cell::UnsafeCell;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use entry::Failure;
 use launch::MonotonicNs;
@@ -56,6 +56,8 @@ struct Page {
     /// Nanoseconds; 0 is a moment that has not come.
     stamps: [AtomicU64; Moment::ALL.len()],
     failure: UnsafeCell<Option<Failure>>,
+    /// Whether `failure` was written to the end: a child may be killed while it writes.
+    told: AtomicBool,
 }
 
 const LENGTH: NonZeroUsize = match NonZeroUsize::new(size_of::<Page>()) {
@@ -79,6 +81,7 @@ impl Report {
         let empty = Page {
             stamps: [const { AtomicU64::new(0) }; Moment::ALL.len()],
             failure: UnsafeCell::new(None),
+            told: AtomicBool::new(false),
         };
         // SAFETY: the mapping is writable, page-aligned, at least as long as a `Page`, and known
         // to nobody else yet.
@@ -110,6 +113,7 @@ impl Report {
     pub(crate) fn fail(&self, failure: Failure) {
         // SAFETY: the parent does not read before the end of the child, which has one thread.
         unsafe { *self.page().failure.get() = Some(failure) };
+        self.page().told.store(true, Ordering::Release);
     }
 
     /// The failure that the child told.
@@ -118,7 +122,10 @@ impl Report {
     ///
     /// The child has executed the command or has ended.
     pub(crate) unsafe fn failure(&self) -> Option<Failure> {
-        // SAFETY: nobody writes any more: the caller sees to it.
+        if !self.page().told.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: it was written to the end, and nobody writes any more: the caller sees to it.
         unsafe { *self.page().failure.get() }
     }
 }

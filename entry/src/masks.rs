@@ -13,8 +13,9 @@ pub(crate) enum Cover {
     ReadOnly,
 }
 
-/// docker's lists (`DefaultMaskedPaths` and `DefaultReadonlyPaths` of moby's `oci/defaults.go`).
-/// What this kernel does not have is passed over.
+/// docker's lists (`defaultLinuxMaskedPaths` and `ReadonlyPaths` of moby's `oci/defaults.go`),
+/// without the `thermal_throttle` directory of each CPU. What this kernel does not have is passed
+/// over.
 const COVERED: [(&CStr, Cover); 17] = [
     (c"proc/acpi", Cover::Hidden),
     (c"proc/asound", Cover::Hidden),
