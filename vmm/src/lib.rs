@@ -4,13 +4,19 @@ pub mod boot;
 pub mod builder;
 pub mod bus;
 pub mod devices;
+pub mod kvm;
+mod launcher;
 pub mod layout;
 pub mod memory;
+mod monitor;
 pub mod profile;
 pub mod reset;
 pub mod ring0;
 pub mod vcpu;
 pub mod vm;
+
+pub use launcher::{GuestKernel, VmLauncher};
+pub use monitor::{is_monitor, monitor_main};
 
 /// KVM, or `None` where a test has to be skipped, which is said.
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::memory::GuestMemory;
 const PAGE_BYTES: u64 = 4096;
 
 /// Whether guest memory may be backed by the kernel's file itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Backing {
     /// Map the file privately: guests of one kernel share the pages that they don't write to.
     /// Only for a file that nobody ever changes, such as one of a cache.

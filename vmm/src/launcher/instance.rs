@@ -1,0 +1,67 @@
+use std::time::Duration;
+
+use host::{InstanceDir, Placement};
+use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline};
+use nix::sys::signal::Signal;
+
+use super::process::MonitorProcess;
+use crate::monitor::Phase;
+
+/// A machine that was launched.
+pub(super) struct VmInstance {
+    // Dropped from top to bottom: what runs, then the cgroup that held it, then the files.
+    pub(super) monitor: MonitorProcess,
+    pub(super) placement: Placement,
+    pub(super) dir: InstanceDir,
+    /// When `launch` was entered.
+    pub(super) start: MonotonicNs,
+    /// When the cgroup and the directory were there.
+    pub(super) cgroup_made: MonotonicNs,
+}
+
+impl Instance for VmInstance {
+    fn id(&self) -> &InstanceId {
+        self.dir.id()
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
+        Ok(self.monitor.signal(signal)?)
+    }
+
+    fn wait_main(&self) -> Result<bool, launch::Error> {
+        Ok(self.monitor.wait_main()?)
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
+        Ok(self.monitor.wait(timeout)?)
+    }
+
+    fn timeline(&self) -> Timeline {
+        let mut timeline = Timeline::starting(self.start);
+        timeline.mark("cgroup", self.cgroup_made);
+        let moments = match self.monitor.moments() {
+            Ok(moments) => moments,
+            Err(error) => {
+                tracing::warn!("the monitor's moments are not known: {error}");
+                return timeline;
+            }
+        };
+        for (phase, at) in moments.reached {
+            match phase {
+                Phase::Exec => timeline.mark_main(phase.span(), at),
+                _ => timeline.mark(phase.span(), at),
+            }
+        }
+        if let Some(ended) = moments.ended {
+            timeline.mark("run", ended);
+        }
+        if let Some(gone) = moments.gone {
+            timeline.mark("teardown", gone);
+        }
+        timeline
+    }
+
+    fn footprint(&self) -> Result<Footprint, launch::Error> {
+        Ok(self.placement.footprint()?)
+    }
+}

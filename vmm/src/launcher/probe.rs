@@ -1,0 +1,92 @@
+use guest_images::Cache;
+use launch::Finding;
+
+use super::GuestKernel;
+use crate::kvm;
+use crate::ring0::{self, Ring0};
+
+/// What machines need of the host.
+pub(super) fn findings(cache: &Cache, kernel: &GuestKernel) -> Vec<Finding> {
+    let mut findings = match kvm::open() {
+        Err(error) => vec![Finding::missing("kvm", describe(&error), error.remedy())],
+        Ok(kvm) => vec![
+            Finding::good(
+                "kvm",
+                format!("version {}, with all that is needed", kvm.get_api_version()),
+            ),
+            match ring0::of_host(&kvm) {
+                Ok(ring0) => ring0_finding(ring0),
+                Err(error) => Finding::missing(
+                    "guest ring 0",
+                    describe(&error),
+                    "look at what dmesg says of kvm",
+                ),
+            },
+        ],
+    };
+    findings.push(kernel_finding(cache, kernel));
+    findings.extend(host::facts::cgroups());
+    findings
+}
+
+fn ring0_finding(ring0: Ring0) -> Finding {
+    let subject = "guest ring 0";
+    match ring0 {
+        Ring0::Hardware {
+            instructions_per_second,
+        } => Finding::good(
+            subject,
+            format!(
+                "runs on the processor, {} million instructions a second",
+                instructions_per_second / 1_000_000
+            ),
+        ),
+        Ring0::Emulated {
+            instructions_per_second,
+        } => Finding::note(
+            subject,
+            format!(
+                "is emulated, {:.1} million instructions a second: a guest kernel takes seconds to \
+                 boot here, which says nothing of virtual machines elsewhere; user mode runs on \
+                 the processor, but AVX state is not kept apart between processes of a guest",
+                instructions_per_second as f64 / 1e6
+            ),
+        )
+        .with_remedy("use a host with VT-x or AMD-V to measure how fast a machine starts"),
+    }
+}
+
+fn kernel_finding(cache: &Cache, kernel: &GuestKernel) -> Finding {
+    let subject = "guest kernel";
+    match kernel {
+        GuestKernel::File(path) => match super::check_kernel(path) {
+            Ok(()) => Finding::good(subject, path.display().to_string()),
+            Err(error) => Finding::missing(
+                subject,
+                describe(&error),
+                "give an x86-64 vmlinux or bzImage",
+            ),
+        },
+        GuestKernel::BuiltIn => match guest_images::Kernel::find(cache) {
+            Ok(Some(kernel)) => Finding::good(subject, kernel.vmlinux().display().to_string()),
+            Ok(None) => Finding::note(
+                subject,
+                "not built yet; the first machine that is launched builds it, in minutes",
+            )
+            .with_remedy("jaula kernel build"),
+            Err(error) => Finding::missing(subject, describe(&error), "jaula kernel build"),
+        },
+    }
+}
+
+/// An error with its causes, in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

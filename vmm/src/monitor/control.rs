@@ -1,0 +1,91 @@
+//! The control connection with the guest's PID 1.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+
+use guest_protocol::{FrameError, Start, ToGuest, ToHost, read_message, write_message};
+use nix::sys::socket::{MsgFlags, send};
+
+/// Tells the guest what to run, and waits for its one answer; `None` if it closes the connection
+/// without.
+pub(super) fn converse(mut guest: UnixStream, start: Start) -> Result<Option<ToHost>, FrameError> {
+    write_message(&mut guest, &ToGuest::Start(start))?;
+    read_message(&mut guest)
+}
+
+/// Sends the command's signals, once the guest has read what to run: before that, they would
+/// come in the middle of it.
+pub(super) struct Signals {
+    guest: UnixStream,
+    early: Option<Vec<u8>>,
+}
+
+impl Signals {
+    pub(super) fn new(guest: UnixStream) -> Self {
+        Self {
+            guest,
+            early: Some(Vec::new()),
+        }
+    }
+
+    /// The guest has read what to run.
+    pub(super) fn guest_listens(&mut self) {
+        for number in self.early.take().unwrap_or_default() {
+            self.pass_on(number);
+        }
+    }
+
+    /// Sends a signal, now or as soon as the guest listens.
+    pub(super) fn send(&mut self, number: u8) {
+        match &mut self.early {
+            Some(early) => early.push(number),
+            None => self.pass_on(number),
+        }
+    }
+
+    /// A guest that does not read its signals loses them; it does not hold up the monitor.
+    fn pass_on(&self, number: u8) {
+        let mut frame = Vec::new();
+        let sent = write_message(&mut frame, &ToGuest::Signal(number))
+            .map_err(io::Error::other)
+            .and_then(|()| {
+                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                Ok(send(self.guest.as_raw_fd(), &frame, flags)?)
+            });
+        if let Err(error) = sent {
+            tracing::warn!("signal {number} did not reach the guest: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn early_signals_come_when_the_guest_listens_and_in_order() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut signals = Signals::new(ours);
+        signals.send(15);
+        signals.send(9);
+        signals.guest_listens();
+        signals.send(1);
+        drop(signals);
+        let mut received = Vec::new();
+        while let Some(message) = read_message::<ToGuest>(&mut theirs).unwrap() {
+            received.push(message);
+        }
+        assert_eq!(received, [15, 9, 1].map(ToGuest::Signal));
+    }
+
+    #[test]
+    fn a_guest_that_does_not_read_holds_up_nothing() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut signals = Signals::new(ours);
+        signals.guest_listens();
+        for _ in 0..100_000 {
+            signals.send(15);
+        }
+    }
+}

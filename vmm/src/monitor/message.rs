@@ -1,0 +1,135 @@
+use std::error::Error;
+
+use guest_protocol::Mark;
+use launch::{ExitStatus, MonotonicNs};
+use serde::{Deserialize, Serialize};
+
+use crate::builder::Step;
+
+/// Longest text of a failure, in bytes: a few lines.
+const MAX_TEXT_BYTES: usize = 4096;
+
+/// What the launcher says, after the first packet, which carries the descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ToMonitor {
+    /// Send this signal to the command.
+    Signal(u8),
+}
+
+/// What the monitor says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ToLauncher {
+    /// A phase ended at this moment.
+    Reached(Phase, MonotonicNs),
+    /// The command ended, and all its output was written; the last message.
+    Ended(ExitStatus, MonotonicNs),
+    /// The instance failed, and why, in one line; the last message.
+    Failed(String),
+}
+
+impl ToLauncher {
+    /// An error with its causes.
+    pub(crate) fn failed(error: &dyn Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+        Self::Failed(text)
+    }
+}
+
+/// A stretch of a launch that the monitor sees the end of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    /// The monitor is started and told what to do.
+    Spawn,
+    /// Guest memory is mapped.
+    Memory,
+    /// The virtual machine is created.
+    Create,
+    /// The devices are made and put on the bus.
+    Devices,
+    /// Kernel and init are brought into guest memory.
+    KernelLoad,
+    /// The processor is set up.
+    Vcpu,
+    /// From the first instruction to PID 1.
+    KernelBoot,
+    /// PID 1 opens its connections and is told what to run.
+    Init,
+    /// The root file system is mounted.
+    RootMount,
+    /// The process is made that becomes the command.
+    Exec,
+}
+
+impl Phase {
+    /// Its name in a timeline.
+    pub(crate) fn span(self) -> &'static str {
+        match self {
+            Self::Spawn => "spawn",
+            Self::Memory => "memory",
+            Self::Create => "create",
+            Self::Devices => "devices",
+            Self::KernelLoad => "kernel load",
+            Self::Vcpu => "vcpu",
+            Self::KernelBoot => "kernel boot",
+            Self::Init => "init",
+            Self::RootMount => "root mount",
+            Self::Exec => "exec",
+        }
+    }
+}
+
+impl From<Step> for Phase {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Memory => Self::Memory,
+            Step::Create => Self::Create,
+            Step::Devices => Self::Devices,
+            Step::KernelLoad => Self::KernelLoad,
+            Step::Vcpu => Self::Vcpu,
+        }
+    }
+}
+
+impl From<Mark> for Phase {
+    fn from(mark: Mark) -> Self {
+        match mark {
+            Mark::Init => Self::KernelBoot,
+            Mark::Started => Self::Init,
+            Mark::Root => Self::RootMount,
+            Mark::Main => Self::Exec,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_with_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("inner"));
+        assert_eq!(
+            ToLauncher::failed(&error),
+            ToLauncher::Failed("outer: inner".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_failure_fits_into_a_packet() {
+        let error = std::io::Error::other("ä".repeat(MAX_TEXT_BYTES));
+        let ToLauncher::Failed(text) = ToLauncher::failed(&error) else {
+            panic!("a failure is a failure");
+        };
+        assert_eq!(text.len(), MAX_TEXT_BYTES);
+    }
+}

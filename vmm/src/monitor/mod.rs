@@ -1,0 +1,89 @@
+//! The monitor: a process of its own that runs one machine.
+//!
+//! The launcher starts its own executable again under the name [`ARGV0`], with one end of a
+//! socket pair as standard input. [`Config`] and the descriptors come over it, and typed
+//! [messages](message) go back and forth. When the launcher goes away, so does the monitor.
+//!
+//! Threads, each blocking on one thing only:
+//!
+//! | thread | does |
+//! |---|---|
+//! | main | decides: takes each [`Event`] from a channel |
+//! | vcpu | runs the guest |
+//! | devices | serves disk and sockets, on an event manager |
+//! | launcher | waits for the launcher's signals, and for its end |
+//! | control | talks to the guest's PID 1 |
+//! | stdin, stdout, stderr | copy bytes between the guest's streams and the launcher's |
+//!
+//! So neither a slow reader of the output nor a guest that stops listening holds up anything
+//! else.
+
+mod channel;
+mod config;
+mod control;
+mod last_words;
+mod launcher_watch;
+mod message;
+mod pump;
+mod session;
+
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::process;
+use std::sync::Arc;
+
+use nix::sys::signal::{SigHandler, Signal, signal};
+
+pub(crate) use channel::{Channel, ChannelError, Received};
+pub(crate) use config::{Config, ConfigError, Descriptors};
+pub(crate) use message::{Phase, ToLauncher, ToMonitor};
+
+/// The monitor's name: `argv[0]`, and what `ps` shows.
+pub(crate) const ARGV0: &str = "jaula-monitor";
+
+/// Whether this process was started to be a monitor. A binary that launches machines asks this
+/// first thing in its `main`, and calls [`monitor_main`] if so.
+pub fn is_monitor() -> bool {
+    std::env::args_os().next().is_some_and(|name| name == ARGV0)
+}
+
+/// Runs the monitor and ends the process. What went wrong is told to the launcher; a tracing
+/// subscriber that was installed before gets the rest.
+pub fn monitor_main() -> ! {
+    // SAFETY: the launcher made descriptor 0 our end of its socket pair, and nothing in this
+    // process has used it: `main` comes here first.
+    let socket = unsafe { OwnedFd::from_raw_fd(libc::STDIN_FILENO) };
+    let channel = Arc::new(Channel::new(socket));
+    name_process();
+    if let Err(error) = leave_terminal_signals() {
+        tracing::debug!("signals of the terminal reach the monitor: {error}");
+    }
+    let code = match session::run(&channel) {
+        Ok(()) => 0,
+        Err(error) => {
+            let failed = ToLauncher::failed(&error);
+            // If it is gone too, there is nobody to be told.
+            let _ = channel.send(&failed);
+            1
+        }
+    };
+    // The other threads are in the middle of things that nobody needs any more; the kernel takes
+    // the machine down.
+    process::exit(code)
+}
+
+/// `ps` would show the name of the link that was executed, "exe".
+fn name_process() {
+    // SAFETY: PR_SET_NAME reads a C string, and this is one.
+    unsafe { libc::prctl(libc::PR_SET_NAME, c"jaula-monitor".as_ptr()) };
+}
+
+/// Ctrl-C, Ctrl-\ and a hangup reach all of the terminal's foreground group. What they mean for
+/// the instance is the launcher's to decide. (In a group of its own, the monitor could not read
+/// from the terminal.)
+fn leave_terminal_signals() -> nix::Result<()> {
+    for number in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+        // SAFETY: no handler of ours is installed.
+        unsafe { signal(number, SigHandler::SigIgn) }?;
+    }
+    Ok(())
+}
