@@ -8,11 +8,12 @@
 
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 
 use virtio_queue::DescriptorChain;
 use virtio_queue::desc::split::Descriptor;
-use virtio_vsock::packet::VsockPacket;
 use vm_memory::{GuestMemory as _, GuestMemoryError, Permissions, VolatileSlice};
 
 use crate::memory::GuestMemory;
@@ -33,15 +34,18 @@ pub enum ChainError {
     /// A buffer is not, or not wholly, in guest memory.
     #[error("a descriptor points outside of guest memory")]
     OutsideMemory(#[from] GuestMemoryError),
-    /// It is no packet of a virtio socket.
-    #[error("a descriptor chain is no packet")]
-    Packet(#[from] virtio_vsock::packet::Error),
 }
 
 /// A buffer has fewer bytes than are needed of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a buffer is too short")]
 pub struct TooShort;
+
+impl From<TooShort> for io::Error {
+    fn from(error: TooShort) -> Self {
+        Self::other(error)
+    }
+}
 
 /// A descriptor chain that was taken from a queue and is not looked at yet.
 pub struct Chain<'m> {
@@ -74,44 +78,16 @@ impl<'m> Chain<'m> {
         for descriptor in Descriptors::of(self) {
             let descriptor = descriptor?;
             let (permission, target) = match descriptor.is_write_only() {
-                true => (Permissions::Write, &mut buffers.writable.slices),
-                false if !buffers.writable.slices.is_empty() => return Err(ChainError::OutOfOrder),
-                false => (Permissions::Read, &mut buffers.readable.slices),
+                true => (Permissions::Write, &mut buffers.writable.0),
+                false if buffers.writable.bytes() > 0 => return Err(ChainError::OutOfOrder),
+                false => (Permissions::Read, &mut buffers.readable.0),
             };
             let length = descriptor.len() as usize;
             for slice in memory.get_slices(descriptor.addr(), length, permission)? {
-                target.push(slice?);
+                target.0.push(slice?);
             }
         }
         Ok(buffers)
-    }
-
-    /// The packet that the driver sends with this chain, with at most `max_bytes` of data.
-    ///
-    /// # Errors
-    ///
-    /// When it is none.
-    pub fn sent_packet(mut self, max_bytes: u32) -> Result<VsockPacket<'m, ()>, ChainError> {
-        // The packet's slices come from `GuestMemory::get_slices` too, and the header is copied
-        // before its fields are looked at.
-        Ok(VsockPacket::from_tx_virtq_chain(
-            self.memory,
-            &mut self.raw,
-            max_bytes,
-        )?)
-    }
-
-    /// The packet that the driver wants to be filled.
-    ///
-    /// # Errors
-    ///
-    /// When the chain has no room for one.
-    pub fn packet_to_fill(mut self) -> Result<VsockPacket<'m, ()>, ChainError> {
-        Ok(VsockPacket::from_rx_virtq_chain(
-            self.memory,
-            &mut self.raw,
-            u32::MAX,
-        )?)
     }
 }
 
@@ -163,41 +139,62 @@ pub struct Buffers<'m> {
     pub writable: Writable<'m>,
 }
 
-/// Guest memory that a device may read.
-#[derive(Default)]
-pub struct Readable<'m> {
-    slices: Vec<VolatileSlice<'m>>,
-}
+/// Guest memory in pieces, in the order in which it is used.
+#[derive(Clone, Default)]
+struct Pieces<'m>(Vec<VolatileSlice<'m>>);
 
-impl Readable<'_> {
-    /// Copies the first bytes out, as many as `bytes` takes.
-    ///
-    /// # Errors
-    ///
-    /// When there are fewer.
-    pub fn copy_to(&self, mut bytes: &mut [u8]) -> Result<(), TooShort> {
-        for slice in &self.slices {
-            let copied = slice.copy_to(bytes);
-            bytes = &mut bytes[copied..];
+impl Pieces<'_> {
+    fn bytes(&self) -> u32 {
+        // A chain has at most 4 GiB, which `DescriptorChain` counts in as many bits.
+        self.0.iter().map(|piece| piece.len() as u32).sum()
+    }
+
+    fn split_at(self, bytes: u32) -> Result<(Self, Self), TooShort> {
+        let mut missing = bytes as usize;
+        let (mut first, mut second) = (Self::default(), Self::default());
+        for piece in self.0 {
+            let (front, back) = piece
+                .split_at(missing.min(piece.len()))
+                .map_err(|_| TooShort)?;
+            missing -= front.len();
+            first.0.extend((!front.is_empty()).then_some(front));
+            second.0.extend((!back.is_empty()).then_some(back));
         }
-        if bytes.is_empty() {
-            Ok(())
-        } else {
-            Err(TooShort)
+        match missing {
+            0 => Ok((first, second)),
+            _ => Err(TooShort),
         }
+    }
+
+    /// Lets `call`, a system call that copies, work on the first pieces; how many bytes it has
+    /// copied.
+    fn copy_by(&self, call: impl FnOnce(&[libc::iovec]) -> libc::ssize_t) -> io::Result<u32> {
+        let guards: Vec<_> = self
+            .0
+            .iter()
+            .take(libc::UIO_MAXIOV as usize)
+            .map(VolatileSlice::ptr_guard_mut)
+            .collect();
+        let vectors: Vec<_> = guards
+            .iter()
+            .map(|guard| libc::iovec {
+                iov_base: guard.as_ptr().cast(),
+                iov_len: guard.len(),
+            })
+            .collect();
+        // Negative on an error, else at most the sum of the lengths.
+        u32::try_from(call(&vectors)).map_err(|_| io::Error::last_os_error())
     }
 }
 
-/// Guest memory that a device may write.
+/// Guest memory that a device may read.
 #[derive(Clone, Default)]
-pub struct Writable<'m> {
-    slices: Vec<VolatileSlice<'m>>,
-}
+pub struct Readable<'m>(Pieces<'m>);
 
-impl<'m> Writable<'m> {
-    /// Its size in bytes; a chain has less than 4 GiB.
+impl Readable<'_> {
+    /// Its size in bytes.
     pub fn bytes(&self) -> u32 {
-        self.slices.iter().map(|slice| slice.len() as u32).sum()
+        self.0.bytes()
     }
 
     /// Cuts it in two, the first with `bytes` bytes.
@@ -206,20 +203,77 @@ impl<'m> Writable<'m> {
     ///
     /// When it has fewer.
     pub fn split_at(self, bytes: u32) -> Result<(Self, Self), TooShort> {
-        let mut missing = bytes as usize;
-        let (mut first, mut second) = (Self::default(), Self::default());
-        for slice in self.slices {
-            let (front, back) = slice
-                .split_at(missing.min(slice.len()))
-                .map_err(|_| TooShort)?;
-            missing -= front.len();
-            first.slices.extend((!front.is_empty()).then_some(front));
-            second.slices.extend((!back.is_empty()).then_some(back));
+        let (first, second) = self.0.split_at(bytes)?;
+        Ok((Self(first), Self(second)))
+    }
+
+    /// Copies the first bytes out, as many as `bytes` takes.
+    ///
+    /// # Errors
+    ///
+    /// When there are fewer.
+    pub fn copy_to(&self, mut bytes: &mut [u8]) -> Result<(), TooShort> {
+        for piece in &self.0.0 {
+            let copied = piece.copy_to(bytes);
+            bytes = &mut bytes[copied..];
         }
-        match missing {
-            0 => Ok((first, second)),
-            _ => Err(TooShort),
+        if bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(TooShort)
         }
+    }
+
+    /// Copies it all to the end of `bytes`.
+    pub fn append_to(&self, bytes: &mut Vec<u8>) {
+        for piece in &self.0.0 {
+            let start = bytes.len();
+            bytes.resize(start + piece.len(), 0);
+            piece.copy_to(&mut bytes[start..]);
+        }
+    }
+
+    /// Sends as much as the stream takes at once, straight from guest memory; how much that is.
+    ///
+    /// # Errors
+    ///
+    /// As `sendmsg(2)`, but that no SIGPIPE is raised.
+    pub fn send(&self, stream: &UnixStream) -> io::Result<u32> {
+        self.0.copy_by(|vectors| {
+            // SAFETY: `msghdr` is a C structure of integers and pointers; all zeros is a message
+            // without an address, data and control data.
+            let mut message: libc::msghdr = unsafe { mem::zeroed() };
+            message.msg_iov = vectors.as_ptr().cast_mut();
+            message.msg_iovlen = vectors.len();
+            // SAFETY: the message lives through the call, and its only pointer is that to
+            // `vectors` with its length; the kernel does not write to that array. Each entry is
+            // the pointer and the length of a `VolatileSlice`, which by its invariant may be read
+            // as long as it lives; the slices are borrowed and their guards alive until after the
+            // call. Nothing is written to guest memory. The descriptor is open, as `stream` is
+            // borrowed.
+            unsafe { libc::sendmsg(stream.as_raw_fd(), &message, libc::MSG_NOSIGNAL) }
+        })
+    }
+}
+
+/// Guest memory that a device may write.
+#[derive(Clone, Default)]
+pub struct Writable<'m>(Pieces<'m>);
+
+impl Writable<'_> {
+    /// Its size in bytes.
+    pub fn bytes(&self) -> u32 {
+        self.0.bytes()
+    }
+
+    /// Cuts it in two, the first with `bytes` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When it has fewer.
+    pub fn split_at(self, bytes: u32) -> Result<(Self, Self), TooShort> {
+        let (first, second) = self.0.split_at(bytes)?;
+        Ok((Self(first), Self(second)))
     }
 
     /// Copies `bytes` to its start.
@@ -231,9 +285,9 @@ impl<'m> Writable<'m> {
         if (self.bytes() as usize) < bytes.len() {
             return Err(TooShort);
         }
-        for slice in &self.slices {
-            let (now, later) = bytes.split_at(bytes.len().min(slice.len()));
-            slice.copy_from(now);
+        for piece in &self.0.0 {
+            let (now, later) = bytes.split_at(bytes.len().min(piece.len()));
+            piece.copy_from(now);
             bytes = later;
         }
         Ok(())
@@ -246,49 +300,138 @@ impl<'m> Writable<'m> {
     /// When reading fails, or the file ends too early.
     pub fn fill_from(mut self, file: &File, mut offset: u64) -> io::Result<()> {
         while self.bytes() > 0 {
-            let read = match self.read_some(file, offset) {
+            let read = match self.read_at(file, offset) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
             offset += u64::from(read);
-            (_, self) = self.split_at(read).map_err(io::Error::other)?;
+            (_, self) = self.split_at(read)?;
         }
         Ok(())
     }
 
-    /// One `preadv(2)`, straight into guest memory.
-    fn read_some(&self, file: &File, offset: u64) -> io::Result<u32> {
+    /// Reads what `file` gives at once from `offset` on, straight into guest memory; how much
+    /// that is.
+    fn read_at(&self, file: &File, offset: u64) -> io::Result<u32> {
         let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
-        let guards: Vec<_> = self
-            .slices
-            .iter()
-            .take(libc::UIO_MAXIOV as usize)
-            .map(VolatileSlice::ptr_guard_mut)
-            .collect();
-        let vectors: Vec<_> = guards
-            .iter()
-            .map(|guard| libc::iovec {
-                iov_base: guard.as_ptr().cast(),
-                iov_len: guard.len(),
-            })
-            .collect();
-        // SAFETY: the array lives through the call and has the length that is passed. Each of its
-        // entries is the pointer and the length of a `VolatileSlice`, which by its invariant may
-        // be written as long as it lives; the slices are borrowed and their guards alive until
-        // after the call. No Rust reference to guest memory exists that this could invalidate:
-        // it is accessed through volatile slices only. The descriptor is open, as `file` is
-        // borrowed.
-        let read = unsafe {
-            libc::preadv(
-                file.as_raw_fd(),
-                vectors.as_ptr(),
-                vectors.len() as libc::c_int,
-                offset,
-            )
-        };
-        // Not negative: at most the sum of the lengths, which is less than 4 GiB.
-        u32::try_from(read).map_err(|_| io::Error::last_os_error())
+        self.0.copy_by(|vectors| {
+            let count = vectors.len() as libc::c_int;
+            // SAFETY: the array lives through the call and has the length that is passed. Each of
+            // its entries is the pointer and the length of a `VolatileSlice`, which by its
+            // invariant may be written as long as it lives; the slices are borrowed and their
+            // guards alive until after the call. No Rust reference to guest memory exists that
+            // this could invalidate: it is accessed through volatile slices only. The descriptor
+            // is open, as `file` is borrowed.
+            unsafe { libc::preadv(file.as_raw_fd(), vectors.as_ptr(), count, offset) }
+        })
+    }
+
+    /// Receives what the stream gives at once, straight into guest memory; how much that is.
+    ///
+    /// # Errors
+    ///
+    /// As `readv(2)`.
+    pub fn receive(&self, stream: &UnixStream) -> io::Result<u32> {
+        self.0.copy_by(|vectors| {
+            let count = vectors.len() as libc::c_int;
+            // SAFETY: as for `preadv` in `read_at`; `stream` is borrowed.
+            unsafe { libc::readv(stream.as_raw_fd(), vectors.as_ptr(), count) }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, SeekFrom, Write};
+
+    use proptest::prelude::*;
+    use vm_memory::GuestAddress;
+
+    use super::*;
+
+    const MEMORY_BYTES: u64 = 1 << 20;
+
+    /// Pieces of these sizes, with a gap between one and the next.
+    fn pieces<'m>(memory: &'m GuestMemory, sizes: &[usize]) -> Pieces<'m> {
+        let mut address = 0x1000;
+        let mut pieces = Pieces::default();
+        for size in sizes {
+            let slices = memory.get_slices(GuestAddress(address), *size, Permissions::ReadWrite);
+            pieces.0.extend(slices.unwrap().map(Result::unwrap));
+            address += *size as u64 + 100;
+        }
+        pieces
+    }
+
+    fn content(pieces: &Pieces<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        Readable(pieces.clone()).append_to(&mut bytes);
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_come_and_go_in_order_however_they_are_cut(
+            sizes in prop::collection::vec(0usize..300, 0..8),
+            cut in 0u32..2000,
+        ) {
+            let memory = crate::memory::allocate(MEMORY_BYTES).unwrap();
+            let pieces = pieces(&memory, &sizes);
+            let total: usize = sizes.iter().sum();
+            let data: Vec<u8> = (0..total).map(|i| i as u8 ^ (i >> 8) as u8).collect();
+            prop_assert_eq!(pieces.bytes() as usize, total);
+
+            Writable(pieces.clone()).copy_from(&data).unwrap();
+            prop_assert_eq!(&content(&pieces), &data);
+
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(b"skipped").unwrap();
+            file.write_all(&data).unwrap();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            Writable(pieces.clone()).copy_from(&vec![0; total]).unwrap();
+            Writable(pieces.clone()).fill_from(&file, 7).unwrap();
+            prop_assert_eq!(&content(&pieces), &data);
+
+            match pieces.clone().split_at(cut) {
+                Ok((first, second)) => {
+                    let at = cut as usize;
+                    prop_assert_eq!(content(&first), &data[..at]);
+                    prop_assert_eq!(content(&second), &data[at..]);
+                }
+                Err(TooShort) => prop_assert!(cut as usize > total),
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_gets_and_gives_what_the_pieces_hold() {
+        let memory = crate::memory::allocate(MEMORY_BYTES).unwrap();
+        let (here, mut there) = UnixStream::pair().unwrap();
+        let from = pieces(&memory, &[1, 10, 100]);
+        let data: Vec<u8> = (0..111).collect();
+        Writable(from.clone()).copy_from(&data).unwrap();
+        assert_eq!(Readable(from.clone()).send(&here).unwrap(), 111);
+        let mut got = [0; 111];
+        there.read_exact(&mut got).unwrap();
+        assert_eq!(got[..], data);
+
+        there.write_all(b"answer").unwrap();
+        assert_eq!(Writable(from.clone()).receive(&here).unwrap(), 6);
+        assert_eq!(&content(&from)[..7], b"answer\x06");
+    }
+
+    #[test]
+    fn what_is_too_short_is_an_error() {
+        let memory = crate::memory::allocate(MEMORY_BYTES).unwrap();
+        let pieces = pieces(&memory, &[2, 3]);
+        assert_eq!(Readable(pieces.clone()).copy_to(&mut [0; 6]), Err(TooShort));
+        assert_eq!(Writable(pieces.clone()).copy_from(&[1; 6]), Err(TooShort));
+        assert_eq!(content(&pieces), [0; 5]);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"1234").unwrap();
+        let error = Writable(pieces).fill_from(&file, 0).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -62,7 +62,7 @@ impl Image {
         let zeros = [0; SECTOR_BYTES as usize];
         padding
             .copy_from(&zeros[..padding.bytes() as usize])
-            .map_err(io::Error::other)?;
+            .map_err(io::Error::from)?;
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use image::Image;
 pub use image::{ImageError, SECTOR_BYTES};
-pub use request::{ID_BYTES, Id};
+pub use request::{ID_BYTES, Id, InvalidId};
 
 /// Room for two of the largest requests. A driver without indirect descriptors, as here, may
 /// have half of it in flight.

@@ -1,13 +1,12 @@
 use std::os::unix::net::UnixStream;
 
-use virtio_vsock::packet::VsockPacket;
-use vm_memory::VolatileSlice;
 use vmm_sys_util::epoll::EventSet;
 
 use super::credit::{BUFFER_BYTES, Overrun, SendCredit};
 use super::guest_to_host::GuestToHost;
 use super::host_to_guest::HostToGuest;
-use super::packet::{Content, Op, SHUTDOWN_RECEIVE, SHUTDOWN_SEND};
+use super::packet::{Header, Op, Received, SHUTDOWN_RECEIVE, SHUTDOWN_SEND};
+use crate::devices::virtio::Writable;
 
 /// The guest has broken a rule, and loses the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,12 +52,12 @@ pub(super) struct Connection {
 
 impl Connection {
     /// The connection that `request` asks for, joined with `stream`, which does not block.
-    pub(super) fn new(request: &VsockPacket<'_, ()>, stream: UnixStream) -> Self {
+    pub(super) fn new(request: &Header, stream: UnixStream) -> Self {
         Self {
-            guest_port: request.src_port(),
+            guest_port: request.src_port,
             stream,
             guest_to_host: GuestToHost::new(),
-            host_to_guest: HostToGuest::new(SendCredit::new(request.buf_alloc())),
+            host_to_guest: HostToGuest::new(SendCredit::new(request.buffer_bytes)),
             response_due: true,
             credit_due: false,
             guest_shut: 0,
@@ -73,16 +72,13 @@ impl Connection {
     }
 
     /// Takes a packet of the guest.
-    pub(super) fn receive(&mut self, packet: &VsockPacket<'_, ()>) -> Result<(), Violation> {
+    pub(super) fn receive(&mut self, packet: Received<'_>) -> Result<(), Violation> {
+        let Received { header, data } = packet;
         self.host_to_guest
-            .update_credit(packet.buf_alloc(), packet.fwd_cnt());
-        match Op::of(packet) {
-            Some(Op::Data) => {
-                if let Some(data) = packet.data_slice() {
-                    self.guest_to_host.receive(&self.stream, data)?;
-                }
-            }
-            Some(Op::Shutdown) => self.shut(packet.flags()),
+            .update_credit(header.buffer_bytes, header.forwarded);
+        match Op::of(header.op) {
+            Some(Op::Data) => self.guest_to_host.receive(&self.stream, data)?,
+            Some(Op::Shutdown) => self.shut(header.flags),
             Some(Op::Reset) => self.guest_gone = true,
             Some(Op::CreditUpdate) => (),
             Some(Op::CreditRequest) => self.credit_due = true,
@@ -153,8 +149,8 @@ impl Connection {
                 || self.host_to_guest.credit_request_due())
     }
 
-    /// The next packet for the guest; `buffer` has its data.
-    pub(super) fn next_packet(&mut self, buffer: &VolatileSlice<'_>) -> Option<Content> {
+    /// The next packet for the guest, but for its addresses; `buffer` has its data.
+    pub(super) fn next_packet(&mut self, buffer: &Writable<'_>) -> Option<Header> {
         if self.guest_gone {
             return None;
         }
@@ -176,12 +172,13 @@ impl Connection {
         };
         // Whatever the packet is for, it tells this too.
         self.credit_due = false;
-        Some(Content {
-            op,
+        Some(Header {
+            op: op as u16,
             bytes,
             flags,
             buffer_bytes: BUFFER_BYTES,
             forwarded: self.guest_to_host.credit.tell(),
+            ..Header::default()
         })
     }
 

@@ -2,10 +2,9 @@ use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
-use vm_memory::{VolatileMemoryError, VolatileSlice, WriteVolatile};
-
 use super::connection::Violation;
 use super::credit::ReceiveCredit;
+use crate::devices::virtio::Readable;
 
 /// How far the direction has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +40,9 @@ impl GuestToHost {
     pub(super) fn receive(
         &mut self,
         stream: &UnixStream,
-        data: &VolatileSlice<'_>,
+        mut data: Readable<'_>,
     ) -> Result<(), Violation> {
-        // A packet has at most `MAX_DATA_BYTES`.
-        self.credit.receive(data.len() as u32)?;
+        self.credit.receive(data.bytes())?;
         match self.state {
             State::Open => (),
             State::Ending | State::Ended => return Err(Violation::DataAfterEnd),
@@ -53,39 +51,24 @@ impl GuestToHost {
                 return Ok(());
             }
         }
-        let written = match self.kept.is_empty() {
-            true => self.write(stream, data),
-            false => 0,
-        };
-        if self.state == State::Open {
-            let rest = data.offset(written).map_err(memory_error);
-            rest.and_then(|rest| self.kept.write_all_volatile(&rest).map_err(memory_error))
-                .unwrap_or_else(|error| self.give_up(&error));
-        }
-        Ok(())
-    }
-
-    /// Writes as much as the host takes, without waiting.
-    fn write(&mut self, stream: &UnixStream, data: &VolatileSlice<'_>) -> usize {
-        let mut written = 0;
-        while written < data.len() {
-            let result = data
-                .offset(written)
-                .and_then(|rest| { stream }.write_volatile(&rest));
-            match result.map_err(memory_error) {
-                Ok(bytes) => {
-                    written += bytes;
-                    self.credit.forward(bytes as u32);
-                }
+        while self.kept.is_empty() && data.bytes() > 0 {
+            let sent = data.send(stream).and_then(|bytes| {
+                self.credit.forward(bytes);
+                Ok(data.clone().split_at(bytes)?)
+            });
+            match sent {
+                Ok((_, rest)) => data = rest,
                 Err(error) if error.kind() == ErrorKind::Interrupted => (),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => {
                     self.give_up(&error);
-                    break;
+                    return Ok(());
                 }
             }
         }
-        written
+        // What is left is no more than the guest had credit for.
+        data.append_to(&mut self.kept);
+        Ok(())
     }
 
     /// Writes as much of what was kept as the host takes now.
@@ -160,13 +143,5 @@ impl GuestToHost {
     #[cfg(test)]
     pub(super) fn kept_bytes(&self) -> usize {
         self.kept.len()
-    }
-}
-
-/// The system's error, in the one case in which there is one; slices are cut within their bounds.
-pub(super) fn memory_error(error: VolatileMemoryError) -> io::Error {
-    match error {
-        VolatileMemoryError::IOError(error) => error,
-        other => io::Error::other(other),
     }
 }

@@ -2,11 +2,9 @@ use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
-use vm_memory::{ReadVolatile, VolatileSlice};
-
 use super::credit::SendCredit;
-use super::guest_to_host::memory_error;
 use super::packet::MAX_DATA_BYTES;
+use crate::devices::virtio::Writable;
 
 /// How far the direction has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,25 +59,20 @@ impl HostToGuest {
     }
 
     /// Fills `buffer` from its start; how many bytes there are, or `None` if there are none now.
-    pub(super) fn read(
-        &mut self,
-        mut stream: &UnixStream,
-        buffer: &VolatileSlice<'_>,
-    ) -> Option<u32> {
-        let limit = self.credit.free().min(MAX_DATA_BYTES) as usize;
-        let limit = limit.min(buffer.len());
+    pub(super) fn read(&mut self, stream: &UnixStream, buffer: &Writable<'_>) -> Option<u32> {
+        let limit = self.credit.free().min(MAX_DATA_BYTES).min(buffer.bytes());
         while self.has_data() {
-            let read = buffer
-                .subslice(0, limit)
-                .and_then(|mut part| stream.read_volatile(&mut part));
-            match read.map_err(memory_error) {
+            let read = match buffer.clone().split_at(limit) {
+                Ok((part, _)) => part.receive(stream),
+                Err(too_short) => Err(too_short.into()),
+            };
+            match read {
                 Ok(0) => self.state = State::Ended,
                 Ok(bytes) => {
                     // A short read has emptied the stream; if not, it is found readable at once.
                     self.readable = bytes == limit;
-                    // At most `MAX_DATA_BYTES`.
-                    self.credit.send(bytes as u32);
-                    return Some(bytes as u32);
+                    self.credit.send(bytes);
+                    return Some(bytes);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => (),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,

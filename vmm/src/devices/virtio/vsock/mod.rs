@@ -29,6 +29,7 @@ use super::{
 };
 pub use credit::BUFFER_BYTES;
 use muxer::Muxer;
+use packet::{Empty, Received};
 pub use packet::{HOST_CID, MAX_DATA_BYTES};
 
 /// Packets that may wait on either side. Linux gives a buffer of 4 KiB for each that it can
@@ -57,8 +58,7 @@ struct Active {
 
 impl Vsock {
     /// A device for the guest with context ID `guest_cid`, with these ports of the host and what
-    /// their first connections are joined with. The process ignores SIGPIPE, as Rust's runtime
-    /// has it: a host's end that is gone is an error like others.
+    /// their first connections are joined with.
     ///
     /// # Errors
     ///
@@ -152,18 +152,18 @@ impl Active {
 }
 
 fn take(chain: Chain<'_>, muxer: &mut Muxer) -> Outcome {
-    match chain.sent_packet(MAX_DATA_BYTES) {
-        Ok(packet) => muxer.receive(&packet),
-        Err(error) => tracing::debug!("sockets: {error}: {:?}", std::error::Error::source(&error)),
+    match Received::parse(chain) {
+        Ok(packet) => muxer.receive(packet),
+        Err(error) => tracing::debug!("sockets: {error}"),
     }
     Outcome::Used(0)
 }
 
 fn fill(chain: Chain<'_>, muxer: &mut Muxer) -> Outcome {
-    match chain.packet_to_fill() {
-        Ok(mut packet) => muxer.fill(&mut packet),
+    match Empty::parse(chain) {
+        Ok(buffer) => muxer.fill(&buffer),
         Err(error) => {
-            tracing::debug!("sockets: {error}: {:?}", std::error::Error::source(&error));
+            tracing::debug!("sockets: {error}");
             Outcome::Used(0)
         }
     }

@@ -4,11 +4,10 @@ use std::mem;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use virtio_vsock::packet::{PKT_HEADER_SIZE, VsockPacket};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
 use super::connection::{Connection, Fate};
-use super::packet::{Address, Content, HOST_CID, Op, TYPE_STREAM};
+use super::packet::{Empty, HOST_CID, Header, Op, Received, TYPE_STREAM};
 use crate::devices::virtio::Outcome;
 
 /// How many refusals may wait for the guest to make room for them before none of its packets is
@@ -28,18 +27,12 @@ enum Port {
     Over,
 }
 
-/// An answer to a packet that belongs to no connection.
-struct Reset {
-    from: Address,
-    to_port: u32,
-    packet_type: u16,
-}
-
 /// All connections of a guest.
 pub(super) struct Muxer {
     guest_cid: u64,
     ports: BTreeMap<u32, Port>,
-    resets: VecDeque<Reset>,
+    /// Refusals and ends of connections that the guest is to be told of.
+    resets: VecDeque<Header>,
     /// The port that was the last to have a packet, so that each has its turn.
     last_port: u32,
     /// The streams that are waited for, under their ports' numbers, each for one event.
@@ -84,13 +77,14 @@ impl Muxer {
     }
 
     /// Takes a packet of the guest.
-    pub(super) fn receive(&mut self, packet: &VsockPacket<'_, ()>) {
-        let ours = packet.src_cid() == self.guest_cid
-            && packet.dst_cid() == HOST_CID
-            && packet.type_() == TYPE_STREAM;
-        let number = packet.dst_port();
+    pub(super) fn receive(&mut self, packet: Received<'_>) {
+        let header = packet.header;
+        let ours = header.src_cid == self.guest_cid
+            && header.dst_cid == HOST_CID
+            && header.packet_type == TYPE_STREAM;
+        let number = header.dst_port;
         match self.ports.get_mut(&number).filter(|_| ours) {
-            Some(Port::Connected(connection)) if connection.guest_port() == packet.src_port() => {
+            Some(Port::Connected(connection)) if connection.guest_port() == header.src_port => {
                 match connection.receive(packet) {
                     Ok(()) => self.settle(number),
                     Err(violation) => {
@@ -99,17 +93,17 @@ impl Muxer {
                     }
                 }
             }
-            Some(port @ Port::Free(_)) if Op::of(packet) == Some(Op::Request) => {
+            Some(port @ Port::Free(_)) if Op::of(header.op) == Some(Op::Request) => {
                 if let Port::Free(stream) = mem::replace(port, Port::Over) {
-                    self.connect(packet, stream);
+                    self.connect(&header, stream);
                 }
             }
-            _ => self.refuse(packet),
+            _ => self.refuse(&header),
         }
     }
 
-    fn connect(&mut self, request: &VsockPacket<'_, ()>, stream: UnixStream) {
-        let number = request.dst_port();
+    fn connect(&mut self, request: &Header, stream: UnixStream) {
+        let number = request.dst_port;
         // For nothing yet: `await_streams` knows for what.
         let event = EpollEvent::new(EventSet::ONE_SHOT, number.into());
         let added = self
@@ -127,16 +121,18 @@ impl Muxer {
         }
     }
 
-    fn refuse(&mut self, packet: &VsockPacket<'_, ()>) {
+    fn refuse(&mut self, packet: &Header) {
         // Two that refuse each other's refusals never end.
-        if Op::of(packet) != Some(Op::Reset) {
-            self.resets.push_back(Reset {
-                from: Address {
-                    cid: packet.dst_cid(),
-                    port: packet.dst_port(),
-                },
-                to_port: packet.src_port(),
-                packet_type: packet.type_(),
+        if Op::of(packet.op) != Some(Op::Reset) {
+            self.resets.push_back(Header {
+                // Where the guest has sent it, so that it knows what is refused.
+                src_cid: packet.dst_cid,
+                src_port: packet.dst_port,
+                dst_cid: self.guest_cid,
+                dst_port: packet.src_port,
+                packet_type: packet.packet_type,
+                op: Op::Reset as u16,
+                ..Header::default()
             });
         }
     }
@@ -156,14 +152,12 @@ impl Muxer {
         if let Some(Port::Connected(connection)) = self.ports.insert(number, Port::Over)
             && fate == Fate::Reset
         {
-            self.resets.push_back(Reset {
-                from: Address {
-                    cid: HOST_CID,
-                    port: number,
-                },
-                to_port: connection.guest_port(),
-                packet_type: TYPE_STREAM,
-            });
+            let reset = Header {
+                op: Op::Reset as u16,
+                ..Header::default()
+            };
+            let to = (self.guest_cid, connection.guest_port());
+            self.resets.push_back(reset.addressed(number, to));
         }
     }
 
@@ -185,21 +179,19 @@ impl Muxer {
     }
 
     /// Puts the next packet for the guest into its buffer.
-    pub(super) fn fill(&mut self, packet: &mut VsockPacket<'_, ()>) -> Outcome {
-        // A buffer that can't have data is no use, and may not stand in the way of others.
-        let Some(buffer) = packet.data_slice().copied() else {
-            return Outcome::Used(0);
-        };
-        let guest_cid = self.guest_cid;
-        if let Some(reset) = self.resets.pop_front() {
-            let to = Address {
-                cid: guest_cid,
-                port: reset.to_port,
-            };
-            Content::RESET.write(packet, reset.from, to, reset.packet_type);
-            return Outcome::Used(PKT_HEADER_SIZE as u32);
+    pub(super) fn fill(&mut self, buffer: &Empty<'_>) -> Outcome {
+        match self.next_packet(buffer) {
+            // There is room for a header, so no error.
+            Some(header) => Outcome::Used(buffer.finish(&header).unwrap_or(0)),
+            None => Outcome::PutBack,
         }
-        let last = self.last_port;
+    }
+
+    fn next_packet(&mut self, buffer: &Empty<'_>) -> Option<Header> {
+        if let Some(reset) = self.resets.pop_front() {
+            return Some(reset);
+        }
+        let (guest_cid, last) = (self.guest_cid, self.last_port);
         let mut ready: Vec<_> = self
             .connections()
             .filter(|(_, connection)| connection.has_packet())
@@ -207,21 +199,13 @@ impl Muxer {
         // First those behind the last one, then from the start.
         ready.sort_by_key(|(number, _)| (*number <= last, *number));
         for (number, connection) in ready {
-            if let Some(content) = connection.next_packet(&buffer) {
-                let from = Address {
-                    cid: HOST_CID,
-                    port: number,
-                };
-                let to = Address {
-                    cid: guest_cid,
-                    port: connection.guest_port(),
-                };
-                content.write(packet, from, to, TYPE_STREAM);
+            if let Some(packet) = connection.next_packet(&buffer.data) {
+                let to = (guest_cid, connection.guest_port());
                 self.last_port = number;
-                return Outcome::Used(PKT_HEADER_SIZE as u32 + content.bytes);
+                return Some(packet.addressed(number, to));
             }
         }
-        Outcome::PutBack
+        None
     }
 
     /// Looks which streams have had what they were waited for.

@@ -729,6 +729,25 @@ fn a_packet_that_is_none_is_given_back() {
 }
 
 #[test]
+fn data_may_be_in_any_number_of_buffers() {
+    let mut guest = Guest::connected();
+    let data = pattern(5 * 4096);
+    guest
+        .tx
+        .write(TX_BUFFERS, &guest.header(RW, data.len(), 0).encode());
+    let mut chain = vec![readable(TX_BUFFERS, HEADER_BYTES)];
+    for (i, page) in data.chunks(4096).enumerate() {
+        // Last page first: they do not lie side by side.
+        let address = TX_BUFFERS + (5 - i as u64) * 0x1_0000;
+        guest.tx.write(address, page);
+        chain.push(readable(address, 4096));
+    }
+    guest.tx.offer(&chain);
+    guest.work();
+    assert!(guest.host_read().0 == data);
+}
+
+#[test]
 fn header_and_data_may_share_a_buffer() {
     let mut guest = Guest::connected();
     guest.tx.write(TX_BUFFERS, &guest.header(RW, 3, 0).encode());
