@@ -75,7 +75,6 @@ pub(crate) enum Started {
 
 /// Starts the command in namespaces of its own. When this returns it was executed, or that
 /// failed; our copies of its streams are closed.
-#[cfg_attr(test, allow(dead_code))]
 pub(crate) fn start(
     start: &Start,
     stdio: Stdio,

@@ -4,8 +4,8 @@ use std::mem::size_of;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use guest_protocol::port;
-use rustix::io::ioctl_fionbio;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socket_with};
 
 use crate::fatal::Fatal;
 
@@ -20,7 +20,6 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Connects to the host's ports.
-    #[cfg_attr(test, allow(dead_code))]
     pub(crate) fn open() -> Result<Self, Fatal> {
         Ok(Self {
             control: connect(port::CONTROL)
@@ -30,6 +29,18 @@ impl Connections {
             stdout: stream(port::STDOUT)?,
             stderr: stream(port::STDERR)?,
         })
+    }
+
+    /// Ends the output of a command that was never executed.
+    pub(crate) fn end_outputs(&self) -> Result<(), Fatal> {
+        for output in [&self.stdout, &self.stderr] {
+            match shutdown(output, Shutdown::Write) {
+                // The host was faster.
+                Ok(()) | Err(Errno::NOTCONN) => {}
+                Err(errno) => return Err(Fatal::when("ending an output")(errno)),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,6 @@ use crate::fatal::Fatal;
 
 /// The device number of the disk with the image. The kernel chooses the major number of virtio
 /// disks when it boots.
-#[cfg_attr(test, allow(dead_code))]
 pub(crate) fn number() -> Result<Dev, Fatal> {
     let partitions =
         fs::read_to_string("/proc/partitions").map_err(Fatal::when("reading /proc/partitions"))?;

@@ -14,7 +14,6 @@ impl Doorbell {
     /// Maps it by way of `/dev/mem`, which is device 1:1
     /// (`Documentation/admin-guide/devices.txt`). The command has neither the device nor, once
     /// it is executed, the mapping.
-    #[cfg_attr(test, allow(dead_code))]
     pub(crate) fn map() -> Result<Self, Fatal> {
         let failed = Fatal::when::<rustix::io::Errno>;
         let mode = Mode::RUSR | Mode::WUSR;

@@ -74,7 +74,6 @@ impl OneLine for std::panic::PanicHookInfo<'_> {
 
 /// Writes a line to the kernel's log, with the level that reaches the console however quiet the
 /// kernel was told to be (`KERN_EMERG`, `Documentation/ABI/testing/dev-kmsg`).
-#[cfg_attr(test, allow(dead_code))]
 pub(crate) fn report(what: &dyn OneLine) {
     use std::fs;
 

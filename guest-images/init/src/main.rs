@@ -11,6 +11,8 @@
 // yet, and ends the process if it can't; it looks for its stack's guard page in /proc) is of no
 // use here.
 #![cfg_attr(not(test), no_main)]
+// A test calls the parts; the whole takes a guest.
+#![cfg_attr(test, allow(dead_code))]
 
 mod command;
 mod connections;
@@ -44,7 +46,6 @@ extern "C" fn main() -> libc::c_int {
 }
 
 /// All that a guest ever does.
-#[cfg_attr(test, allow(dead_code))]
 fn run() -> Result<std::convert::Infallible, Fatal> {
     root::leave_initial_root()?;
     let doorbell = Doorbell::map()?;
@@ -68,10 +69,13 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
             let mut streams = ours.joined_to(stdin.as_fd(), stdout.as_fd(), stderr.as_fd());
             ToHost::Ended(forward::until_end(control, &command, &mut streams)?)
         }
-        Started::Failed(failure) => match failure.exit_status() {
-            Some(status) => ToHost::Ended(status),
-            None => ToHost::Failed(failure),
-        },
+        Started::Failed(failure) => {
+            connections.end_outputs()?;
+            match failure.exit_status() {
+                Some(status) => ToHost::Ended(status),
+                None => ToHost::Failed(failure),
+            }
+        }
     };
     write_message(&mut connections.control, &answer)?;
     // The host drops the machine; until then the connections stay open.

@@ -20,7 +20,6 @@ pub(crate) struct Cgroup {
 
 impl Cgroup {
     /// Makes a cgroup in which there can be this many processes and threads at once.
-    #[cfg_attr(test, allow(dead_code))]
     pub(crate) fn limited_to(limit: PidsLimit) -> Result<Self, Fatal> {
         let mounted = || -> Result<(), Errno> {
             mkdir(CGROUPS, Mode::RWXU)?;

@@ -36,7 +36,6 @@ pub(crate) fn work() -> &'static Path {
 
 /// Moves to a second mount of the initial root that lies on the first: `pivot_root(2)` refuses
 /// to replace the first mount of all, which nothing lies under.
-#[cfg_attr(test, allow(dead_code))]
 pub(crate) fn leave_initial_root() -> Result<(), Fatal> {
     let failed = Fatal::when::<Errno>;
     mount_bind("/", "/").map_err(failed("mounting the initial root again"))?;
@@ -49,7 +48,6 @@ pub(crate) fn leave_initial_root() -> Result<(), Fatal> {
 }
 
 /// Mounts the image from the disk of this device number, and makes what the overlay needs.
-#[cfg_attr(test, allow(dead_code))]
 pub(crate) fn mount_image(disk: Dev) -> Result<(), Fatal> {
     let failed = Fatal::when::<Errno>;
     mknodat(CWD, "/disk", FileType::BlockDevice, Mode::RUSR, disk)

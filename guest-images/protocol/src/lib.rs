@@ -7,12 +7,14 @@
 //!   copied, and the guest's clock is never asked.
 //! - four vsock connections, all opened by the guest as soon as it is up: [`port::CONTROL`]
 //!   carries framed messages, the others the command's standard streams as plain bytes. A stream
-//!   ends by shutting down its sending direction.
+//!   ends by shutting down its sending direction. Whoever does not want what the other end sends
+//!   closes the connection; the host sends nothing on the output streams, so its end of one that
+//!   shuts down tells the guest that nobody listens.
 //!
 //! On the control connection the monitor sends one [`ToGuest::Start`], then any number of
 //! [`ToGuest::Signal`]s; the guest answers with exactly one of [`ToHost::Ended`] and
-//! [`ToHost::Failed`], after all output of the command was sent. The monitor then drops the
-//! machine: a guest is never shut down.
+//! [`ToHost::Failed`], after all output of the command was sent and both outputs were ended. The
+//! monitor then drops the machine: a guest is never shut down.
 //!
 //! Every byte from a guest is hostile: [`read_message`] takes no more than [`MAX_MESSAGE_BYTES`].
 
