@@ -139,6 +139,12 @@ impl Driver {
         self.memory.write_obj(index, GuestAddress(address)).unwrap();
     }
 
+    /// How many chains must have been offered before the device wants to be notified.
+    pub(super) fn available_event(&self) -> u16 {
+        let address = self.used_ring() + 4 + u64::from(self.size) * 8;
+        self.memory.read_obj(GuestAddress(address)).unwrap()
+    }
+
     pub(super) fn used_index(&self) -> u16 {
         self.memory
             .read_obj(GuestAddress(self.used_ring() + 2))

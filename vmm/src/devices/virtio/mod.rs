@@ -3,7 +3,7 @@
 //! The guest sees a device through its transport ([`mmio`]), on the vCPU's thread. The device
 //! itself is woken by its queues' eventfds, on the thread of its event manager. Both hold it
 //! behind one mutex; the transport takes it for a moment when the driver comes, goes, or reads
-//! the configuration, never for a notification or an interrupt.
+//! the configuration. Notifications (ioeventfd) and interrupts (irqfd) do without.
 //!
 //! To add a device: implement [`VirtioDevice`] and `event_manager::MutEventSubscriber`, and let
 //! the builder attach it behind an [`mmio::MmioTransport`].

@@ -629,6 +629,20 @@ fn without_buffers_of_the_guest_nothing_is_lost() {
 }
 
 #[test]
+fn a_notification_of_new_buffers_is_asked_for_only_while_packets_wait_for_them() {
+    let mut guest = Guest::with_rx_buffers(2, 100);
+    guest.connect();
+    assert_eq!(guest.rx.available_event(), 0);
+    // Three buffers were offered so far, the third again after the connection was accepted.
+    guest.host.write_all(&[0; 300]).unwrap();
+    guest.work();
+    assert_eq!(guest.rx.available_event(), 3);
+    // And of every packet of the guest, once all are taken.
+    guest.send(CREDIT_UPDATE, &[], 0);
+    assert_eq!(guest.tx.available_event(), guest.tx.used_index());
+}
+
+#[test]
 fn each_connection_has_its_turn() {
     let mut guest = Guest::with_rx_buffers(4, 100);
     guest.connect();
