@@ -3,7 +3,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use entry::{Entry, Failure, Privileges, Spec, Step};
 use guest_protocol::{Mark, Start};
-use launch::{ExitStatus, Stdio};
+use launch::{Credentials, ExitStatus, Stdio};
+use rustix::fs::{Uid, fchown};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
@@ -23,8 +24,8 @@ pub(crate) struct Pipes {
 
 impl Pipes {
     /// Pipes, and not the connections themselves: a command may open `/dev/stdout` again, which
-    /// a socket refuses.
-    pub(crate) fn open() -> Result<(Self, Stdio), Fatal> {
+    /// a socket refuses. They are `user`'s, who may not be root, for the same reason.
+    pub(crate) fn open(user: &Credentials) -> Result<(Self, Stdio), Fatal> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(Fatal::when("making a pipe"));
         let (stdin_reader, stdin) = pipe()?;
         let (stdout, stdout_writer) = pipe()?;
@@ -34,6 +35,12 @@ impl Pipes {
             stdout: stdout_writer,
             stderr: stderr_writer,
         };
+        if user.uid != 0 {
+            for pipe in [&theirs.stdin, &theirs.stdout, &theirs.stderr] {
+                fchown(pipe, Some(Uid::from_raw(user.uid)), None)
+                    .map_err(Fatal::when("changing the owner of a pipe"))?;
+            }
+        }
         Ok((
             Self {
                 stdin,

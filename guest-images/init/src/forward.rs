@@ -98,6 +98,7 @@ mod tests {
     use std::thread;
 
     use guest_protocol::write_message;
+    use launch::Credentials;
 
     use super::*;
     use crate::command::Pipes;
@@ -116,7 +117,7 @@ mod tests {
         for stream in [&stdin, &stdout, &stderr] {
             stream.set_nonblocking(true).unwrap();
         }
-        let (ours, theirs) = Pipes::open().unwrap();
+        let (ours, theirs) = Pipes::open(&Credentials::default()).unwrap();
         let command = start_shell(script, theirs);
         // The host stays, even when what it does is done.
         let _stays = h0.try_clone().unwrap();

@@ -57,7 +57,7 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
 
     root::mount_image(disk::number()?)?;
     let pids_limit = start.pids.map(pids_limit::Cgroup::limited_to).transpose()?;
-    let (ours, theirs) = Pipes::open()?;
+    let (ours, theirs) = Pipes::open(start.command.credentials())?;
     let answer = match command::start(&start, theirs, pids_limit.as_ref(), &doorbell)? {
         Started::Running(command) => {
             let Connections {
