@@ -199,3 +199,6 @@ impl Vcpu {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

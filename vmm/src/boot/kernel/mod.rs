@@ -159,3 +159,6 @@ fn read_exactly(file: &File, bytes: &mut [u8], offset: u64) -> Result<(), Kernel
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;
