@@ -1,3 +1,62 @@
-//! The command line.
+//! The command line: parses, builds a workload, calls a launcher, prints.
 
-fn main() {}
+mod args;
+mod compare;
+mod doctor;
+mod environment;
+mod error;
+mod installation;
+mod interruption;
+mod kernel;
+mod logging;
+mod output;
+mod progress;
+mod run;
+mod signals;
+mod stdio;
+mod usage;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use launch::ExitStatus;
+
+use args::{Action, Cli};
+use error::Error;
+
+fn main() -> ExitCode {
+    if let Err(error) = logging::start() {
+        return exit(Err(launch::Error::new(error).into()));
+    }
+    if vmm::is_monitor() {
+        vmm::monitor_main();
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) if usage::is_answer(&answer) => {
+            return exit(
+                output::print(&answer.render().to_string())
+                    .map(|()| 0)
+                    .map_err(Error::from),
+            );
+        }
+        Err(refusal) => {
+            error::print(&usage::Refused::from(refusal));
+            return ExitCode::from(ExitStatus::LAUNCHER_FAILED);
+        }
+    };
+    exit(match &cli.action {
+        Action::Run(args) => run::run(args),
+        Action::Compare(args) => compare::compare(args),
+        Action::Doctor => doctor::doctor(),
+        Action::Kernel(action) => kernel::kernel(*action),
+    })
+}
+
+fn exit(result: Result<u8, Error>) -> ExitCode {
+    ExitCode::from(result.unwrap_or_else(|error| {
+        error::print(&error);
+        error.exit_code()
+    }))
+}

@@ -101,7 +101,7 @@ mod tests {
     use crate::{FootprintMoment, FootprintReading, Outcome};
 
     fn environment() -> Environment {
-        Environment::of_this_host(None, None)
+        Environment::of_this_host(None)
     }
 
     fn run(container: &FakeLauncher, vm: &FakeLauncher) -> Comparison {

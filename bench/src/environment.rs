@@ -2,19 +2,7 @@ use std::fs;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-
-/// How the host runs a guest's kernel mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Ring0 {
-    /// The processor runs it.
-    Hardware,
-    /// KVM interprets it, some thousand times slower; guest user mode is not affected.
-    Emulated {
-        /// Measured by a probe of some milliseconds.
-        instructions_per_second: u64,
-    },
-}
+use vmm::ring0::Ring0;
 
 /// Where the figures were taken: without it they mean little.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,16 +15,13 @@ pub struct Environment {
     pub cpus: usize,
     /// Release of the host's kernel, as of `uname -r`.
     pub kernel_release: String,
-    /// The version of the cgroup hierarchy that limits memory: 1 or 2. `None` when none does.
-    pub cgroup_version: Option<u8>,
-    /// How a guest's kernel mode runs. `None` when that is not known.
+    /// Who executes a guest kernel's instructions. `None` when that is not known.
     pub guest_ring0: Option<Ring0>,
 }
 
 impl Environment {
-    /// Looks at this host, now. The two facts that take a look at cgroups and at KVM come from
-    /// those who know about them.
-    pub fn of_this_host(cgroup_version: Option<u8>, guest_ring0: Option<Ring0>) -> Self {
+    /// Looks at this host, now. How a guest's kernel runs is known once the VM is prepared.
+    pub fn of_this_host(guest_ring0: Option<Ring0>) -> Self {
         Self {
             taken_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             cpu_model: fs::read_to_string("/proc/cpuinfo")
@@ -46,7 +31,6 @@ impl Environment {
             kernel_release: nix::sys::utsname::uname()
                 .map(|names| names.release().to_string_lossy().into_owned())
                 .unwrap_or_default(),
-            cgroup_version,
             guest_ring0,
         }
     }
@@ -73,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_host_is_looked_at() {
-        let environment = Environment::of_this_host(Some(2), Some(Ring0::Hardware));
+        let environment = Environment::of_this_host(None);
         assert!(environment.cpus > 0);
         assert!(!environment.kernel_release.is_empty());
         assert_eq!(environment.taken_at.len(), "2026-01-01T00:00:00Z".len());

@@ -11,6 +11,7 @@ mod difference;
 mod environment;
 mod interrupt;
 mod measure;
+mod quantile;
 mod sides;
 pub mod table;
 mod units;
@@ -21,6 +22,8 @@ pub use comparison::{
     Comparison, FootprintMoment, FootprintReading, Outcome, SideReport, WorkloadFacts,
 };
 pub use difference::{Difference, Hunk};
-pub use environment::{Environment, Ring0};
+pub use environment::Environment;
 pub use interrupt::Interrupt;
+pub use quantile::quantile;
 pub use sides::Sides;
+pub use units::{size, time};

@@ -8,12 +8,11 @@ use std::fmt::Write;
 use comfy_table::{
     Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets::NOTHING,
 };
-use launch::Span;
+use launch::{Charge, Span};
+use vmm::ring0::Ring0;
 
 use crate::units::{size, time};
-use crate::{
-    Comparison, Environment, FootprintMoment, FootprintReading, Outcome, Ring0, SideReport, Sides,
-};
+use crate::{Comparison, FootprintMoment, FootprintReading, Outcome, SideReport, Sides};
 
 /// No borders: a rule under the heads is enough, and columns are easy to cut out.
 const STYLE: TableStyle = NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
@@ -57,7 +56,7 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
             differences::render(name, difference, outputs, width)
         )?;
     }
-    writeln!(text, "{}", host(&comparison.environment))?;
+    writeln!(text, "{}", host(comparison))?;
     for note in notes(comparison) {
         writeln!(text, "Note: {note}.")?;
     }
@@ -139,7 +138,8 @@ fn spans(sides: &Sides<SideReport>, width: u16) -> String {
     finish(&table)
 }
 
-fn host(environment: &Environment) -> String {
+fn host(comparison: &Comparison) -> String {
+    let environment = &comparison.environment;
     let mut facts = vec![
         environment
             .cpu_model
@@ -147,13 +147,19 @@ fn host(environment: &Environment) -> String {
             .unwrap_or_else(|| "unknown processor".into()),
         format!("{} CPUs", environment.cpus),
         format!("Linux {}", environment.kernel_release),
-        match environment.cgroup_version {
-            Some(version) => format!("cgroup v{version}"),
-            None => "no memory cgroup".into(),
-        },
     ];
+    let charge = [&comparison.sides.container, &comparison.sides.vm]
+        .iter()
+        .find_map(|report| match &report.footprint {
+            FootprintReading::Taken { footprint, .. } => Some(footprint.charge),
+            FootprintReading::Unavailable { .. } => None,
+        });
+    facts.extend(charge.map(|charge| match charge {
+        Charge::CgroupV1 => "cgroup v1".into(),
+        Charge::CgroupV2 => "cgroup v2".into(),
+    }));
     facts.extend(environment.guest_ring0.map(|ring0| match ring0 {
-        Ring0::Hardware => "guest kernel mode in hardware".into(),
+        Ring0::Hardware { .. } => "guest kernel mode in hardware".into(),
         Ring0::Emulated {
             instructions_per_second,
         } => format!(

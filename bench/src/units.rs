@@ -1,5 +1,5 @@
 /// Nanoseconds in the unit that suits them, with three significant digits.
-pub(crate) fn time(ns: u64) -> String {
+pub fn time(ns: u64) -> String {
     let ns = ns as f64;
     match ns {
         ..1e3 => format!("{ns} ns"),
@@ -10,7 +10,7 @@ pub(crate) fn time(ns: u64) -> String {
 }
 
 /// Bytes in the unit that suits them, with one decimal.
-pub(crate) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const KIB: f64 = 1024.0;
     let b = bytes as f64;
     if b < KIB {

@@ -2,7 +2,7 @@ use launch::fake::{FakeLauncher, workload};
 use launch::{ExitStatus, NoProgress, Side};
 
 use super::*;
-use crate::{Interrupt, Plan, compare};
+use crate::{Environment, Interrupt, Plan, compare};
 
 fn environment(guest_ring0: Option<Ring0>) -> Environment {
     Environment {
@@ -10,7 +10,6 @@ fn environment(guest_ring0: Option<Ring0>) -> Environment {
         cpu_model: Some("AMD EPYC".into()),
         cpus: 2,
         kernel_release: "6.18.0".into(),
-        cgroup_version: Some(1),
         guest_ring0,
     }
 }
@@ -77,7 +76,7 @@ standard output: 1 line alike
 
 standard error: nothing on both
 
-AMD EPYC, 2 CPUs, Linux 6.18.0, cgroup v1, guest kernel mode emulated at 1.3 million instructions a second, 2026-01-02T03:04:05Z
+AMD EPYC, 2 CPUs, Linux 6.18.0, cgroup v2, guest kernel mode emulated at 1.3 million instructions a second, 2026-01-02T03:04:05Z
 Note: this host emulates the guest's kernel mode, some thousand times slower than hardware runs it: the vm's boot time here is a fact about this host, not about VMs.
 Note: container and vm ended within 2 s of main: only the peak of the memory is known.
 ";
@@ -86,7 +85,10 @@ Note: container and vm ended within 2 s of main: only the peak of the memory is 
 
 #[test]
 fn the_boot_time_is_not_excused_on_hardware() {
-    let text = rendered(&exiting(0), &exiting(0), Some(Ring0::Hardware));
+    let hardware = Ring0::Hardware {
+        instructions_per_second: 2_000_000_000,
+    };
+    let text = rendered(&exiting(0), &exiting(0), Some(hardware));
     assert!(text.contains("guest kernel mode in hardware"), "{text}");
     assert!(!text.contains("not about VMs"), "{text}");
 }

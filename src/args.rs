@@ -1,0 +1,297 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use guest_images::UserSpec;
+use launch::{CpuLimit, Hostname, InstanceId, MemoryLimit, PidsLimit, Side};
+
+use crate::environment::Variable;
+
+/// Runs one workload as a Linux container or as a KVM microVM, and compares the two.
+#[derive(Debug, Parser)]
+#[command(name = "jaula", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  jaula doctor                             see what this machine can do
+  jaula run busybox uname -r               the host's kernel answers
+  jaula run --as vm busybox uname -r       the guest's kernel answers
+  jaula compare busybox sh -c 'free -m'    both, and what differs
+
+Exit codes of run are docker's: the command's own; 125 when jaula itself failed, 126 when the \
+command can't be executed, 127 when there is no such command, 128+n when signal n killed it.";
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Run a command in an image, as a container or as a VM
+    ///
+    /// Everything after IMAGE is the command and its arguments. One `--` directly after IMAGE is
+    /// left out, so both `jaula run busybox ls -l` and `jaula run busybox -- ls -l` work; any
+    /// later one belongs to the command.
+    #[command(disable_help_flag = true, override_usage = RUN_USAGE, after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Run a command both ways and show what each took and what differs
+    ///
+    /// The command runs once as a container, then once as a VM, from the same image and with the
+    /// same limits. Its output is captured, not shown: what differs in it is. Ends with 0 when
+    /// both sides could run the command, whatever it exited with, and with 125 otherwise.
+    #[command(disable_help_flag = true, override_usage = COMPARE_USAGE, after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
+    /// Say what this machine can do, and what to do about the rest
+    ///
+    /// Ends with 0 when both sides can launch, and with 1 otherwise.
+    Doctor,
+    /// Work with the guest kernel that VMs boot
+    #[command(subcommand)]
+    Kernel(KernelAction),
+}
+
+const RUN_USAGE: &str = "jaula run [OPTIONS] IMAGE [COMMAND]...
+       jaula run [OPTIONS] --rootfs DIR [COMMAND]...";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  jaula run busybox echo hello
+  jaula run --as vm -m 256m busybox free -m
+  echo hello | jaula run -i busybox tr a-z A-Z
+  jaula run -u nobody -w /tmp -e WHO=me --read-only busybox sh -c 'id; pwd; echo $WHO'
+  jaula run --rootfs ./debian bash -c 'cat /etc/os-release'";
+
+const COMPARE_USAGE: &str = "jaula compare [OPTIONS] IMAGE [COMMAND]...
+       jaula compare [OPTIONS] --rootfs DIR [COMMAND]...";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  jaula compare busybox true
+  jaula compare busybox -- sh -c 'uname -r; nproc; free -m'
+  jaula compare --json busybox sleep 3 > figures.json";
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which way to run it
+    #[arg(long = "as", value_name = "SIDE", value_enum, default_value_t = As::Container)]
+    pub side: As,
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Print everything that was found as JSON: times in nanoseconds, sizes in bytes
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum As {
+    /// Processes on this kernel, in namespaces and a cgroup
+    Container,
+    /// A kernel of its own, on KVM
+    Vm,
+}
+
+impl From<As> for Side {
+    fn from(side: As) -> Self {
+        match side {
+            As::Container => Self::Container,
+            As::Vm => Self::Vm,
+        }
+    }
+}
+
+/// What runs, in docker's words.
+#[derive(Debug, Args)]
+pub struct WorkloadArgs {
+    /// Set an environment variable; without a value it takes yours, if you have one
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<Variable>,
+
+    /// Directory inside the image where the command starts, made if it is missing
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<OsString>,
+
+    /// User, and group, of the command: names are looked up in the image
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<UserSpec>,
+
+    /// Name that the command finds its machine to have [default: jaula]
+    #[arg(short = 'h', long, value_name = "NAME")]
+    pub hostname: Option<Hostname>,
+
+    /// Memory: a container's limit, a VM's size, as in 512m or 2g [default: no limit, and 128m]
+    #[arg(short, long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
+
+    /// Processor time, in CPUs, as in 0.5
+    #[arg(long, value_name = "NUMBER")]
+    pub cpus: Option<CpuLimit>,
+
+    /// Most processes and threads at once
+    #[arg(long, value_name = "NUMBER")]
+    pub pids_limit: Option<PidsLimit>,
+
+    /// Let the command write nothing to its root file system; otherwise what it writes is gone
+    /// when it ends
+    #[arg(long)]
+    pub read_only: bool,
+
+    /// Run this program instead of the image's own; COMMAND becomes its arguments
+    #[arg(long, value_name = "PROGRAM", value_parser = NonEmptyStringValueParser::new())]
+    pub entrypoint: Option<String>,
+
+    /// Let the command read your standard input; otherwise it finds nothing to read
+    #[arg(short, long)]
+    pub interactive: bool,
+
+    /// Name to find the instance by, in the names of its cgroup and directory
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<InstanceId>,
+
+    /// Remove everything when the command ends: always so, taken for the sake of habit
+    #[arg(long)]
+    pub rm: bool,
+
+    /// Use this directory as the root file system, instead of an image; it is never written to
+    #[arg(long, value_name = "DIR")]
+    pub rootfs: Option<PathBuf>,
+
+    /// Boot this kernel in the VM, an ELF vmlinux or a bzImage, instead of jaula's own
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+
+    /// The image, unless --rootfs is given, and then the command with its arguments.
+    // A single list that swallows all after its first word: flags and `--` in it are the
+    // command's.
+    #[arg(value_name = "IMAGE [COMMAND]", trailing_var_arg = true, hide = true)]
+    words: Vec<OsString>,
+}
+
+/// Where the root file system comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// An image of this name.
+    Image(&'a OsString),
+    /// A directory of the user's.
+    Directory(&'a PathBuf),
+}
+
+/// There is neither an image nor a directory.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no image given")]
+pub struct NoImage;
+
+impl WorkloadArgs {
+    /// Where the root file system comes from, and the words of the command.
+    pub fn source_and_command(&self) -> Result<(Source<'_>, &[OsString]), NoImage> {
+        let (source, command) = match &self.rootfs {
+            Some(dir) => (Source::Directory(dir), &self.words[..]),
+            None => {
+                let (image, command) = self.words.split_first().ok_or(NoImage)?;
+                let command = match command.split_first() {
+                    Some((first, rest)) if first == "--" => rest,
+                    _ => command,
+                };
+                (Source::Image(image), command)
+            }
+        };
+        Ok((source, command))
+    }
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum KernelAction {
+    /// Build the guest kernel, once: it is kept for all later runs
+    ///
+    /// Takes some minutes. The kernel is Debian's, with a small configuration and a few patches
+    /// of ours.
+    Build,
+    /// Show in which functions the guest kernel spends its boot
+    ///
+    /// For hosts that emulate a guest's kernel mode, where a boot takes seconds. Looks at the
+    /// processor at a steady rate until the kernel has started its first program.
+    Profile,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    fn words(line: &[&str]) -> Result<(String, Vec<String>), String> {
+        let cli = Cli::try_parse_from(["jaula", "run"].iter().chain(line))
+            .map_err(|error| error.to_string())?;
+        let Action::Run(run) = cli.action else {
+            return Err("not a run".into());
+        };
+        let (source, command) = run
+            .workload
+            .source_and_command()
+            .map_err(|error| error.to_string())?;
+        let command = command
+            .iter()
+            .map(|word| word.to_str().unwrap().to_owned())
+            .collect();
+        Ok((format!("{source:?}"), command))
+    }
+
+    #[test]
+    fn everything_after_the_image_is_the_command() {
+        for (line, command) in [
+            (&["busybox"][..], &[][..]),
+            (&["busybox", "ls", "-l"], &["ls", "-l"]),
+            (&["busybox", "-e", "A=b"], &["-e", "A=b"]),
+            (&["busybox", "--help"], &["--help"]),
+            (&["busybox", "--", "sh"], &["sh"]),
+            (&["busybox", "--", "--", "sh"], &["--", "sh"]),
+            (&["busybox", "sh", "--", "x"], &["sh", "--", "x"]),
+            (&["-i", "busybox", "-i"], &["-i"]),
+            (&["--", "busybox", "sh"], &["sh"]),
+        ] {
+            let (image, words) = words(line).unwrap();
+            assert_eq!(image, r#"Image("busybox")"#, "{line:?}");
+            assert_eq!(words, command, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn with_a_directory_there_is_no_image() {
+        for (line, command) in [
+            (&["--rootfs", "/r", "ls", "-l"][..], &["ls", "-l"][..]),
+            (&["--rootfs=/r", "--", "ls", "--"], &["ls", "--"]),
+            (&["--rootfs", "/r"], &[]),
+        ] {
+            let (source, words) = words(line).unwrap();
+            assert_eq!(source, r#"Directory("/r")"#, "{line:?}");
+            assert_eq!(words, command, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_flag_before_the_image_is_refused() {
+        assert!(words(&["--frobnicate", "busybox"]).is_err());
+    }
+
+    #[test]
+    fn without_image_and_directory_it_is_said() {
+        assert_eq!(words(&[]).unwrap_err(), "no image given");
+    }
+}

@@ -1,0 +1,96 @@
+//! `jaula compare`: both sides, one after the other, and what differs.
+
+use std::fs::File;
+use std::io::{self, Seek};
+
+use bench::{Comparison, Environment, Interrupt, Outcome, Plan, Sides, table};
+use launch::{ExitStatus, Progress, Side};
+use vmm::ring0::Ring0;
+
+use crate::args::CompareArgs;
+use crate::error::Error;
+use crate::installation::Installation;
+use crate::interruption::Interruption;
+use crate::signals::Signals;
+use crate::{output, progress, workload};
+
+/// Width of a report that goes to no terminal.
+const DEFAULT_WIDTH: u16 = 100;
+
+/// Compares and prints; the exit code says whether both sides could run the command.
+pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
+    // Before signals are held: a user who types it may call it off as usual.
+    let stdin = if args.workload.interactive {
+        Some(keep_stdin()?)
+    } else {
+        None
+    };
+    let signals = Signals::hold()?;
+    let interruption = Interruption::default();
+    let interrupt = Interrupt::default();
+    let progress = progress::on_stderr();
+    let comparison = signals.during(
+        |signal| {
+            interrupt.raise();
+            interruption.take(signal);
+        },
+        || measure(args, stdin.as_ref(), progress.as_ref(), &interrupt),
+    )?;
+    interruption.check()?;
+    let comparison = comparison?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&comparison).map_err(launch::Error::new)?;
+        output::print(&json)?;
+    } else {
+        let width = terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| width.0);
+        output::print(&table::render(&comparison, width))?;
+    }
+    Ok(exit_code(&comparison))
+}
+
+fn measure(
+    args: &CompareArgs,
+    stdin: Option<&File>,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Comparison, launch::Error> {
+    let installation = Installation::of_user().map_err(launch::Error::new)?;
+    installation.sweep()?;
+    let workload = workload::from_args(&args.workload, &installation.cache, progress)?;
+    let launcher = |side| installation.launcher(side, args.workload.kernel.as_deref());
+    let (container, vm) = (launcher(Side::Container), launcher(Side::Vm));
+    let plan = Plan {
+        launchers: Sides {
+            container: container.as_ref(),
+            vm: vm.as_ref(),
+        },
+        workload: &workload,
+        stdin,
+        environment: Environment::of_this_host(ring0()),
+    };
+    bench::compare(plan, progress, interrupt).map_err(launch::Error::new)
+}
+
+/// Who executes a guest kernel's instructions here; not known where no VM can run.
+fn ring0() -> Option<Ring0> {
+    let kvm = vmm::kvm::open().ok()?;
+    vmm::ring0::of_host(&kvm).ok()
+}
+
+/// All of standard input in a file without a name, as each side reads it from its beginning.
+fn keep_stdin() -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut io::stdin().lock(), &mut file)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn exit_code(comparison: &Comparison) -> u8 {
+    let Sides { container, vm } = &comparison.sides;
+    let ran = |outcome: &Outcome| matches!(outcome, Outcome::Ended { .. });
+    if ran(&container.outcome) && ran(&vm.outcome) {
+        0
+    } else {
+        ExitStatus::LAUNCHER_FAILED
+    }
+}

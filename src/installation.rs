@@ -1,0 +1,55 @@
+//! What jaula uses on this machine: its cache, its run directory, the two launchers.
+
+use std::path::{Path, PathBuf};
+
+use container::ContainerLauncher;
+use guest_images::Cache;
+use host::RunDir;
+use launch::{Launcher, Side};
+use nix::unistd::geteuid;
+use vmm::{GuestKernel, VmLauncher};
+
+/// Root's cache, in which an ordinary user finds a kernel that root has built.
+const SYSTEM_CACHE: &str = "/var/cache/jaula";
+
+/// Where things are. Nothing is made before it is needed.
+pub struct Installation {
+    pub cache: Cache,
+    run_dir: PathBuf,
+}
+
+impl Installation {
+    /// The user's own.
+    pub fn of_user() -> Result<Self, host::paths::Error> {
+        let system = (!geteuid().is_root()).then(|| SYSTEM_CACHE.into());
+        Ok(Self {
+            cache: Cache::new(host::paths::cache_dir()?, system),
+            run_dir: host::paths::run_dir()?,
+        })
+    }
+
+    /// Clears away what crashed runs left.
+    pub fn sweep(&self) -> Result<(), launch::Error> {
+        self.cache.sweep().map_err(launch::Error::new)?;
+        let swept = RunDir::at(&self.run_dir)?.sweep()?;
+        for (id, error) in swept.failed {
+            // Another run's trouble must not keep this one from running.
+            tracing::warn!("what instance {id} left can't be cleared: {error}");
+        }
+        Ok(())
+    }
+
+    /// The launcher of this side, whose guests boot `kernel` or, without it, jaula's own.
+    pub fn launcher(&self, side: Side, kernel: Option<&Path>) -> Box<dyn Launcher> {
+        match side {
+            Side::Container => Box::new(ContainerLauncher::new(&self.run_dir)),
+            Side::Vm => {
+                let kernel = match kernel {
+                    Some(path) => GuestKernel::File(path.to_owned()),
+                    None => GuestKernel::BuiltIn,
+                };
+                Box::new(VmLauncher::new(&self.run_dir, self.cache.clone(), kernel))
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a signal does before there is a command to pass it on to.
+
+use std::fs;
+use std::process;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use launch::ExitStatus;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Remembers the signal that ended the preparation.
+#[derive(Debug, Default)]
+pub struct Interruption(AtomicI32);
+
+/// Work was ended by a signal.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted by {0}")]
+pub struct Interrupted(Signal);
+
+impl Interrupted {
+    /// That of a shell whose command the signal killed.
+    pub fn exit_code(&self) -> u8 {
+        ExitStatus::Signaled(self.0 as u8).code()
+    }
+}
+
+impl Interruption {
+    /// Ends the programs that do the work, on the first signal; the work then fails and clears
+    /// up after itself. On another one, gives up at once: the next run clears up.
+    pub fn take(&self, signal: Signal) {
+        if matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
+            return;
+        }
+        let before = self.0.swap(signal as i32, Ordering::Relaxed);
+        if before != 0 {
+            process::exit(Interrupted(signal).exit_code().into());
+        }
+        end_children();
+    }
+
+    /// Fails if there was a signal.
+    pub fn check(&self) -> Result<(), Interrupted> {
+        match Signal::try_from(self.0.load(Ordering::Relaxed)) {
+            Ok(signal) => Err(Interrupted(signal)),
+            // 0: there was none.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Sends SIGTERM to every child process: `make` passes it on to what it started.
+fn end_children() {
+    let Ok(threads) = fs::read_dir("/proc/self/task") else {
+        return;
+    };
+    for thread in threads.flatten() {
+        // Without this file, proc_pid_task(5), they end by themselves when jaula does.
+        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|it| it.parse().ok()) {
+            // It may have ended already.
+            let _ = kill(Pid::from_raw(child), Signal::SIGTERM);
+        }
+    }
+}

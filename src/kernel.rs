@@ -1,0 +1,124 @@
+//! `jaula kernel`: the kernel that guests boot.
+
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bench::time;
+use guest_images::{INIT, Kernel};
+use launch::MemoryLimit;
+use vmm::boot::kernel::{Backing, Kernel as KernelImage, KernelError};
+use vmm::builder::Recipe;
+use vmm::profile::{self, Profile, SymbolError, Symbols};
+
+use crate::args::KernelAction;
+use crate::error::Error;
+use crate::installation::Installation;
+use crate::interruption::Interruption;
+use crate::signals::Signals;
+use crate::{output, progress};
+
+/// How often the processor is looked at: a thousand times in a boot of some seconds.
+const SAMPLE_EVERY: Duration = Duration::from_millis(5);
+
+/// What a guest without a limit has.
+const MEMORY: MemoryLimit = MemoryLimit::from_mib(128);
+
+/// How many functions are listed; the rest is a long tail.
+const LISTED: usize = 40;
+
+/// Why there is no profile.
+#[derive(Debug, thiserror::Error)]
+enum ProfileError {
+    #[error("can't read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} can't be booted", path.display())]
+    Kernel { path: PathBuf, source: KernelError },
+    #[error(transparent)]
+    Kvm(#[from] vmm::kvm::KvmError),
+    #[error(transparent)]
+    Ring0(#[from] vmm::ring0::ProbeError),
+    #[error(transparent)]
+    Symbols(#[from] SymbolError),
+    #[error(transparent)]
+    Boot(#[from] profile::ProfileError),
+}
+
+/// Does it; the exit code is 0.
+pub fn kernel(action: KernelAction) -> Result<u8, Error> {
+    let kernel = build()?;
+    output::print(&match action {
+        KernelAction::Build => kernel.vmlinux().display().to_string(),
+        KernelAction::Profile => report(&boot(&kernel).map_err(launch::Error::new)?),
+    })?;
+    Ok(0)
+}
+
+fn build() -> Result<Kernel, Error> {
+    let signals = Signals::hold()?;
+    let interruption = Interruption::default();
+    let progress = progress::on_stderr();
+    let kernel = signals.during(
+        |signal| interruption.take(signal),
+        || -> Result<_, launch::Error> {
+            let installation = Installation::of_user().map_err(launch::Error::new)?;
+            Ok(Kernel::find_or_build(
+                &installation.cache,
+                progress.as_ref(),
+            )?)
+        },
+    )?;
+    interruption.check()?;
+    signals.release()?;
+    Ok(kernel?)
+}
+
+fn boot(kernel: &Kernel) -> Result<Profile, ProfileError> {
+    let path = kernel.vmlinux();
+    let unreadable = |path| move |source| ProfileError::Read { path, source };
+    let file = File::open(&path).map_err(unreadable(path.clone()))?;
+    let image = KernelImage::parse(file).map_err(|source| ProfileError::Kernel { path, source })?;
+    let path = kernel.system_map();
+    let symbols = fs::read_to_string(&path).map_err(unreadable(path))?;
+    let kvm = vmm::kvm::open()?;
+    let recipe = Recipe {
+        kernel: &image,
+        backing: Backing::Mapped,
+        memory_bytes: MEMORY.bytes(),
+        ring0: vmm::ring0::of_host(&kvm)?,
+        verbose: false,
+        init: INIT,
+        virtio: Vec::new(),
+        on_mark: Box::new(|_, _| {}),
+        on_line: Box::new(|_| {}),
+    };
+    Ok(profile::boot(
+        &kvm,
+        recipe,
+        &Symbols::parse(&symbols)?,
+        SAMPLE_EVERY,
+    )?)
+}
+
+fn report(profile: &Profile) -> String {
+    let total_ns = profile.total.as_nanos() as u64;
+    let mut text = format!(
+        "{} to the first program, {} samples\n\n",
+        time(total_ns),
+        profile.samples
+    );
+    for row in profile.rows.iter().take(LISTED) {
+        let share = row.time.as_secs_f64() / profile.total.as_secs_f64();
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "{:>5.1} %  {:>8}  {}",
+            100.0 * share,
+            time(row.time.as_nanos() as u64),
+            row.symbol
+        );
+    }
+    text
+}

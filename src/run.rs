@@ -1,0 +1,112 @@
+//! `jaula run`: one side, with the caller's own streams and signals.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use launch::{ExitStatus, Instance, Prepared, Progress};
+use nix::sys::signal::Signal;
+
+use crate::args::RunArgs;
+use crate::error::Error;
+use crate::installation::Installation;
+use crate::interruption::Interruption;
+use crate::signals::Signals;
+use crate::{error, progress, stdio, workload};
+
+/// A user who types Ctrl-C this often means it, whatever the command does with it. docker's
+/// number, too.
+const INTERRUPTS_TO_KILL: u32 = 3;
+
+/// How often it is looked whether the user means it.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Runs the command; the exit code is the command's.
+pub fn run(args: &RunArgs) -> Result<u8, Error> {
+    let signals = Signals::hold()?;
+    let interruption = Interruption::default();
+    let progress = progress::on_stderr();
+    let prepared = signals.during(
+        |signal| interruption.take(signal),
+        || prepare(args, progress.as_ref()),
+    )?;
+    interruption.check()?;
+    let (program, prepared) = prepared?;
+    let status = follow(prepared.as_ref(), args.workload.interactive, &signals)?;
+    if let Some(not_executed) = NotExecuted::from(program, status) {
+        error::print(&not_executed);
+    }
+    Ok(status.code())
+}
+
+fn prepare(
+    args: &RunArgs,
+    progress: &dyn Progress,
+) -> Result<(String, Box<dyn Prepared>), launch::Error> {
+    let installation = Installation::of_user().map_err(launch::Error::new)?;
+    installation.sweep()?;
+    let workload = workload::from_args(&args.workload, &installation.cache, progress)?;
+    let launcher = installation.launcher(args.side.into(), args.workload.kernel.as_deref());
+    let program = workload.command.program().to_string_lossy().into_owned();
+    Ok((program, launcher.prepare(&workload, progress)?))
+}
+
+/// Why the command never ran, though everything around it was ready.
+#[derive(Debug, thiserror::Error)]
+enum NotExecuted {
+    #[error("there is no command {program:?} in the image, or not what it is to be run with")]
+    NotFound { program: String },
+    #[error("the command {program:?} can't be executed")]
+    NotExecutable { program: String, source: io::Error },
+}
+
+impl NotExecuted {
+    fn from(program: String, status: ExitStatus) -> Option<Self> {
+        match status {
+            ExitStatus::NotFound => Some(Self::NotFound { program }),
+            ExitStatus::NotExecutable(errno) => Some(Self::NotExecutable {
+                program,
+                source: io::Error::from_raw_os_error(errno),
+            }),
+            ExitStatus::Exited(_) | ExitStatus::Signaled(_) => None,
+        }
+    }
+}
+
+/// Launches, passes signals on, and waits for the end and for all output.
+fn follow(
+    prepared: &dyn Prepared,
+    interactive: bool,
+    signals: &Signals,
+) -> Result<ExitStatus, Error> {
+    let (stdio, terminals) = stdio::for_command(interactive)?;
+    let instance = prepared.launch(stdio)?;
+    let outputs = terminals.start()?;
+    let interrupts = AtomicU32::new(0);
+    let status = signals.during(
+        |signal| {
+            if signal == Signal::SIGINT {
+                interrupts.fetch_add(1, Ordering::Relaxed);
+            }
+            // An instance that can't be reached has ended, and why is what the waiting tells.
+            let _ = instance.signal(signal);
+        },
+        || wait(instance.as_ref(), &interrupts),
+    )?;
+    // Nothing of the instance is left to write after this, so that the outputs end.
+    drop(instance);
+    outputs.finish();
+    Ok(status?)
+}
+
+fn wait(instance: &dyn Instance, interrupts: &AtomicU32) -> Result<ExitStatus, launch::Error> {
+    loop {
+        if let Some(status) = instance.wait(Some(LOOK_EVERY))? {
+            return Ok(status);
+        }
+        if interrupts.load(Ordering::Relaxed) >= INTERRUPTS_TO_KILL {
+            // Dropping the instance kills the command.
+            return Ok(ExitStatus::Signaled(Signal::SIGKILL as u8));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Signals that ask something of jaula, or of what it runs.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::pipe2;
+
+/// Those that a user or a supervisor sends. The others stay as they are: SIGWINCH has no meaning
+/// to a command that never gets the terminal.
+const HELD: [Signal; 6] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGTERM,
+];
+
+/// The signals, held back until somebody takes them, so that none is lost.
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// Holds them back from now on, in this thread and all that it starts.
+    pub fn hold() -> io::Result<Self> {
+        let held: SigSet = HELD.into_iter().collect();
+        held.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&held, SfdFlags::SFD_CLOEXEC)?))
+    }
+
+    /// Lets them do what they usually do, also those that came meanwhile.
+    pub fn release(self) -> io::Result<()> {
+        let held: SigSet = HELD.into_iter().collect();
+        Ok(held.thread_unblock()?)
+    }
+
+    /// Does `work` in this thread, while another one gives each signal to `take`.
+    pub fn during<T>(
+        &self,
+        take: impl Fn(Signal) + Send,
+        work: impl FnOnce() -> T,
+    ) -> io::Result<T> {
+        // Closing the writing end, which can't fail, stops the thread.
+        let (stop, working) = pipe2(OFlag::O_CLOEXEC)?;
+        thread::scope(move |scope| {
+            let taker = thread::Builder::new()
+                .name("signals".into())
+                .spawn_scoped(scope, move || self.take_until(stop.as_fd(), take))?;
+            let done = work();
+            drop(working);
+            taker
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))?;
+            Ok(done)
+        })
+    }
+
+    fn take_until(&self, stop: BorrowedFd<'_>, take: impl Fn(Signal)) -> io::Result<()> {
+        loop {
+            let mut fds = [
+                PollFd::new(self.0.as_fd(), PollFlags::POLLIN),
+                PollFd::new(stop, PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                polled => polled?,
+            };
+            let [signalled, stopped] = fds.map(|fd| fd.any().unwrap_or(true));
+            // What has come is taken first: it was sent before the work was done.
+            if signalled && let Some(info) = self.0.read_signal()? {
+                if let Ok(signal) = i32::try_from(info.ssi_signo)
+                    .map_err(|_| Errno::EINVAL)
+                    .and_then(Signal::try_from)
+                {
+                    take(signal);
+                }
+            } else if stopped {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! However a run ends, nothing of it is left that the next one does not clear away.
+
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use harness::{Place, World, can_run, flag, wait};
+use launch::Side;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How often each signal comes.
+const MOMENTS: u32 = 10;
+
+/// Moments that nobody chose, told by a number that brings them back.
+struct Moments {
+    seed: u64,
+    state: u64,
+}
+
+impl Moments {
+    fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let seed = now.as_nanos() as u64 | 1;
+        Self { seed, state: seed }
+    }
+
+    /// Up to `longest`, a tenth or a hundredth of it, each as often: most happens early. Drawn
+    /// with Marsaglia's xorshift64.
+    fn next(&mut self, longest: Duration) -> Duration {
+        let mut draw = || {
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            self.state >> 11
+        };
+        let scale = [1, 10, 100][(draw() % 3) as usize];
+        let longest_us = longest.as_micros() as u64 / scale;
+        Duration::from_micros(draw() % longest_us)
+    }
+}
+
+/// Ends a run at a random moment of its first `life`, again and again, and looks.
+fn an_end_at_any_moment_leaves_nothing(side: Side, signal: Signal, life: Duration) {
+    if !can_run(side) {
+        return;
+    }
+    let world = World::new();
+    let mut moments = Moments::new();
+    for round in 0..MOMENTS {
+        let moment = moments.next(life);
+        eprintln!(
+            "{side}, {signal} after {moment:?} (seed {}, round {round})",
+            moments.seed
+        );
+        let place = Place::take(side);
+        let name = format!("{}{round}", world.name_prefix());
+        let mut child = start(&world, side, &name);
+        thread::sleep(moment);
+        let pid = Pid::from_raw(child.id().try_into().unwrap());
+        kill(pid, signal).unwrap();
+        if signal == Signal::SIGINT {
+            // PID 1 of the command ignores it; a user would insist.
+            insist(&mut child, pid);
+        }
+        wait(&mut child);
+        drop(place);
+        let next = world.run(["run", "busybox", "true"]);
+        assert_eq!((next.code, next.stderr.as_str()), (Some(0), ""));
+        world.assert_no_traces();
+    }
+}
+
+fn start(world: &World, side: Side, name: &str) -> Child {
+    world
+        .jaula([
+            "run",
+            "--as",
+            flag(side),
+            "--name",
+            name,
+            "busybox",
+            "sleep",
+            "1000",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn insist(child: &mut Child, pid: Pid) {
+    while child.try_wait().unwrap().is_none() {
+        kill(pid, Signal::SIGINT).unwrap();
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_container_that_is_killed_leaves_nothing() {
+    let life = Duration::from_millis(60);
+    an_end_at_any_moment_leaves_nothing(Side::Container, Signal::SIGKILL, life);
+}
+
+#[test]
+fn a_container_that_is_interrupted_leaves_nothing() {
+    let life = Duration::from_millis(60);
+    an_end_at_any_moment_leaves_nothing(Side::Container, Signal::SIGINT, life);
+}
+
+#[test]
+fn a_vm_that_is_killed_leaves_nothing() {
+    let life = Duration::from_secs(15);
+    an_end_at_any_moment_leaves_nothing(Side::Vm, Signal::SIGKILL, life);
+}
+
+#[test]
+fn a_vm_that_is_interrupted_leaves_nothing() {
+    let life = Duration::from_secs(15);
+    an_end_at_any_moment_leaves_nothing(Side::Vm, Signal::SIGINT, life);
+}
+
+#[test]
+fn a_run_that_ends_by_itself_leaves_nothing_even_without_a_next_one() {
+    for side in [Side::Container, Side::Vm] {
+        if can_run(side) {
+            let _place = Place::take(side);
+            let world = World::new();
+            let name = format!("{}0", world.name_prefix());
+            let seen = world.run([
+                "run",
+                "--as",
+                flag(side),
+                "--name",
+                &name,
+                "busybox",
+                "true",
+            ]);
+            assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+            world.assert_no_traces();
+        }
+    }
+}
+
+#[test]
+fn a_container_that_leaves_processes_behind_takes_them_with_it() {
+    let world = World::new();
+    let name = format!("{}0", world.name_prefix());
+    let script = "sleep 1000 & setsid sleep 1000 & exit 5";
+    let seen = world.run(["run", "--name", &name, "busybox", "sh", "-c", script]);
+    assert_eq!(seen.code, Some(5), "{}", seen.stderr);
+    world.assert_no_traces();
+}

@@ -1,0 +1,317 @@
+//! What a workload sees and how it ends is the same on both sides.
+//!
+//! One list of workloads with what is promised of them; each promise is a test as container and
+//! one as VM. Where a boot takes ten seconds one run has to show more than one thing, so rows
+//! with another exit code each also show something else.
+
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use harness::{Place, Seen, World, can_run, flag, see, wait};
+use launch::Side;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A workload, and what is seen of it.
+#[derive(Default)]
+struct Promise {
+    flags: &'static [&'static str],
+    command: &'static [&'static str],
+    stdin: Vec<u8>,
+    code: i32,
+    stdout: Vec<u8>,
+    stderr: &'static str,
+}
+
+impl Promise {
+    fn holds_on(self, side: Side) {
+        if !can_run(side) {
+            return;
+        }
+        let _place = Place::take(side);
+        let world = World::new();
+        let run = ["run", "--as", flag(side)];
+        let args = [&run[..], self.flags, &["busybox"], self.command].concat();
+        let seen = see(world.jaula(args), &self.stdin);
+        let promised = Seen {
+            code: Some(self.code),
+            stdout: self.stdout,
+            stderr: self.stderr.into(),
+        };
+        // Compared first, as a mebibyte of bytes tells nobody anything.
+        assert_eq!(
+            (seen.code, &seen.stderr),
+            (promised.code, &promised.stderr),
+            "stdout: {:.1000}",
+            seen.stdout_text()
+        );
+        if seen.stdout.len() < 1000 {
+            assert_eq!(
+                seen.stdout_text(),
+                String::from_utf8_lossy(&promised.stdout)
+            );
+        }
+        assert!(
+            seen.stdout == promised.stdout,
+            "stdout differs: {} bytes, {} promised",
+            seen.stdout.len(),
+            promised.stdout.len()
+        );
+    }
+}
+
+macro_rules! the_same_on_both_sides {
+    ($($promise:ident)*) => {$(
+        mod $promise {
+            use super::*;
+
+            #[test]
+            fn as_container() {
+                super::$promise().holds_on(Side::Container);
+            }
+
+            #[test]
+            fn as_vm() {
+                super::$promise().holds_on(Side::Vm);
+            }
+        }
+    )*};
+}
+
+the_same_on_both_sides! {
+    success_is_silent
+    env_cwd_user_and_hostname_reach_the_command
+    stdout_and_stderr_are_kept_apart
+    a_read_only_root_takes_no_writes
+    a_mebibyte_passes_from_stdin_to_stdout
+    fifty_processes_one_after_the_other_all_run
+    a_missing_command_is_127
+    a_directory_as_command_is_126
+    a_killed_child_is_seen_by_its_parent
+    memory_above_the_limit_is_137
+}
+
+fn success_is_silent() -> Promise {
+    Promise {
+        command: &["true"],
+        ..Promise::default()
+    }
+}
+
+fn env_cwd_user_and_hostname_reach_the_command() -> Promise {
+    Promise {
+        flags: &[
+            "-e",
+            "GREETING=hello",
+            "-w",
+            "/made/for/this",
+            "-u",
+            "1000:1001",
+            "-h",
+            "web",
+        ],
+        command: &[
+            "sh",
+            "-c",
+            "echo $GREETING $HOME $HOSTNAME; echo $PATH; pwd; id -u; id -g; hostname; \
+             echo \"$# $1\"; echo $$; exit 42",
+            "sh",
+            "a b",
+            "",
+        ],
+        code: 42,
+        stdout: b"hello / web\n\
+            /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
+            /made/for/this\n1000\n1001\nweb\n2 a b\n1\n"
+            .into(),
+        ..Promise::default()
+    }
+}
+
+fn stdout_and_stderr_are_kept_apart() -> Promise {
+    Promise {
+        command: &["sh", "-c", "echo out; echo err >&2; echo out; exit 255"],
+        code: 255,
+        stdout: b"out\nout\n".into(),
+        stderr: "err\n",
+        ..Promise::default()
+    }
+}
+
+fn a_read_only_root_takes_no_writes() -> Promise {
+    Promise {
+        flags: &["--read-only"],
+        command: &["sh", "-c", "echo x > /file"],
+        code: 1,
+        stderr: "sh: can't create /file: Read-only file system\n",
+        ..Promise::default()
+    }
+}
+
+fn a_mebibyte_passes_from_stdin_to_stdout() -> Promise {
+    let bytes = varied_bytes(1 << 20);
+    Promise {
+        flags: &["-i"],
+        command: &["cat"],
+        stdin: bytes.clone(),
+        stdout: bytes,
+        ..Promise::default()
+    }
+}
+
+/// Bytes of every value in no order that repeats soon (Knuth's MMIX generator).
+fn varied_bytes(count: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let next = || {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+fn fifty_processes_one_after_the_other_all_run() -> Promise {
+    Promise {
+        command: &[
+            "sh",
+            "-c",
+            "n=0; while [ $n -lt 50 ]; do /bin/busybox true || exit 9; n=$((n + 1)); done; echo $n",
+        ],
+        stdout: b"50\n".into(),
+        ..Promise::default()
+    }
+}
+
+fn a_missing_command_is_127() -> Promise {
+    Promise {
+        command: &["no-such-command"],
+        code: 127,
+        stderr: "jaula: there is no command \"no-such-command\" in the image, \
+                 or not what it is to be run with\n",
+        ..Promise::default()
+    }
+}
+
+fn a_directory_as_command_is_126() -> Promise {
+    Promise {
+        command: &["/etc"],
+        code: 126,
+        stderr: "jaula: the command \"/etc\" can't be executed: Permission denied (os error 13)\n",
+        ..Promise::default()
+    }
+}
+
+/// The command itself is PID 1, which nothing inside can kill: so a child is killed.
+fn a_killed_child_is_seen_by_its_parent() -> Promise {
+    Promise {
+        command: &[
+            "sh",
+            "-c",
+            "sh -c 'kill -9 $$'; code=$?; kill -9 1; exit $code",
+        ],
+        code: 137,
+        stderr: "Killed\n",
+        ..Promise::default()
+    }
+}
+
+fn memory_above_the_limit_is_137() -> Promise {
+    Promise {
+        // Small, as a page that a guest touches first takes a millisecond where its kernel mode
+        // is emulated.
+        flags: &["-m", "32m"],
+        command: &["tail", "/dev/zero"],
+        code: 137,
+        ..Promise::default()
+    }
+}
+
+/// A running jaula that is told things.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(world: &World, side: Side, script: &str) -> Self {
+        let args = ["run", "--as", flag(side), "busybox", "sh", "-c", script];
+        let mut child = world.jaula(args).stderr(Stdio::inherit()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn send(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        kill(pid, signal).unwrap();
+    }
+}
+
+fn a_workload_may_ignore_sigterm_and_end_when_it_likes(side: Side) {
+    if !can_run(side) {
+        return;
+    }
+    let _place = Place::take(side);
+    let world = World::new();
+    let mut running = Running::start(
+        &world,
+        side,
+        "trap 'echo no' TERM; trap 'exit 9' USR1; echo ready; while :; do sleep 1; done",
+    );
+    assert_eq!(running.line(), "ready\n");
+    running.send(Signal::SIGTERM);
+    assert_eq!(running.line(), "no\n");
+    assert_eq!(running.child.try_wait().unwrap(), None);
+    running.send(Signal::SIGUSR1);
+    assert_eq!(wait(&mut running.child).code(), Some(9));
+}
+
+#[test]
+fn a_container_may_ignore_sigterm_and_end_when_it_likes() {
+    a_workload_may_ignore_sigterm_and_end_when_it_likes(Side::Container);
+}
+
+#[test]
+fn a_vm_may_ignore_sigterm_and_end_when_it_likes() {
+    a_workload_may_ignore_sigterm_and_end_when_it_likes(Side::Vm);
+}
+
+/// PID 1 ignores what it has no handler for, so a user who types Ctrl-C three times is believed.
+fn the_third_interrupt_kills(side: Side) {
+    if !can_run(side) {
+        return;
+    }
+    let _place = Place::take(side);
+    let world = World::new();
+    let mut running = Running::start(&world, side, "echo ready; while :; do sleep 1; done");
+    assert_eq!(running.line(), "ready\n");
+    for _ in 0..3 {
+        assert_eq!(running.child.try_wait().unwrap(), None);
+        running.send(Signal::SIGINT);
+        // Two that come at once are one.
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(wait(&mut running.child).code(), Some(137));
+}
+
+#[test]
+fn the_third_interrupt_kills_a_container() {
+    the_third_interrupt_kills(Side::Container);
+}
+
+#[test]
+fn the_third_interrupt_kills_a_vm() {
+    the_third_interrupt_kills(Side::Vm);
+}
