@@ -1,8 +1,9 @@
-//! Builds the guest's PID 1, which the library carries: a static program of its own, with other
-//! flags than whatever the library is built with, so by a cargo of its own.
+//! Gathers what the library carries: the kernel's patches, and the guest's PID 1, which is a
+//! static program with flags of its own and so built by a cargo of its own.
 
 use std::env;
 use std::error::Error;
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -27,6 +28,36 @@ const NOT_INHERITED: [&str; 10] = [
 fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = env::var("OUT_DIR")?;
     let out_dir = Path::new(&out_dir);
+    list_patches(out_dir)?;
+    build_init(out_dir)
+}
+
+/// Writes an expression that holds the kernel patches: names and texts, sorted by name.
+fn list_patches(out_dir: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=kernel/patches");
+    let dir = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("kernel/patches");
+    let mut patches = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "patch")
+        {
+            patches.push(path);
+        }
+    }
+    patches.sort();
+    let mut list = String::from("&[\n");
+    for path in patches {
+        let name = path.file_name().unwrap_or_default();
+        writeln!(list, "    ({name:?}, include_str!({path:?})),")?;
+    }
+    list.push_str("]\n");
+    fs::write(out_dir.join("kernel-patches.rs"), list)?;
+    Ok(())
+}
+
+fn build_init(out_dir: &Path) -> Result<(), Box<dyn Error>> {
     for changed in [
         "init",
         "protocol",
@@ -41,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut cargo = Command::new(env::var("CARGO")?);
     for (name, _) in env::vars_os() {
         let is_outer = |prefix: &&str| name.as_encoded_bytes().starts_with(prefix.as_bytes());
-        if NOT_INHERITED.iter().any(|prefix| is_outer(&prefix)) {
+        if NOT_INHERITED.iter().any(is_outer) {
             cargo.env_remove(&name);
         }
     }

@@ -12,6 +12,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use launch::Progress;
+use rustix::fs::statvfs;
 
 /// How the name of an unfinished entry begins. Entries are named by digests, so none begins so.
 const UNFINISHED: &str = ".making-";
@@ -136,6 +137,14 @@ impl Cache {
         })
     }
 
+    /// All entries of this cache and then of the others, the newest first in each.
+    pub(crate) fn entries_anywhere(&self, shelf: Shelf) -> Vec<PathBuf> {
+        std::iter::once(&self.own)
+            .chain(&self.others)
+            .flat_map(|cache| entries_of(&cache.join(shelf.dir_name())))
+            .collect()
+    }
+
     /// The entry, which `make` makes at the path it is given if nobody has made it yet. What it
     /// makes must be on the disk when it returns, so that not even a crash leaves half of it.
     pub(crate) fn get_or_make<E: From<CacheError>>(
@@ -184,6 +193,30 @@ fn find_in(cache: &Path, shelf: Shelf, name: &str) -> Option<PathBuf> {
     path.symlink_metadata().is_ok().then_some(path)
 }
 
+/// What is on a shelf, if anything ever was.
+fn entries_of(dir: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<_> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .map(|entry| {
+            (
+                entry.metadata().and_then(|entry| entry.modified()).ok(),
+                entry.path(),
+            )
+        })
+        .collect();
+    entries.sort();
+    entries.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+/// Whether nothing more can be written in `dir`. Programs that fail for it say so in many ways.
+pub(crate) fn is_full(dir: &Path) -> bool {
+    const BLOCK_BYTES: u64 = 4096;
+    statvfs(dir).is_ok_and(|stat| stat.f_bavail * stat.f_frsize < BLOCK_BYTES)
+}
+
 fn make_dir(path: &Path, mode: u32) -> Result<(), CacheError> {
     DirBuilder::new()
         .recursive(true)
@@ -203,7 +236,7 @@ fn lock(dir: &Path, progress: &dyn Progress) -> Result<File, CacheError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            progress.begin("waiting for another jaula, which is making the same");
+            progress.begin("waiting for another jaula, which is filling the cache");
             let locked = file.lock();
             progress.end();
             locked.map_err(CacheError::because("lock", &path))?;

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Output, Stdio};
 
+use nix::sys::signal::SigSet;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 /// Why a program did not do its work.
@@ -66,10 +67,12 @@ impl Tool {
     pub(crate) fn command(self) -> Command {
         let mut command = Command::new(self.program);
         command.env("LC_ALL", "C").stdin(Stdio::null());
-        // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe and
-        // takes no lock and no memory.
+        // SAFETY: between fork and exec only prctl(2) and sigprocmask(2) are called, which are
+        // async-signal-safe and take no lock and no memory.
         unsafe {
             command.pre_exec(|| {
+                // Signals that we hold back are not to be held back from it, too.
+                SigSet::empty().thread_set_mask()?;
                 // SIGTERM, as make then ends the compilers that it started.
                 set_parent_process_death_signal(Some(Signal::TERM))?;
                 Ok(())

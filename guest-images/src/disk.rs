@@ -15,10 +15,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use launch::{Digest, Progress, RootFs};
-use rustix::fs::statvfs;
 use rustix::process::geteuid;
 
-use crate::cache::{Cache, CacheError, Shelf};
+use crate::cache::{Cache, CacheError, Shelf, is_full};
 use crate::debian_tool::{Tool, ToolError};
 use crate::digest::{self, DigestError, TreeState};
 
@@ -153,12 +152,6 @@ fn make(dir: &Path, digest: &Digest, all_root: bool, path: &Path) -> Result<(), 
             path: path.to_owned(),
             source,
         })
-}
-
-/// Whether nothing more can be written there; mkfs.erofs 1.5 says it in many ways.
-fn is_full(shelf: &Path) -> bool {
-    const BLOCK_BYTES: u64 = 4096;
-    statvfs(shelf).is_ok_and(|stat| stat.f_bavail * stat.f_frsize < BLOCK_BYTES)
 }
 
 /// The first half of the digest in the form of a UUID.

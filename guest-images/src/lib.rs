@@ -4,6 +4,8 @@
 //!   its digest.
 //! - [`look_up`]: docker's `-u`, looked up in the image.
 //! - [`disk_of`]: the disk image that a guest mounts, made from that directory.
+//! - [`Kernel`]: the guest's kernel, found or built.
+//! - [`INIT`]: the guest's PID 1.
 //!
 //! Whatever is made once is kept in a [`Cache`].
 
@@ -13,12 +15,14 @@ mod digest;
 mod disk;
 mod image;
 mod init;
+mod kernel;
 mod users;
 
 pub use cache::{Cache, CacheError};
 pub use debian_tool::ToolError;
 pub use digest::{DigestError, SurveyError};
 pub use disk::{DiskError, disk_of};
-pub use init::INIT;
 pub use image::{BusyboxError, ImageError, ImageRef, UnknownImage};
+pub use init::INIT;
+pub use kernel::{Kernel, KernelError};
 pub use users::{InvalidUserSpec, ReadInRootError, User, UserError, UserSpec, look_up};
