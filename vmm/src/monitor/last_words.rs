@@ -1,10 +1,10 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How Linux's `panic()` begins, whatever the reason (`kernel/panic.c`).
 const PANIC: &str = "Kernel panic - not syncing: ";
 
-/// What a guest said on its serial port that is worth remembering: why it panicked, or else the
-/// last that it said. Shared by clones.
+/// What a guest said on its serial port that is worth remembering: why it panicked, and the last
+/// that it said before. Shared by clones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LastWords(Arc<Mutex<Words>>);
 
@@ -14,30 +14,38 @@ struct Words {
     last: Option<String>,
 }
 
+impl Words {
+    fn hear(&mut self, line: &str) {
+        // What follows a panic is its traces, and perhaps others that it has brought about.
+        if self.panic.is_some() {
+            return;
+        }
+        if let Some(at) = line.find(PANIC) {
+            self.panic = Some(line[at + PANIC.len()..].to_owned());
+        } else if !line.is_empty() {
+            self.last = Some(line.to_owned());
+        }
+    }
+}
+
 impl LastWords {
     /// Hears a line.
     pub(super) fn hear(&self, line: &str) {
-        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = line.find(PANIC) {
-            // The first reason; what comes after may be a consequence.
-            words
-                .panic
-                .get_or_insert_with(|| line[at + PANIC.len()..].to_owned());
-        } else if !line.is_empty() {
-            line.clone_into(words.last.get_or_insert_default());
-        }
+        self.lock().hear(line);
     }
 
     /// Why it panicked, if it did.
     pub(super) fn panic(&self) -> Option<String> {
-        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        words.panic.clone()
+        self.lock().panic.clone()
     }
 
-    /// The last line, if there was one.
+    /// The last line, or the last before a panic, if there was one.
     pub(super) fn last(&self) -> Option<String> {
-        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        words.last.clone()
+        self.lock().last.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Words> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -46,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reason_of_a_panic_is_kept_whatever_follows() {
+    fn the_reason_of_a_panic_and_what_led_to_it_are_kept_whatever_follows() {
         let words = LastWords::default();
         for line in [
             "[    1.0] VFS: Cannot open root device",
@@ -57,6 +65,10 @@ mod tests {
             words.hear(line);
         }
         assert_eq!(words.panic().as_deref(), Some("No working init found."));
+        assert_eq!(
+            words.last().as_deref(),
+            Some("[    1.0] VFS: Cannot open root device")
+        );
     }
 
     #[test]

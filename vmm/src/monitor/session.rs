@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use guest_protocol::{FrameError, GUEST_CID, Mark, ToHost, port};
@@ -27,6 +28,8 @@ use crate::vcpu::{Registers, Stop, StopError};
 
 /// Bytes of stack for a thread; what of it is never touched costs nothing.
 const STACK_BYTES: usize = 256 << 10;
+/// How long a guest may take to panic: a second where its kernel is emulated.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(10);
 /// What `/sys/block/vda/serial` shows in the guest.
 const DISK_ID: &str = "jaula-root";
 /// Outputs that the command has.
@@ -73,8 +76,8 @@ pub(super) enum SessionError {
     Thread(#[source] io::Error),
     #[error("can't serve the devices")]
     Devices(#[source] event_manager::Error),
-    #[error("the guest kernel panicked: {0}")]
-    Panic(String),
+    #[error("the guest kernel panicked: {reason}{said}")]
+    Panic { reason: String, said: Said },
     #[error("the guest rebooted before the command had ended{0}")]
     Reboot(Said),
     #[error("the guest crashed (triple fault){0}; {1}")]
@@ -94,11 +97,11 @@ pub(super) enum SessionError {
 impl SessionError {
     /// What it means that the vCPU stopped while the command ran.
     fn of_stop(stopped: Result<Stop, StopError>, words: &LastWords) -> Self {
+        let said = Said(words.last());
         // A panic ends in a reboot, and that may end in an instruction that can't be emulated.
         if let Some(reason) = words.panic() {
-            return Self::Panic(reason);
+            return Self::Panic { reason, said };
         }
-        let said = Said(words.last());
         match stopped {
             Ok(Stop::Reset) => Self::Reboot(said),
             Ok(Stop::TripleFault(registers)) => Self::TripleFault(said, Box::new(registers)),
@@ -208,8 +211,11 @@ fn until_end(
 ) -> Result<Option<ExitStatus>, SessionError> {
     let mut status = None;
     let mut outputs = OUTPUTS;
-    // Each thread that tells something has a sender, so this ends only with an answer.
-    for event in events {
+    loop {
+        // This thread has a sender too, so the channel never closes.
+        let Ok(event) = events.recv() else {
+            return Ok(None);
+        };
         match event {
             Event::Signal(number) => signals.send(number),
             Event::LauncherGone => return Ok(None),
@@ -220,7 +226,7 @@ fn until_end(
             Event::Answer(Ok(Some(ToHost::Failed(failure)))) => {
                 return Err(SessionError::Guest(failure));
             }
-            Event::Answer(Ok(None)) => return Err(SessionError::Hangup(Said(words.last()))),
+            Event::Answer(Ok(None)) => return Err(why_silent(events, words)),
             Event::Answer(Err(error)) => return Err(SessionError::Answer(error)),
             // What the command said and how it ended is known; nobody needs the guest for it.
             Event::Stopped(_) if status.is_some() => outputs = 0,
@@ -231,7 +237,20 @@ fn until_end(
             return Ok(status);
         }
     }
-    Ok(None)
+}
+
+/// The guest has closed its control connection. Its PID 1 does that when it fails, and its
+/// kernel panics next, which is the better explanation.
+fn why_silent(events: &Receiver<Event>, words: &LastWords) -> SessionError {
+    let deadline = Instant::now() + LAST_WORDS_PATIENCE;
+    while let Ok(event) = events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match event {
+            Event::Stopped(stopped) => return SessionError::of_stop(stopped, words),
+            Event::LauncherGone => break,
+            _ => {}
+        }
+    }
+    SessionError::Hangup(Said(words.last()))
 }
 
 /// Starts threads that tell what happens.
