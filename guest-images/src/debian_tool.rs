@@ -1,6 +1,7 @@
 //! Programs of Debian packages that do what no library does as well.
 
 use std::borrow::Cow;
+use std::env;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -98,10 +99,17 @@ impl Tool {
     /// Why it could not be started.
     pub(crate) fn not_run(self, source: io::Error) -> ToolError {
         let Self { program, package } = self;
-        match source.kind() {
-            io::ErrorKind::NotFound => ToolError::Missing { program, package },
-            _ => ToolError::Run { program, source },
+        // Not told by the error: it is another one if a directory of PATH can't be searched.
+        if self.is_in(&env::var_os("PATH").unwrap_or_default()) {
+            ToolError::Run { program, source }
+        } else {
+            ToolError::Missing { program, package }
         }
+    }
+
+    /// Whether one of these directories has it; a program with a path of its own needs none.
+    pub(crate) fn is_in(self, path: &OsStr) -> bool {
+        env::split_paths(path).any(|dir| dir.join(self.program).is_file())
     }
 
     /// Whether it did its work.

@@ -52,7 +52,7 @@ pub(super) fn check_programs() -> Result<(), KernelError> {
 fn check_programs_in(path: &OsStr) -> Result<(), KernelError> {
     let missing: Vec<Tool> = PROGRAMS
         .into_iter()
-        .filter(|tool| !env::split_paths(path).any(|dir| dir.join(tool.program).is_file()))
+        .filter(|tool| !tool.is_in(path))
         .collect();
     if missing.is_empty() {
         return Ok(());
