@@ -22,11 +22,11 @@ pub enum KernelError {
     /// Debian's kernel source is not there.
     #[error("the guest kernel is built from {SOURCE}, which is not there")]
     NoSource,
-    /// Programs that the build needs are not there.
-    #[error("building the guest kernel needs {}", .programs.join(", "))]
-    MissingPrograms {
+    /// Programs or headers that the build needs are not there.
+    #[error("building the guest kernel needs {}", .names.join(", "))]
+    Missing {
         /// What is missing.
-        programs: Vec<&'static str>,
+        names: Vec<&'static str>,
         /// The Debian packages that hold them.
         packages: Vec<&'static str>,
     },
@@ -67,7 +67,7 @@ impl KernelError {
     pub fn remedy(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::NoSource => Some(crate::debian_tool::install(SOURCE_PACKAGE)),
-            Self::MissingPrograms { packages, .. } => {
+            Self::Missing { packages, .. } => {
                 Some(crate::debian_tool::install(&packages.join(" ")))
             }
             Self::Build(error) => error.remedy(),
@@ -123,7 +123,7 @@ impl Kernel {
         if let Some(found) = Self::find(cache)? {
             return Ok(found);
         }
-        build::check_programs()?;
+        build::check_needed()?;
         let inputs = Inputs::of_this_machine()?.ok_or(KernelError::NoSource)?;
         let name = inputs.name();
         let dir = cache.get_or_make(Shelf::Kernels, name.as_str(), progress, |dir| {

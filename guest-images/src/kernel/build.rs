@@ -26,8 +26,8 @@ const MAKE: Tool = tool("make", "make");
 const STRIP: Tool = tool("strip", "binutils");
 
 /// All programs that are run here or by the kernel's makefiles
-/// (`Documentation/process/changes.rst`).
-const PROGRAMS: [Tool; 10] = [
+/// (`Documentation/process/changes.rst`), and by their paths the headers that its tools need.
+const NEEDED: [Tool; 12] = [
     TAR,
     tool("xz", "xz-utils"),
     PATCH,
@@ -38,19 +38,21 @@ const PROGRAMS: [Tool; 10] = [
     tool("bison", "bison"),
     tool("bc", "bc"),
     tool("perl", "perl"),
+    tool("/usr/include/stdio.h", "libc6-dev"),
+    tool("/usr/include/gelf.h", "libelf-dev"),
 ];
 
 /// How many lines make prints for this recipe, one for a file that it makes: only to say how far
 /// it is.
 const ABOUT_FILES: u64 = 1340;
 
-/// Looks for all programs at once, so that the user is told once what to install.
-pub(super) fn check_programs() -> Result<(), KernelError> {
-    check_programs_in(&env::var_os("PATH").unwrap_or_default())
+/// Looks for all that is needed at once, so that the user is told once what to install.
+pub(super) fn check_needed() -> Result<(), KernelError> {
+    check_needed_in(&env::var_os("PATH").unwrap_or_default())
 }
 
-fn check_programs_in(path: &OsStr) -> Result<(), KernelError> {
-    let missing: Vec<Tool> = PROGRAMS
+fn check_needed_in(path: &OsStr) -> Result<(), KernelError> {
+    let missing: Vec<Tool> = NEEDED
         .into_iter()
         .filter(|tool| !tool.is_in(path))
         .collect();
@@ -58,8 +60,8 @@ fn check_programs_in(path: &OsStr) -> Result<(), KernelError> {
         return Ok(());
     }
     let packages: BTreeSet<_> = missing.iter().map(|tool| tool.package).collect();
-    Err(KernelError::MissingPrograms {
-        programs: missing.iter().map(|tool| tool.program).collect(),
+    Err(KernelError::Missing {
+        names: missing.iter().map(|tool| tool.program).collect(),
         packages: packages.into_iter().collect(),
     })
 }
@@ -237,10 +239,10 @@ mod tests {
 
     #[test]
     fn all_that_is_missing_is_told_at_once_with_its_packages() {
-        let error = check_programs_in(OsStr::new("/nonexistent")).unwrap_err();
-        for program in PROGRAMS {
-            assert!(error.to_string().contains(program.program), "{error}");
-            assert!(error.remedy().unwrap().contains(program.package), "{error}");
+        let error = check_needed_in(OsStr::new("/nonexistent")).unwrap_err();
+        for Tool { program, package } in [TAR, PATCH, MAKE, GCC, STRIP] {
+            assert!(error.to_string().contains(program), "{error}");
+            assert!(error.remedy().unwrap().contains(package), "{error}");
         }
     }
 
