@@ -21,7 +21,6 @@
 mod channel;
 mod config;
 mod control;
-mod last_words;
 mod launcher_watch;
 mod message;
 mod pump;

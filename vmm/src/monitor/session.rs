@@ -1,7 +1,6 @@
 //! One machine from its configuration to its end.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -16,15 +15,16 @@ use nix::errno::Errno;
 
 use super::config::ConfigError;
 use super::control::{self, Signals};
-use super::last_words::LastWords;
 use super::launcher_watch::LauncherWatch;
 use super::{Channel, Config, Phase, ToLauncher, pump};
 use crate::boot::kernel::{Kernel, KernelError};
 use crate::builder::{self, BuildError, Machine, Recipe};
 use crate::devices::virtio::block::{Block, BlockError, InvalidId};
 use crate::devices::virtio::vsock::Vsock;
+use crate::guest_end::{GuestEnd, Said};
 use crate::kvm::{self, KvmError};
-use crate::vcpu::{Registers, Stop, StopError};
+use crate::last_words::LastWords;
+use crate::vcpu::{Stop, StopError};
 
 /// Bytes of stack for a thread; what of it is never touched costs nothing.
 const STACK_BYTES: usize = 256 << 10;
@@ -76,52 +76,14 @@ pub(super) enum SessionError {
     Thread(#[source] io::Error),
     #[error("can't serve the devices")]
     Devices(#[source] event_manager::Error),
-    #[error("the guest kernel panicked: {reason}{said}")]
-    Panic { reason: String, said: Said },
-    #[error("the guest rebooted before the command had ended{0}")]
-    Reboot(Said),
-    #[error("the guest crashed (triple fault){0}; {1}")]
-    TripleFault(Said, Box<Registers>),
-    #[error("the guest can't go on{0}")]
-    Run(Said, #[source] StopError),
-    #[error("the guest sleeps and nothing can wake it{0}")]
-    Halted(Said),
+    #[error(transparent)]
+    GuestEnd(#[from] GuestEnd),
     #[error("the guest closed its control connection{0}")]
     Hangup(Said),
     #[error("the guest's answer can't be read")]
     Answer(#[source] FrameError),
     #[error("in the guest: {0}")]
     Guest(entry::Failure),
-}
-
-impl SessionError {
-    /// What it means that the vCPU stopped while the command ran.
-    fn of_stop(stopped: Result<Stop, StopError>, words: &LastWords) -> Self {
-        let said = Said(words.last());
-        // A panic ends in a reboot, and that may end in an instruction that can't be emulated.
-        if let Some(reason) = words.panic() {
-            return Self::Panic { reason, said };
-        }
-        match stopped {
-            Ok(Stop::Reset) => Self::Reboot(said),
-            Ok(Stop::TripleFault(registers)) => Self::TripleFault(said, Box::new(registers)),
-            Ok(Stop::Halted | Stop::Kicked) => Self::Halted(said),
-            Err(cause) => Self::Run(said, cause),
-        }
-    }
-}
-
-/// What a guest said last, for the end of a sentence.
-#[derive(Debug)]
-pub(super) struct Said(Option<String>);
-
-impl fmt::Display for Said {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(line) => write!(f, ", after it said {line:?}"),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Runs one machine as the launcher tells, to its end or the launcher's.
@@ -230,7 +192,7 @@ fn until_end(
             Event::Answer(Err(error)) => return Err(SessionError::Answer(error)),
             // What the command said and how it ended is known; nobody needs the guest for it.
             Event::Stopped(_) if status.is_some() => outputs = 0,
-            Event::Stopped(stopped) => return Err(SessionError::of_stop(stopped, words)),
+            Event::Stopped(stopped) => return Err(GuestEnd::of(stopped, words).into()),
             Event::DevicesFailed(error) => return Err(SessionError::Devices(error)),
         }
         if status.is_some() && outputs == 0 {
@@ -245,7 +207,7 @@ fn why_silent(events: &Receiver<Event>, words: &LastWords) -> SessionError {
     let deadline = Instant::now() + LAST_WORDS_PATIENCE;
     while let Ok(event) = events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         match event {
-            Event::Stopped(stopped) => return SessionError::of_stop(stopped, words),
+            Event::Stopped(stopped) => return GuestEnd::of(stopped, words).into(),
             Event::LauncherGone => break,
             _ => {}
         }

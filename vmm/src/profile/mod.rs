@@ -7,28 +7,43 @@
 mod symbols;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use guest_protocol::Mark;
-use kvm_ioctls::Kvm;
+use launch::MemoryLimit;
 
+use crate::boot::kernel::{Backing, Kernel, KernelError};
 use crate::builder::{self, BuildError, Recipe};
-use crate::vcpu::{Kick, Stop, StopError, VcpuError};
+use crate::guest_end::GuestEnd;
+use crate::kvm::{self, KvmError};
+use crate::last_words::LastWords;
+use crate::ring0::{self, ProbeError};
+use crate::vcpu::{Kick, Stop, VcpuError};
 
 pub use symbols::{SymbolError, Symbols};
+
+/// What a machine has by default.
+const MEMORY: MemoryLimit = MemoryLimit::from_mib(128);
 
 /// Why there is no profile.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
+    /// There is no KVM.
+    #[error(transparent)]
+    Kvm(#[from] KvmError),
+    /// The kernel is none.
+    #[error("the kernel can't be used")]
+    Kernel(#[from] KernelError),
+    /// The host's kind is not known.
+    #[error(transparent)]
+    Ring0(#[from] ProbeError),
     /// The machine can't be built.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The machine can't be run.
-    #[error(transparent)]
-    Run(#[from] StopError),
     /// The machine can't be looked at.
     #[error(transparent)]
     Vcpu(#[from] VcpuError),
@@ -36,8 +51,8 @@ pub enum ProfileError {
     #[error("the vCPU can't be sampled")]
     Kick(#[source] std::io::Error),
     /// The guest ended before PID 1 ran.
-    #[error("the guest ended before its PID 1 ran: {0}")]
-    Ended(String),
+    #[error(transparent)]
+    GuestEnd(#[from] GuestEnd),
 }
 
 /// The share of one function.
@@ -60,39 +75,42 @@ pub struct Profile {
     pub rows: Vec<Row>,
 }
 
-/// Boots a machine until its PID 1 runs, looking at it once each `period`. What `recipe` says
-/// is to happen at the doorbell happens too.
+/// Boots a kernel until its PID 1 runs, looking at it once each `period`.
 ///
 /// # Errors
 ///
-/// When the guest does not get there.
-pub fn boot(
-    kvm: &Kvm,
-    mut recipe: Recipe<'_>,
-    symbols: &Symbols,
-    period: Duration,
-) -> Result<Profile, ProfileError> {
+/// When this host can't run it, or the guest does not get there.
+pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile, ProfileError> {
+    let kvm = kvm::open()?;
+    let kernel = Kernel::parse(image)?;
     let booted = Arc::new(AtomicBool::new(false));
-    let mut on_mark = recipe.on_mark;
-    recipe.on_mark = Box::new({
-        let booted = booted.clone();
-        move |mark, at| {
-            if mark == Mark::Init {
-                booted.store(true, Ordering::Relaxed);
+    let words = LastWords::default();
+    let recipe = Recipe {
+        kernel: &kernel,
+        backing: Backing::Copied,
+        memory_bytes: MEMORY.bytes(),
+        ring0: ring0::of_host(&kvm)?,
+        verbose: false,
+        init: guest_images::INIT,
+        // What PID 1 does after its first mark is not looked at any more.
+        virtio: Vec::new(),
+        on_mark: Box::new({
+            let booted = booted.clone();
+            move |mark, _| {
+                if mark == Mark::Init {
+                    booted.store(true, Ordering::Relaxed);
+                }
             }
-            on_mark(mark, at);
-        }
-    });
-    let last_words = Arc::new(Mutex::new(String::new()));
-    let mut on_line = recipe.on_line;
-    recipe.on_line = Box::new({
-        let last_words = last_words.clone();
-        move |line| {
-            line.clone_into(&mut last_words.lock().unwrap_or_else(PoisonError::into_inner));
-            on_line(line);
-        }
-    });
-    let mut machine = builder::build(kvm, recipe, |_| {})?;
+        }),
+        on_line: Box::new({
+            let words = words.clone();
+            move |line| {
+                tracing::debug!(target: "guest", "{line}");
+                words.hear(line);
+            }
+        }),
+    };
+    let mut machine = builder::build(&kvm, recipe, |_| {})?;
     let kick = Kick::this_thread().map_err(ProfileError::Kick)?;
 
     thread::scope(|scope| {
@@ -110,8 +128,8 @@ pub fn boot(
         let mut samples = 0;
         let mut times: HashMap<&str, Duration> = HashMap::new();
         while !booted.load(Ordering::Relaxed) {
-            match machine.run()? {
-                Stop::Kicked => {
+            match machine.run() {
+                Ok(Stop::Kicked) => {
                     // A sample stands for the time since the one before: kicks come late.
                     let now = Instant::now();
                     let rip = machine.vcpu().registers()?.0.rip;
@@ -119,10 +137,7 @@ pub fn boot(
                     last = now;
                     samples += 1;
                 }
-                other => {
-                    let words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
-                    return Err(ProfileError::Ended(format!("{other:?}; {words}")));
-                }
+                stopped => return Err(GuestEnd::of(stopped, &words).into()),
             }
         }
         let mut rows: Vec<_> = times

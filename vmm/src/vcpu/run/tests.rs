@@ -256,8 +256,8 @@ fn what_kvm_tells_of_an_instruction_is_not_believed() {
     for (data, expected) in [
         (&[][..], ""),
         (&[1], ""),
-        (&[0, 0x0000_0b0f_02, 0], ""),
-        (&[1, 0x0000_0b0f_02, 0], ", instruction 0f 0b"),
+        (&[0, 0x000b_0f02, 0], ""),
+        (&[1, 0x000b_0f02, 0], ", instruction 0f 0b"),
         (&[1, 0xff, 0], ", instruction 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"),
     ] {
         assert_eq!(Instruction::from_data(data).to_string(), expected, "{data:x?}");
