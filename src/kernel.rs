@@ -7,10 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bench::time;
-use guest_images::{INIT, Kernel};
-use launch::MemoryLimit;
-use vmm::boot::kernel::{Backing, Kernel as KernelImage, KernelError};
-use vmm::builder::Recipe;
+use guest_images::Kernel;
 use vmm::profile::{self, Profile, SymbolError, Symbols};
 
 use crate::args::KernelAction;
@@ -23,9 +20,6 @@ use crate::{output, progress};
 /// How often the processor is looked at: a thousand times in a boot of some seconds.
 const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 
-/// What a guest without a limit has.
-const MEMORY: MemoryLimit = MemoryLimit::from_mib(128);
-
 /// How many functions are listed; the rest is a long tail.
 const LISTED: usize = 40;
 
@@ -34,12 +28,6 @@ const LISTED: usize = 40;
 enum ProfileError {
     #[error("can't read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{} can't be booted", path.display())]
-    Kernel { path: PathBuf, source: KernelError },
-    #[error(transparent)]
-    Kvm(#[from] vmm::kvm::KvmError),
-    #[error(transparent)]
-    Ring0(#[from] vmm::ring0::ProbeError),
     #[error(transparent)]
     Symbols(#[from] SymbolError),
     #[error(transparent)]
@@ -76,27 +64,13 @@ fn build() -> Result<Kernel, Error> {
 }
 
 fn boot(kernel: &Kernel) -> Result<Profile, ProfileError> {
-    let path = kernel.vmlinux();
     let unreadable = |path| move |source| ProfileError::Read { path, source };
-    let file = File::open(&path).map_err(unreadable(path.clone()))?;
-    let image = KernelImage::parse(file).map_err(|source| ProfileError::Kernel { path, source })?;
+    let path = kernel.vmlinux();
+    let image = File::open(&path).map_err(unreadable(path))?;
     let path = kernel.system_map();
     let symbols = fs::read_to_string(&path).map_err(unreadable(path))?;
-    let kvm = vmm::kvm::open()?;
-    let recipe = Recipe {
-        kernel: &image,
-        backing: Backing::Mapped,
-        memory_bytes: MEMORY.bytes(),
-        ring0: vmm::ring0::of_host(&kvm)?,
-        verbose: false,
-        init: INIT,
-        virtio: Vec::new(),
-        on_mark: Box::new(|_, _| {}),
-        on_line: Box::new(|_| {}),
-    };
     Ok(profile::boot(
-        &kvm,
-        recipe,
+        image,
         &Symbols::parse(&symbols)?,
         SAMPLE_EVERY,
     )?)
