@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use bench::{quantile, time};
+use bench::{Environment, quantile, time};
 use guest_images::{Cache, ImageRef};
 use launch::{MonotonicNs, NoProgress};
 
@@ -82,10 +82,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let baseline_ns = contestants[0].quantile_ns(0.5);
-    println!(
-        "container: launch to exit of `true`, {} runs each",
-        2 * ROUNDS
-    );
+    println!("container: {}", Environment::of_this_host(None));
+    println!("  launch to exit of `true`, {} runs each", 2 * ROUNDS);
     for contestant in &contestants {
         let median_ns = contestant.quantile_ns(0.5);
         println!(

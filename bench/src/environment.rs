@@ -1,3 +1,4 @@
+use std::fmt;
 use std::fs;
 use std::time::SystemTime;
 
@@ -32,6 +33,26 @@ impl Environment {
                 .map(|names| names.release().to_string_lossy().into_owned())
                 .unwrap_or_default(),
             guest_ring0,
+        }
+    }
+}
+
+/// In one line, for people.
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cpu = self.cpu_model.as_deref().unwrap_or("unknown processor");
+        write!(f, "{}: {cpu}, {} CPUs", self.taken_at, self.cpus)?;
+        write!(f, ", Linux {}", self.kernel_release)?;
+        match self.guest_ring0 {
+            None => Ok(()),
+            Some(Ring0::Hardware { .. }) => f.write_str(", guest kernel mode in hardware"),
+            Some(Ring0::Emulated {
+                instructions_per_second,
+            }) => write!(
+                f,
+                ", guest kernel mode emulated at {:.1} million instructions a second",
+                instructions_per_second as f64 / 1e6
+            ),
         }
     }
 }

@@ -139,36 +139,17 @@ fn spans(sides: &Sides<SideReport>, width: u16) -> String {
 }
 
 fn host(comparison: &Comparison) -> String {
-    let environment = &comparison.environment;
-    let mut facts = vec![
-        environment
-            .cpu_model
-            .clone()
-            .unwrap_or_else(|| "unknown processor".into()),
-        format!("{} CPUs", environment.cpus),
-        format!("Linux {}", environment.kernel_release),
-    ];
     let charge = [&comparison.sides.container, &comparison.sides.vm]
         .iter()
         .find_map(|report| match &report.footprint {
             FootprintReading::Taken { footprint, .. } => Some(footprint.charge),
             FootprintReading::Unavailable { .. } => None,
         });
-    facts.extend(charge.map(|charge| match charge {
-        Charge::CgroupV1 => "cgroup v1".into(),
-        Charge::CgroupV2 => "cgroup v2".into(),
-    }));
-    facts.extend(environment.guest_ring0.map(|ring0| match ring0 {
-        Ring0::Hardware { .. } => "guest kernel mode in hardware".into(),
-        Ring0::Emulated {
-            instructions_per_second,
-        } => format!(
-            "guest kernel mode emulated at {:.1} million instructions a second",
-            instructions_per_second as f64 / 1e6
-        ),
-    }));
-    facts.push(environment.taken_at.clone());
-    facts.join(", ")
+    let cgroup = charge.map_or("", |charge| match charge {
+        Charge::CgroupV1 => ", cgroup v1",
+        Charge::CgroupV2 => ", cgroup v2",
+    });
+    format!("{}{cgroup}", comparison.environment)
 }
 
 /// What must be known to read the figures.

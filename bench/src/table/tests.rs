@@ -76,7 +76,7 @@ standard output: 1 line alike
 
 standard error: nothing on both
 
-AMD EPYC, 2 CPUs, Linux 6.18.0, cgroup v2, guest kernel mode emulated at 1.3 million instructions a second, 2026-01-02T03:04:05Z
+2026-01-02T03:04:05Z: AMD EPYC, 2 CPUs, Linux 6.18.0, guest kernel mode emulated at 1.3 million instructions a second, cgroup v2
 Note: this host emulates the guest's kernel mode, some thousand times slower than hardware runs it: the vm's boot time here is a fact about this host, not about VMs.
 Note: container and vm ended within 2 s of main: only the peak of the memory is known.
 ";

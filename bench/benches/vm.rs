@@ -1,0 +1,141 @@
+//! A VM of 128 MiB on the built-in kernel: from the entry of `launch()` to the first KVM_RUN,
+//! from there to PID 1, and what memory the monitor needs for itself.
+//!
+//! The last is read from `smaps` of a monitor whose guest runs its command: all private pages
+//! but those of the guest's memory.
+
+use std::error::Error;
+use std::fs;
+
+use bench::{Environment, quantile, size, time};
+use guest_images::{Cache, ImageRef, look_up};
+use launch::{Command, Instance, Launcher, NoProgress, Prepared, Resources, Stdio, Workload};
+use vmm::{GuestKernel, VmLauncher};
+
+/// How often a machine is built, and taken down at its first instruction.
+const BUILDS: usize = 40;
+/// How often one boots to its end.
+const BOOTS: usize = 3;
+/// The guest's memory, in bytes: the default.
+const MEMORY_BYTES: u64 = 128 << 20;
+/// The span that the first KVM_RUN ends.
+const LAST_BEFORE_RUN: &str = "vcpu";
+/// The span from there to PID 1.
+const BOOT: &str = "kernel boot";
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    if vmm::is_monitor() {
+        vmm::monitor_main();
+    }
+    let prepared = prepare()?;
+    let ring0 = vmm::ring0::of_host(&vmm::kvm::open()?)?;
+    println!("vm: {}", Environment::of_this_host(Some(ring0)));
+
+    let mut to_first_run_ns = Vec::new();
+    for _ in 0..BUILDS {
+        // It returns when the machine is built, and dropping the instance takes it down.
+        let instance = prepared.launch(Stdio::null()?)?;
+        to_first_run_ns.push(until_first_run_ns(instance.as_ref())?);
+    }
+    print_times("launch() to the first KVM_RUN", &to_first_run_ns);
+
+    let mut boots_ns = Vec::new();
+    for boot in 0..BOOTS {
+        let instance = prepared.launch(Stdio::null()?)?;
+        if !instance.wait_main()? {
+            return Err("the guest ended before its command ran".into());
+        }
+        boots_ns.push(span_ns(instance.as_ref(), BOOT)?);
+        if boot == 0 {
+            let memory = own_memory(monitor_of_this_process()?)?;
+            println!("  {:30} {}", "monitor's own private memory", size(memory));
+        }
+    }
+    print_times("first KVM_RUN to PID 1", &boots_ns);
+    Ok(())
+}
+
+/// A command that runs until it is killed.
+fn prepare() -> Result<Box<dyn Prepared>> {
+    let cache = Cache::new(host::paths::cache_dir()?, []);
+    let root = ImageRef::Busybox.resolve(false, &cache, &NoProgress)?;
+    let credentials = look_up(&guest_images::UserSpec::ROOT, &root)?.credentials;
+    let workload = Workload {
+        name: None,
+        root,
+        command: Command::new(["sleep", "1000"], ["PATH=/bin"], "/", credentials)?,
+        hostname: "bench".parse()?,
+        resources: Resources::default(),
+    };
+    let launcher = VmLauncher::new(host::paths::run_dir()?, cache, GuestKernel::BuiltIn);
+    Ok(launcher.prepare(&workload, &NoProgress)?)
+}
+
+fn until_first_run_ns(instance: &dyn Instance) -> Result<u64> {
+    let timeline = instance.timeline();
+    let spans = timeline.spans();
+    let last = spans
+        .iter()
+        .position(|span| span.name == LAST_BEFORE_RUN)
+        .ok_or("the timeline has no first KVM_RUN")?;
+    Ok(spans[..=last].iter().map(|span| span.duration_ns).sum())
+}
+
+fn span_ns(instance: &dyn Instance, name: &str) -> Result<u64> {
+    let timeline = instance.timeline();
+    let span = timeline.spans().iter().find(|span| span.name == name);
+    Ok(span.ok_or("the timeline lacks a span")?.duration_ns)
+}
+
+fn print_times(what: &str, samples_ns: &[u64]) {
+    let at = |share| time(quantile(samples_ns, share).unwrap_or_default());
+    println!(
+        "  {what:30} p50 {}  p90 {}  max {}  of {}",
+        at(0.5),
+        at(0.9),
+        at(1.0),
+        samples_ns.len()
+    );
+}
+
+/// The one child process that there is.
+fn monitor_of_this_process() -> Result<u32> {
+    let children = fs::read_to_string("/proc/thread-self/children")?;
+    let mut children = children.split_whitespace();
+    match (children.next(), children.next()) {
+        (Some(only), None) => Ok(only.parse()?),
+        _ => Err("there is not exactly one child process".into()),
+    }
+}
+
+/// Private pages of a process, in bytes, but for the mapping that is its guest's memory:
+/// proc_pid_smaps(5).
+fn own_memory(pid: u32) -> Result<u64> {
+    let smaps = fs::read_to_string(format!("/proc/{pid}/smaps"))?;
+    let mut own_bytes = 0;
+    let mut is_guest = false;
+    let mut guests = 0;
+    for line in smaps.lines() {
+        if let Some((start, end)) = mapping(line) {
+            // The kernel merges neighbours that are alike, so it may be a little larger.
+            is_guest = end - start >= MEMORY_BYTES;
+            guests += u32::from(is_guest);
+        } else if line.starts_with("Private_") && !is_guest {
+            let kib = line.split_whitespace().nth(1).ok_or("a line of smaps")?;
+            own_bytes += kib.parse::<u64>()? << 10;
+        }
+    }
+    match guests {
+        1 => Ok(own_bytes),
+        _ => Err("the guest's memory can't be told from the monitor's".into()),
+    }
+}
+
+/// Start and end of the mapping that a line of `smaps` begins, if it is such a line.
+fn mapping(line: &str) -> Option<(u64, u64)> {
+    let (start, end) = line.split_whitespace().next()?.split_once('-')?;
+    let address = |digits| u64::from_str_radix(digits, 16).ok();
+    Some((address(start)?, address(end)?))
+}
