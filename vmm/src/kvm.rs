@@ -1,6 +1,11 @@
 //! `/dev/kvm`: whether it is there, may be used, and has what a machine here needs.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use kvm_ioctls::{Cap, Kvm};
+
+const DEVICE: &str = "/dev/kvm";
 
 /// The only version that there ever was since 2007 (`Documentation/virt/kvm/api.rst`, 4.1).
 const API_VERSION: i32 = 12;
@@ -29,7 +34,10 @@ pub enum KvmError {
     NoModule,
     /// It may not be opened.
     #[error("/dev/kvm may not be opened by this user")]
-    Denied,
+    Denied {
+        /// Whether its group may.
+        group_may: bool,
+    },
     /// It can't be opened for another reason.
     #[error("can't open /dev/kvm")]
     Open(#[source] kvm_ioctls::Error),
@@ -49,14 +57,24 @@ impl KvmError {
                 "turn on virtualization in the firmware (or nested virtualization on the host \
                  above) and load kvm_intel or kvm_amd"
             }
-            Self::Denied => {
+            Self::Denied { group_may: true } => {
                 "add yourself to the group kvm (adduser USER kvm, then log in again), or run as \
                  root"
+            }
+            Self::Denied { group_may: false } => {
+                "run as root, or let a group use it (chgrp kvm /dev/kvm; chmod g+rw /dev/kvm) and \
+                 be in that"
             }
             Self::Open(_) => "look at what dmesg says of kvm",
             Self::Version(_) | Self::Lacks(_) => "use Linux 5.10 or later on the host",
         }
     }
+}
+
+fn group_may_use(device: &str) -> bool {
+    const READ_AND_WRITE: u32 = 0o060;
+    fs::metadata(device)
+        .is_ok_and(|metadata| metadata.permissions().mode() & READ_AND_WRITE == READ_AND_WRITE)
 }
 
 /// Opens KVM, and makes sure that it has what is needed.
@@ -68,7 +86,9 @@ pub fn open() -> Result<Kvm, KvmError> {
     let kvm = Kvm::new().map_err(|error| match error.errno() {
         libc::ENOENT => KvmError::Missing,
         libc::ENODEV | libc::ENXIO => KvmError::NoModule,
-        libc::EACCES | libc::EPERM => KvmError::Denied,
+        libc::EACCES | libc::EPERM => KvmError::Denied {
+            group_may: group_may_use(DEVICE),
+        },
         _ => KvmError::Open(error),
     })?;
     match kvm.get_api_version() {

@@ -1,4 +1,19 @@
 //! Launches a workload as a KVM microVM.
+//!
+//! Two processes do it. The *launcher* is whoever uses [`VmLauncher`]: it finds kernel and disk
+//! image, and starts, for each machine, a *monitor*: the same executable again, which must call
+//! [`monitor_main`] where [`is_monitor`] says so. The monitor builds the machine and runs it.
+//!
+//! A newcomer reads [`builder`] first, the boot recipe from top to bottom, and from there:
+//!
+//! - [`memory`], [`layout`]: guest memory, and what lies where in it.
+//! - [`vm`], [`vcpu`]: the KVM objects, and the loop that runs the guest.
+//! - [`bus`], [`devices`], [`reset`]: what the guest's accesses reach.
+//! - [`boot`]: the kernel, and what it finds in memory when it starts.
+//! - `monitor`, `launcher`: the two processes.
+//! - [`kvm`], [`ring0`]: what the host offers. Some hosts emulate a guest's ring 0.
+//! - [`profile`]: where a booting kernel spends its time.
+//! - [`guest_end`]: why a guest ended that should not have.
 
 pub mod boot;
 pub mod builder;

@@ -25,16 +25,14 @@ const ALWAYS: &[(&str, &str)] = &[
 /// Must agree with [`layout::SERIAL_PORT`].
 const EARLYPRINTK: &str = "serial,0x3f8,115200,keep";
 
-/// For hosts that emulate ring 0: whatever their emulator lacks, or is a thousand times slower
-/// with than without. CPUID can't hide features there, so the kernel must be told.
+/// For hosts that emulate ring 0, whose every instruction there counts.
 const EMULATED: &[&str] = &[
-    // Our kernel's own parameter: take a system call's page fault for the system call.
+    // Our kernel's own parameter: leave alone the instructions that the emulator lacks, and take
+    // a system call's page fault for the system call.
     "ring0_emulated",
-    "noxsave",
-    "clearcpuid=cx16,popcnt,smap,smep,fsgsbase,rdpid,erms,fsrm,pcid,invpcid,movbe",
     "mitigations=off",
-    "nokaslr",
     "rodata=off",
+    "highres=off",
 ];
 
 /// The command line can't be made.

@@ -35,8 +35,8 @@ pub enum GuestKernel {
 
 /// A guest's memory where the workload sets no limit.
 const DEFAULT_MEMORY: MemoryLimit = MemoryLimit::from_mib(128);
-/// Our kernel takes 27 MiB before init is loaded, and gives back what it needs no more.
-const MIN_MEMORY: MemoryLimit = MemoryLimit::from_mib(48);
+/// Our kernel and init end at 27 MiB. With this much, 13 MiB are left for a command.
+const MIN_MEMORY: MemoryLimit = MemoryLimit::from_mib(32);
 /// One CPU, in thousandths.
 const MAX_MILLI_CPUS: u32 = 1000;
 
