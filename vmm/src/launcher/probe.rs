@@ -46,9 +46,8 @@ fn ring0_finding(ring0: Ring0) -> Finding {
         } => Finding::note(
             subject,
             format!(
-                "is emulated, {:.1} million instructions a second: a guest kernel takes seconds to \
-                 boot here, which says nothing of virtual machines elsewhere; user mode runs on \
-                 the processor, but AVX state is not kept apart between processes of a guest",
+                "is emulated, at {:.1} million instructions a second: a guest kernel takes seconds \
+                 to boot, and AVX registers are not kept apart between processes of a guest",
                 instructions_per_second as f64 / 1e6
             ),
         )
