@@ -63,10 +63,7 @@ impl Vm {
         // end of an SRCU grace period, this waits for that: 7 ms in place of 0.5.
         vm.map_memory()?;
         // Both before the vCPU, which VT-x without "unrestricted guest" runs through them.
-        step(
-            "place the TSS",
-            vm.fd.set_tss_address(layout::TSS as usize),
-        )?;
+        step("place the TSS", vm.fd.set_tss_address(layout::TSS as usize))?;
         step(
             "place the identity map",
             vm.fd.set_identity_map_address(layout::IDENTITY_MAP),

@@ -173,7 +173,12 @@ fn what_a_guest_writes_does_not_reach_the_kernels_file() {
 
 #[test]
 fn a_kernel_that_has_a_pvh_entry_point_is_entered_there() {
-    let other = [&[1, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0][..], b"X\0\0\0", b"abc\0"].concat();
+    let other = [
+        &[1, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0][..],
+        b"X\0\0\0",
+        b"abc\0",
+    ]
+    .concat();
     let elf = Elf {
         notes: [other, pvh_note(ADDRESS as u32 + 16)].concat(),
         ..Elf::default()
@@ -239,7 +244,10 @@ fn a_kernel_for_another_machine_is_refused() {
     assert!(matches!(parse(&old), Err(KernelError::No64BitEntry)));
     let mut only_32_bit = bz_image(0x10_0000, &[0; 0x1000]);
     only_32_bit[0x236] = 0;
-    assert!(matches!(parse(&only_32_bit), Err(KernelError::No64BitEntry)));
+    assert!(matches!(
+        parse(&only_32_bit),
+        Err(KernelError::No64BitEntry)
+    ));
 }
 
 #[test]

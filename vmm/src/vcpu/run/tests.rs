@@ -82,7 +82,8 @@ impl Machine {
             reset: reset.clone(),
         };
         let bus = &mut machine.bus;
-        bus.attach_mmio(DEVICE, 0x1000, machine.mmio.clone()).unwrap();
+        bus.attach_mmio(DEVICE, 0x1000, machine.mmio.clone())
+            .unwrap();
         bus.attach_pio(PORT, 4, machine.pio.clone()).unwrap();
         bus.attach_pio(
             reset::PORT,
@@ -129,10 +130,10 @@ fn a_triple_fault_stops_the_guest_and_tells_where() {
 fn memory_accesses_reach_the_device() {
     let code = [
         &[0xbb][..],
-        &(DEVICE as u32).to_le_bytes(), // mov ebx, DEVICE
+        &(DEVICE as u32).to_le_bytes(),  // mov ebx, DEVICE
         &[0xc7, 0x43, 0x08, 1, 2, 3, 4], // mov dword [rbx + 8], 0x04030201
-        &[0x8b, 0x03],                  // mov eax, [rbx]
-        &[0xe7, PORT as u8],            // out PORT, eax
+        &[0x8b, 0x03],                   // mov eax, [rbx]
+        &[0xe7, PORT as u8],             // out PORT, eax
         &[0xf4],
     ]
     .concat();
@@ -148,8 +149,10 @@ fn memory_accesses_reach_the_device() {
 #[test]
 fn port_accesses_reach_the_device() {
     let code = [
-        0xe4, PORT as u8, // in al, PORT
-        0xe6, PORT as u8 + 1, // out PORT + 1, al
+        0xe4,
+        PORT as u8, // in al, PORT
+        0xe6,
+        PORT as u8 + 1, // out PORT + 1, al
         0xf4,
     ];
     let Some(mut machine) = Machine::new(&code) else {
@@ -178,7 +181,11 @@ fn every_byte_of_a_string_reaches_the_port() {
         .write_slice(b"abc", GuestAddress(CODE + 0x100))
         .unwrap();
     assert_eq!(machine.run().unwrap(), Stop::Halted);
-    let bytes: Vec<u8> = machine.port().into_iter().flat_map(|(_, data)| data).collect();
+    let bytes: Vec<u8> = machine
+        .port()
+        .into_iter()
+        .flat_map(|(_, data)| data)
+        .collect();
     assert_eq!(bytes, b"abc");
 }
 
@@ -258,8 +265,15 @@ fn what_kvm_tells_of_an_instruction_is_not_believed() {
         (&[1], ""),
         (&[0, 0x000b_0f02, 0], ""),
         (&[1, 0x000b_0f02, 0], ", instruction 0f 0b"),
-        (&[1, 0xff, 0], ", instruction 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"),
+        (
+            &[1, 0xff, 0],
+            ", instruction 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00",
+        ),
     ] {
-        assert_eq!(Instruction::from_data(data).to_string(), expected, "{data:x?}");
+        assert_eq!(
+            Instruction::from_data(data).to_string(),
+            expected,
+            "{data:x?}"
+        );
     }
 }
