@@ -165,7 +165,11 @@ impl Cache {
         if let Some(found) = self.find(shelf, name) {
             return Ok(found);
         }
-        clear_unfinished(&dir)?;
+        // Of a kernel's source there may be much.
+        progress.begin("clearing away what was left unfinished");
+        let cleared = clear_unfinished(&dir);
+        progress.end();
+        cleared?;
         let unfinished = dir.join(format!("{UNFINISHED}{name}"));
         let path = dir.join(name);
         let made = make(&unfinished).and_then(|()| {

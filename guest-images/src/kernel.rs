@@ -71,7 +71,7 @@ impl KernelError {
                 Some(crate::debian_tool::install(&packages.join(" ")))
             }
             Self::Build(error) => error.remedy(),
-            Self::Full(_) => Some("free 2 GiB there, or set JAULA_CACHE_DIR".into()),
+            Self::Full(_) => Some("free 1 GiB there, or set JAULA_CACHE_DIR".into()),
             _ => None,
         }
     }
@@ -113,7 +113,7 @@ impl Kernel {
         Ok(dir.map(|dir| Self { dir }))
     }
 
-    /// The kernel, built if no cache has it, which takes minutes and 2 GiB of disk meanwhile. Two
+    /// The kernel, built if no cache has it, which takes minutes and 1 GiB of disk meanwhile. Two
     /// processes that want it at once build it once.
     ///
     /// # Errors
