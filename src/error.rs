@@ -2,8 +2,9 @@
 
 use std::error::Error as StdError;
 use std::io::{self, Write};
+use std::iter::successors;
 
-use launch::ExitStatus;
+use launch::{Chain, ExitStatus};
 
 use crate::interruption::Interrupted;
 
@@ -41,18 +42,9 @@ pub fn print(error: &(dyn StdError + 'static)) {
 }
 
 fn one_line(error: &(dyn StdError + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut remedy = None;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        // The outermost remedy knows best what the user was about to do.
-        remedy = remedy.or_else(|| remedy_of(error));
-        next = error.source();
-        if let Some(cause) = next {
-            line.push_str(": ");
-            line.push_str(&cause.to_string());
-        }
-    }
+    let mut line = Chain(error).to_string();
+    // The outermost remedy knows best what the user was about to do.
+    let remedy = successors(Some(error), |&error| error.source()).find_map(remedy_of);
     if let Some(remedy) = remedy {
         line.push_str("; ");
         line.push_str(remedy);

@@ -1,10 +1,9 @@
-use std::error::Error as StdError;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use launch::{ExitStatus, Instance, MonotonicNs, Prepared, Side, Stdio, Timeline};
+use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Side, Stdio, Timeline};
 
 use crate::capture::Capture;
 use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome, SideReport};
@@ -114,7 +113,7 @@ fn read_footprint(instance: &dyn Instance, moment: FootprintMoment) -> Footprint
     match instance.footprint() {
         Ok(footprint) => FootprintReading::Taken { moment, footprint },
         Err(error) => FootprintReading::Unavailable {
-            reason: one_line(&error),
+            reason: Chain(&error).to_string(),
         },
     }
 }
@@ -139,7 +138,7 @@ impl SideReport {
 impl Outcome {
     fn failed(error: &launch::Error) -> Self {
         Self::Failed {
-            error: one_line(error),
+            error: Chain(error).to_string(),
             remedy: error.remedy().map(str::to_owned),
         }
     }
@@ -152,16 +151,4 @@ impl From<ExitStatus> for Outcome {
             exit_code: status.code(),
         }
     }
-}
-
-/// An error and its causes.
-fn one_line(error: &dyn StdError) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
 }

@@ -103,10 +103,6 @@ fn how(status: Option<ExitStatus>) -> String {
 impl From<Error> for launch::Error {
     fn from(error: Error) -> Self {
         let remedy = error.remedy();
-        let error = Self::new(error);
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
-        }
+        Self::remedied(error, remedy)
     }
 }

@@ -1,8 +1,7 @@
-use std::error::Error as _;
 use std::fs;
 
 use entry::Privileges;
-use launch::{Credentials, Finding};
+use launch::{Chain, Credentials, Finding};
 
 use crate::namespaces::{Namespaces, privileges};
 use crate::process;
@@ -29,11 +28,7 @@ fn trial() -> Finding {
         Ok(()) => Finding::good(subject, made),
         Err(error) => {
             let remedy = error.remedy().unwrap_or("run as root");
-            let detail = match error.source() {
-                Some(cause) => format!("{error}: {cause}"),
-                None => error.to_string(),
-            };
-            Finding::missing(subject, detail, remedy)
+            Finding::missing(subject, Chain(&error).to_string(), remedy)
         }
     }
 }

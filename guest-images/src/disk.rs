@@ -73,11 +73,7 @@ impl DiskError {
 impl From<DiskError> for launch::Error {
     fn from(error: DiskError) -> Self {
         let remedy = error.remedy();
-        let wrapped = Self::new(error);
-        match remedy {
-            Some(remedy) => wrapped.with_remedy(remedy),
-            None => wrapped,
-        }
+        Self::remedied(error, remedy)
     }
 }
 

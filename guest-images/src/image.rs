@@ -50,11 +50,7 @@ impl ImageError {
 impl From<ImageError> for launch::Error {
     fn from(error: ImageError) -> Self {
         let remedy = error.remedy();
-        let wrapped = Self::new(error);
-        match remedy {
-            Some(remedy) => wrapped.with_remedy(remedy),
-            None => wrapped,
-        }
+        Self::remedied(error, remedy)
     }
 }
 

@@ -80,11 +80,7 @@ impl KernelError {
 impl From<KernelError> for launch::Error {
     fn from(error: KernelError) -> Self {
         let remedy = error.remedy();
-        let wrapped = Self::new(error);
-        match remedy {
-            Some(remedy) => wrapped.with_remedy(remedy),
-            None => wrapped,
-        }
+        Self::remedied(error, remedy)
     }
 }
 

@@ -46,7 +46,7 @@ mod workload;
 
 pub use clock::MonotonicNs;
 pub use command::{Command, CommandError, Credentials};
-pub use error::Error;
+pub use error::{Chain, Error};
 pub use exit_status::ExitStatus;
 pub use footprint::{Charge, Footprint};
 pub use id::{InstanceId, InvalidName};

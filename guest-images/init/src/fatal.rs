@@ -1,8 +1,7 @@
-use std::error::Error;
-use std::fmt::{self, Display};
 use std::io;
 
 use guest_protocol::FrameError;
+use launch::Chain;
 
 /// Why a guest is of no use: everything but what [`entry`] can name, which the host is told.
 #[derive(Debug, thiserror::Error)]
@@ -40,21 +39,6 @@ impl Fatal {
     }
 }
 
-/// An error and its causes in one line.
-struct Line<'a>(&'a dyn Error);
-
-impl Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
-    }
-}
-
 /// Anything that can be said in a line.
 pub(crate) trait OneLine {
     fn one_line(&self) -> String;
@@ -62,7 +46,7 @@ pub(crate) trait OneLine {
 
 impl OneLine for Fatal {
     fn one_line(&self) -> String {
-        Line(self).to_string()
+        Chain(self).to_string()
     }
 }
 

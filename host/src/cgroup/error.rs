@@ -165,10 +165,6 @@ impl Error {
 impl From<Error> for launch::Error {
     fn from(error: Error) -> Self {
         let remedy = error.remedy();
-        let error = Self::new(error);
-        match remedy {
-            Some(remedy) => error.with_remedy(remedy),
-            None => error,
-        }
+        Self::remedied(error, remedy)
     }
 }

@@ -58,10 +58,6 @@ impl Error {
 impl From<Error> for launch::Error {
     fn from(error: Error) -> Self {
         let remedy = error.remedy();
-        let wrapped = Self::new(error);
-        match remedy {
-            Some(remedy) => wrapped.with_remedy(remedy),
-            None => wrapped,
-        }
+        Self::remedied(error, remedy)
     }
 }

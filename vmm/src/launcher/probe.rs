@@ -1,5 +1,5 @@
 use guest_images::Cache;
-use launch::Finding;
+use launch::{Chain, Finding};
 
 use super::GuestKernel;
 use crate::kvm;
@@ -8,7 +8,11 @@ use crate::ring0::{self, Ring0};
 /// What machines need of the host.
 pub(super) fn findings(cache: &Cache, kernel: &GuestKernel) -> Vec<Finding> {
     let mut findings = match kvm::open() {
-        Err(error) => vec![Finding::missing("kvm", describe(&error), error.remedy())],
+        Err(error) => vec![Finding::missing(
+            "kvm",
+            Chain(&error).to_string(),
+            error.remedy(),
+        )],
         Ok(kvm) => vec![
             Finding::good(
                 "kvm",
@@ -18,7 +22,7 @@ pub(super) fn findings(cache: &Cache, kernel: &GuestKernel) -> Vec<Finding> {
                 Ok(ring0) => ring0_finding(ring0),
                 Err(error) => Finding::missing(
                     "guest ring 0",
-                    describe(&error),
+                    Chain(&error).to_string(),
                     "look at what dmesg says of kvm",
                 ),
             },
@@ -62,7 +66,7 @@ fn kernel_finding(cache: &Cache, kernel: &GuestKernel) -> Finding {
             Ok(()) => Finding::good(subject, path.display().to_string()),
             Err(error) => Finding::missing(
                 subject,
-                describe(&error),
+                Chain(&error).to_string(),
                 "give an x86-64 vmlinux or bzImage",
             ),
         },
@@ -73,19 +77,9 @@ fn kernel_finding(cache: &Cache, kernel: &GuestKernel) -> Finding {
                 "not built yet; the first machine that is launched builds it, in minutes",
             )
             .with_remedy("jaula kernel build"),
-            Err(error) => Finding::missing(subject, describe(&error), "jaula kernel build"),
+            Err(error) => {
+                Finding::missing(subject, Chain(&error).to_string(), "jaula kernel build")
+            }
         },
     }
-}
-
-/// An error with its causes, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use guest_protocol::Mark;
-use launch::{ExitStatus, MonotonicNs};
+use launch::{Chain, ExitStatus, MonotonicNs};
 use serde::{Deserialize, Serialize};
 
 use crate::builder::Step;
@@ -30,13 +30,7 @@ pub(crate) enum ToLauncher {
 impl ToLauncher {
     /// An error with its causes.
     pub(crate) fn failed(error: &dyn Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
+        let mut text = Chain(error).to_string();
         text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
         Self::Failed(text)
     }
