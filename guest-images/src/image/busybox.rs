@@ -66,6 +66,9 @@ pub enum BusyboxError {
     /// It needs shared libraries, which the image does not have.
     #[error("the image busybox is made from {BUSYBOX}, which is not a static one")]
     Dynamic,
+    /// It was replaced meanwhile.
+    #[error("{BUSYBOX} changed while the image busybox was made from it")]
+    Changed,
     /// It does not say what it can do.
     #[error(transparent)]
     Applets(#[from] ToolError),
@@ -106,23 +109,51 @@ impl BusyboxError {
 
 /// The directory with the unpacked image, made from the host's busybox if it is not there.
 pub(super) fn root_dir(cache: &Cache, progress: &dyn Progress) -> Result<PathBuf, BusyboxError> {
-    let busybox = Path::new(BUSYBOX);
-    let program = match fs::read(busybox) {
-        Ok(program) => program,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BusyboxError::Missing),
-        Err(error) => return Err(BusyboxError::io("read", busybox)(error)),
-    };
-    let mut hash = Sha256::new();
-    hash.update(RECIPE);
-    hash.update(&program);
-    let name = Digest::from_bytes(&hash.finalize());
+    let name = identity()?;
     let dir = cache.get_or_make(Shelf::Images, name.as_str(), progress, |dir| {
         progress.begin("making the image busybox");
-        let made = make(&dir.join("rootfs"), &program);
+        let made = read_busybox().and_then(|program| make(&dir.join("rootfs"), &program));
         progress.end();
-        made
+        made?;
+        // Only what was made from this busybox may have its name.
+        if identity()? == name {
+            Ok(())
+        } else {
+            Err(BusyboxError::Changed)
+        }
     })?;
     Ok(dir.join("rootfs"))
+}
+
+/// A digest of what tells an unchanged busybox without its two megabytes being read at each
+/// launch: above all the change time, which the kernel moves at each change and nobody can set.
+fn identity() -> Result<Digest, BusyboxError> {
+    let metadata = fs::metadata(BUSYBOX).map_err(cannot_read)?;
+    let mut hash = Sha256::new();
+    hash.update(RECIPE);
+    for number in [
+        metadata.dev(),
+        metadata.ino(),
+        metadata.size(),
+        metadata.mtime().cast_unsigned(),
+        metadata.mtime_nsec().cast_unsigned(),
+        metadata.ctime().cast_unsigned(),
+        metadata.ctime_nsec().cast_unsigned(),
+    ] {
+        hash.update(number.to_le_bytes());
+    }
+    Ok(Digest::from_bytes(&hash.finalize()))
+}
+
+fn read_busybox() -> Result<Vec<u8>, BusyboxError> {
+    fs::read(BUSYBOX).map_err(cannot_read)
+}
+
+fn cannot_read(error: io::Error) -> BusyboxError {
+    match error.kind() {
+        io::ErrorKind::NotFound => BusyboxError::Missing,
+        _ => BusyboxError::io("read", Path::new(BUSYBOX))(error),
+    }
 }
 
 fn make(root: &Path, program: &[u8]) -> Result<(), BusyboxError> {
