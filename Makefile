@@ -15,9 +15,9 @@ setup:
 kernel: all
 	$(JAULA) kernel build
 
-# One workload, both ways, compared.
+# One workload, both ways, compared. It sleeps because a footprint is taken two seconds after main.
 demo: kernel
-	$(JAULA) compare busybox -- sh -c 'uname -r; nproc; free -m; cat /etc/os-release'
+	$(JAULA) compare busybox -- sh -c 'uname -r; nproc; free -m; cat /etc/os-release; sleep 3'
 
 # Every test. Those that boot a VM need the guest kernel.
 test: setup

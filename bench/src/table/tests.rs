@@ -113,3 +113,18 @@ fn of_many_different_lines_only_some_are_shown() {
     assert!(text.contains("and 60 more lines"), "{text}");
     assert!(text.lines().count() < 80, "{text}");
 }
+
+#[test]
+fn lines_too_long_for_half_the_width_stand_one_above_the_other() {
+    let memory = |total: u32| format!("Mem: {total:>12}          486       10878           9\n");
+    let text = rendered(
+        &exiting(0).stdout(memory(24106)),
+        &exiting(0).stdout(memory(115)),
+        None,
+    );
+    let expected = "
+ container   Mem:        24106          486       10878           9
+ vm          Mem:          115          486       10878           9
+";
+    assert!(text.contains(expected), "{text}");
+}
