@@ -81,11 +81,21 @@ pub(crate) fn digest_of(
     Ok(TreeState { digest, sole_owner })
 }
 
+/// The digest of a tree that nobody else writes to, read to its last byte.
+pub(crate) fn digest_afresh(dir: &Path, progress: &dyn Progress) -> Result<Digest, DigestError> {
+    Ok(contents::digest(dir, &Survey::of(dir)?, progress)?)
+}
+
+/// A digest that was written to a file; `None` if that holds anything else.
+pub(crate) fn read_digest(path: &Path) -> Option<Digest> {
+    fs::read_to_string(path).ok().as_deref().and_then(parse)
+}
+
 fn recall(cache: &Cache, fingerprint: &str) -> Result<Option<Digest>, CacheError> {
     let Some(path) = cache.find(Shelf::Digests, fingerprint) else {
         return Ok(None);
     };
-    let digest = fs::read_to_string(path).ok().as_deref().and_then(parse);
+    let digest = read_digest(&path);
     if digest.is_none() {
         // Cut short by a crash of the machine.
         cache.forget(Shelf::Digests, fingerprint)?;

@@ -95,17 +95,19 @@ impl ImageRef {
         cache: &Cache,
         progress: &dyn Progress,
     ) -> Result<RootFs, ImageError> {
-        let dir = match self {
-            Self::Busybox => busybox::root_dir(cache, progress)?,
+        let (dir, digest) = match self {
+            Self::Busybox => busybox::root(cache, progress)?,
             Self::Directory(path) => {
-                path.canonicalize()
+                let dir = path
+                    .canonicalize()
                     .map_err(|source| ImageError::Directory {
                         path: path.clone(),
                         source,
-                    })?
+                    })?;
+                let digest = digest::digest_of(&dir, cache, progress)?.digest;
+                (dir, digest)
             }
         };
-        let digest = digest::digest_of(&dir, cache, progress)?.digest;
         Ok(RootFs {
             dir,
             digest,

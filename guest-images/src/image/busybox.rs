@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cache::{Cache, CacheError, Shelf};
 use crate::debian_tool::{Tool, ToolError, install};
+use crate::digest::{self, DigestError};
 
 const BUSYBOX: &str = "/bin/busybox";
 
@@ -20,7 +21,13 @@ const BUSYBOX: &str = "/bin/busybox";
 const PACKAGE: &str = "busybox-static";
 
 /// Goes up when the image is made differently from the same busybox.
-const RECIPE: &[u8] = b"1";
+const RECIPE: &[u8] = b"2";
+
+/// The image's directory in its place in the cache.
+const ROOT: &str = "rootfs";
+
+/// The file beside it that holds its digest.
+const DIGEST: &str = "digest";
 
 const DIRECTORIES: &[(&str, u32)] = &[
     ("bin", 0o755),
@@ -85,6 +92,9 @@ pub enum BusyboxError {
         /// Why not.
         source: io::Error,
     },
+    /// What was made can't be read.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
     /// The cache failed.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -107,12 +117,19 @@ impl BusyboxError {
     }
 }
 
-/// The directory with the unpacked image, made from the host's busybox if it is not there.
-pub(super) fn root_dir(cache: &Cache, progress: &dyn Progress) -> Result<PathBuf, BusyboxError> {
+/// The directory with the unpacked image, made from the host's busybox if it is not there, and
+/// its digest.
+///
+/// Nobody writes to what is in the cache, so the digest is kept beside the image and its 300
+/// names are not looked at again in each launch.
+pub(super) fn root(
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<(PathBuf, Digest), BusyboxError> {
     let name = identity()?;
     let dir = cache.get_or_make(Shelf::Images, name.as_str(), progress, |dir| {
         progress.begin("making the image busybox");
-        let made = read_busybox().and_then(|program| make(&dir.join("rootfs"), &program));
+        let made = make_image(dir, progress);
         progress.end();
         made?;
         // Only what was made from this busybox may have its name.
@@ -122,7 +139,20 @@ pub(super) fn root_dir(cache: &Cache, progress: &dyn Progress) -> Result<PathBuf
             Err(BusyboxError::Changed)
         }
     })?;
-    Ok(dir.join("rootfs"))
+    let root = dir.join(ROOT);
+    let digest = match digest::read_digest(&dir.join(DIGEST)) {
+        Some(digest) => digest,
+        // Whatever became of that file, the image itself can be asked.
+        None => digest::digest_afresh(&root, progress)?,
+    };
+    Ok((root, digest))
+}
+
+fn make_image(dir: &Path, progress: &dyn Progress) -> Result<(), BusyboxError> {
+    let root = dir.join(ROOT);
+    make(&root, &read_busybox()?)?;
+    let digest = digest::digest_afresh(&root, progress)?;
+    write(&dir.join(DIGEST), digest.as_str().as_bytes(), 0o644)
 }
 
 /// A digest of what tells an unchanged busybox without its two megabytes being read at each
@@ -296,9 +326,19 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_that_is_kept_is_the_images() {
+        let dir = TempDir::new().unwrap();
+        let cache = Cache::new(dir.path(), []);
+        let (path, kept) = root(&cache, &NoProgress).unwrap();
+        let asked = digest::digest_of(&path, &cache, &NoProgress).unwrap();
+        assert_eq!(kept, asked.digest);
+        assert_eq!(root(&cache, &NoProgress).unwrap(), (path, kept));
+    }
+
+    #[test]
     fn the_image_has_a_shell_and_the_modes_of_a_root() {
         let dir = TempDir::new().unwrap();
-        let root = root_dir(&Cache::new(dir.path(), []), &NoProgress).unwrap();
+        let (root, _) = root(&Cache::new(dir.path(), []), &NoProgress).unwrap();
         let metadata = |path: &str| fs::symlink_metadata(root.join(path)).unwrap();
         assert_eq!(metadata("bin/sh").ino(), metadata("bin/busybox").ino());
         assert!(!root.join("linuxrc").exists());
