@@ -2,13 +2,15 @@
 //! from there to PID 1, and what memory the monitor needs for itself.
 //!
 //! The last is read from `smaps` of a monitor whose guest runs its command: all private pages
-//! but those of the guest's memory.
+//! outside of the range of addresses that is the guest's memory.
 
 use std::error::Error;
 use std::fs;
+use std::ops::Range;
+use std::path::Path;
 
 use bench::{Environment, quantile, size, time};
-use guest_images::{Cache, ImageRef, look_up};
+use guest_images::{Cache, ImageRef, Kernel, look_up};
 use launch::{Command, Instance, Launcher, NoProgress, Prepared, Resources, Stdio, Workload};
 use vmm::{GuestKernel, VmLauncher};
 
@@ -29,7 +31,9 @@ fn main() -> Result<()> {
     if vmm::is_monitor() {
         vmm::monitor_main();
     }
-    let prepared = prepare()?;
+    let cache = Cache::new(host::paths::cache_dir()?, []);
+    let prepared = prepare(&cache)?;
+    let vmlinux = Kernel::find(&cache)?.ok_or("no kernel")?.vmlinux();
     let ring0 = vmm::ring0::of_host(&vmm::kvm::open()?)?;
     println!("vm: {}", Environment::of_this_host(Some(ring0)));
 
@@ -49,7 +53,7 @@ fn main() -> Result<()> {
         }
         boots_ns.push(span_ns(instance.as_ref(), BOOT)?);
         if boot == 0 {
-            let memory = own_memory(monitor_of_this_process()?)?;
+            let memory = own_memory(monitor_of_this_process()?, &vmlinux)?;
             println!("  {:30} {}", "monitor's own private memory", size(memory));
         }
     }
@@ -58,9 +62,8 @@ fn main() -> Result<()> {
 }
 
 /// A command that runs until it is killed.
-fn prepare() -> Result<Box<dyn Prepared>> {
-    let cache = Cache::new(host::paths::cache_dir()?, []);
-    let root = ImageRef::Busybox.resolve(false, &cache, &NoProgress)?;
+fn prepare(cache: &Cache) -> Result<Box<dyn Prepared>> {
+    let root = ImageRef::Busybox.resolve(false, cache, &NoProgress)?;
     let credentials = look_up(&guest_images::UserSpec::ROOT, &root)?.credentials;
     let workload = Workload {
         name: None,
@@ -69,7 +72,7 @@ fn prepare() -> Result<Box<dyn Prepared>> {
         hostname: "bench".parse()?,
         resources: Resources::default(),
     };
-    let launcher = VmLauncher::new(host::paths::run_dir()?, cache, GuestKernel::BuiltIn);
+    let launcher = VmLauncher::new(host::paths::run_dir()?, cache.clone(), GuestKernel::BuiltIn);
     Ok(launcher.prepare(&workload, &NoProgress)?)
 }
 
@@ -110,32 +113,68 @@ fn monitor_of_this_process() -> Result<u32> {
     }
 }
 
-/// Private pages of a process, in bytes, but for the mapping that is its guest's memory:
-/// proc_pid_smaps(5).
-fn own_memory(pid: u32) -> Result<u64> {
+/// Private pages of a monitor outside of its guest's memory, in bytes: proc_pid_smaps(5).
+fn own_memory(pid: u32, vmlinux: &Path) -> Result<u64> {
     let smaps = fs::read_to_string(format!("/proc/{pid}/smaps"))?;
+    let guest = guest_memory(&smaps, vmlinux)?;
     let mut own_bytes = 0;
-    let mut is_guest = false;
-    let mut guests = 0;
+    let mut is_guests = false;
     for line in smaps.lines() {
-        if let Some((start, end)) = mapping(line) {
-            // The kernel merges neighbours that are alike, so it may be a little larger.
-            is_guest = end - start >= MEMORY_BYTES;
-            guests += u32::from(is_guest);
-        } else if line.starts_with("Private_") && !is_guest {
+        if let Some(mapping) = Mapping::parse(line) {
+            is_guests = guest.contains(&mapping.start);
+        } else if line.starts_with("Private_") && !is_guests {
             let kib = line.split_whitespace().nth(1).ok_or("a line of smaps")?;
             own_bytes += kib.parse::<u64>()? << 10;
         }
     }
-    match guests {
-        1 => Ok(own_bytes),
-        _ => Err("the guest's memory can't be told from the monitor's".into()),
+    Ok(own_bytes)
+}
+
+/// Where in the monitor's addresses its guest's memory is. Nothing of it says so but the kernel:
+/// its file is mapped there, at the address in the guest that its ELF headers name.
+fn guest_memory(smaps: &str, vmlinux: &Path) -> Result<Range<u64>> {
+    let path = vmlinux.to_str().ok_or("the kernel's path is no text")?;
+    let mapping = smaps
+        .lines()
+        .filter(|line| line.ends_with(path))
+        .find_map(Mapping::parse)
+        .ok_or("the kernel is not mapped")?;
+    let in_guest = guest_address(&fs::read(vmlinux)?, mapping.offset)
+        .ok_or("the kernel's headers do not name what is mapped")?;
+    let start = mapping.start - in_guest;
+    Ok(start..start + MEMORY_BYTES)
+}
+
+/// The line of `smaps` that begins a mapping.
+struct Mapping {
+    start: u64,
+    offset: u64,
+}
+
+impl Mapping {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let (start, _end) = words.next()?.split_once('-')?;
+        let _permissions = words.next()?;
+        let number = |digits| u64::from_str_radix(digits, 16).ok();
+        Some(Self {
+            start: number(start)?,
+            offset: number(words.next()?)?,
+        })
     }
 }
 
-/// Start and end of the mapping that a line of `smaps` begins, if it is such a line.
-fn mapping(line: &str) -> Option<(u64, u64)> {
-    let (start, end) = line.split_whitespace().next()?.split_once('-')?;
-    let address = |digits| u64::from_str_radix(digits, 16).ok();
-    Some((address(start)?, address(end)?))
+/// The physical address of what stands at `offset` in an ELF file: `Elf64_Ehdr` and
+/// `Elf64_Phdr`, elf(5).
+fn guest_address(elf: &[u8], offset: u64) -> Option<u64> {
+    let long = |at: usize| Some(u64::from_le_bytes(*elf.get(at..)?.first_chunk()?));
+    let half = |at: usize| Some(u16::from_le_bytes(*elf.get(at..)?.first_chunk()?));
+    let table = usize::try_from(long(32)?).ok()?;
+    let (size, count) = (usize::from(half(54)?), usize::from(half(56)?));
+    (0..count).find_map(|index| {
+        let header = table + index * size;
+        let (start, address, bytes) = (long(header + 8)?, long(header + 24)?, long(header + 32)?);
+        let within = offset.checked_sub(start).filter(|within| *within < bytes)?;
+        Some(address + within)
+    })
 }
