@@ -8,6 +8,8 @@ use launch::ExitStatus;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::error;
+
 /// Remembers the signal that ended the preparation.
 #[derive(Debug, Default)]
 pub struct Interruption(AtomicI32);
@@ -25,17 +27,19 @@ impl Interrupted {
 }
 
 impl Interruption {
-    /// Ends the programs that do the work, on the first signal; the work then fails and clears
-    /// up after itself. On another one, gives up at once: the next run clears up.
+    /// Ends the programs that do the work; it then fails and clears up after itself. Without
+    /// programs, or on another signal, gives up at once, and the next run clears up: work of our
+    /// own can't be ended half-way.
     pub fn take(&self, signal: Signal) {
         if matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
             return;
         }
         let before = self.0.swap(signal as i32, Ordering::Relaxed);
-        if before != 0 {
-            process::exit(Interrupted(signal).exit_code().into());
+        if before != 0 || end_children() == 0 {
+            let interrupted = Interrupted(signal);
+            error::print(&interrupted);
+            process::exit(interrupted.exit_code().into());
         }
-        end_children();
     }
 
     /// Fails if there was a signal.
@@ -48,17 +52,21 @@ impl Interruption {
     }
 }
 
-/// Sends SIGTERM to every child process: `make` passes it on to what it started.
-fn end_children() {
-    let Ok(threads) = fs::read_dir("/proc/self/task") else {
-        return;
-    };
-    for thread in threads.flatten() {
+/// Sends SIGTERM to every child process, and counts them: `make` passes it on to what it started.
+fn end_children() -> usize {
+    let mut ended = 0;
+    for thread in fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         // Without this file, proc_pid_task(5), they end by themselves when jaula does.
         let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
         for child in children.split_whitespace().filter_map(|it| it.parse().ok()) {
             // It may have ended already.
             let _ = kill(Pid::from_raw(child), Signal::SIGTERM);
+            ended += 1;
         }
     }
+    ended
 }

@@ -4,6 +4,8 @@
 
 mod harness;
 
+use std::fs::{self, File};
+use std::io::Read;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -122,6 +124,68 @@ fn a_vm_that_is_killed_leaves_nothing() {
 fn a_vm_that_is_interrupted_leaves_nothing() {
     let life = Duration::from_secs(15);
     an_end_at_any_moment_leaves_nothing(Side::Vm, Signal::SIGINT, life);
+}
+
+/// What the other tests rely on: that their look is not blind. (A container's mounts are in a
+/// namespace that ends with its processes; one that got out would be seen in another's.)
+#[test]
+fn a_running_container_is_seen() {
+    let world = World::new();
+    let name = format!("{}0", world.name_prefix());
+    let mut child = world
+        .jaula([
+            "run",
+            "-i",
+            "--name",
+            &name,
+            "busybox",
+            "sh",
+            "-c",
+            "echo up; read x",
+        ])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut up = [0; 3];
+    child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+    let seen = format!("{:?}", world.traces());
+    drop(child.stdin.take());
+    wait(&mut child);
+    for kind in ["process", "cgroup", "file"] {
+        assert!(seen.contains(&format!("\"{kind} ")), "no {kind} in {seen}");
+    }
+}
+
+#[test]
+fn an_interrupted_preparation_ends_soon_and_leaves_nothing() {
+    let world = World::new();
+    let root = world.dir().join("root");
+    fs::create_dir(&root).unwrap();
+    // Of no size on the disk, and read for a minute.
+    let large = File::create(root.join("large")).unwrap();
+    large.set_len(64 << 30).unwrap();
+    let cache = world.dir().join("cache");
+    let mut child = world
+        .jaula(["run", "--rootfs", root.to_str().unwrap(), "true"])
+        .env("JAULA_CACHE_DIR", &cache)
+        .spawn()
+        .unwrap();
+    // Made after signals are held back, and before the image is read.
+    while !world.run_dir().join(".lock").exists() {
+        assert_eq!(child.try_wait().unwrap(), None);
+        thread::sleep(Duration::from_millis(1));
+    }
+    kill(
+        Pid::from_raw(child.id().try_into().unwrap()),
+        Signal::SIGINT,
+    )
+    .unwrap();
+    assert_eq!(wait(&mut child).code(), Some(130));
+    let mut said = String::new();
+    child.stderr.unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "jaula: interrupted by SIGINT\n");
+    world.assert_no_traces();
+    assert!(!cache.exists());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
+#![allow(clippy::unwrap_used)]
 
 mod traces;
 

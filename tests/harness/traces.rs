@@ -31,7 +31,8 @@ impl World {
         }
     }
 
-    fn traces(&self) -> Traces {
+    /// What there is now.
+    pub fn traces(&self) -> Traces {
         let mut traces = BTreeSet::new();
         // Each name that an instance of this world has or had: they are in its paths.
         let run_dir = self.run_dir();
