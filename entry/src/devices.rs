@@ -2,8 +2,8 @@
 
 use std::ffi::CStr;
 
+use crate::action::{Action, Filesystem, NO_SUID, NO_SUID_EXEC, NO_SUID_EXEC_DEV};
 use crate::failure::Step;
-use crate::plan::{Action, Filesystem, NO_SUID, NO_SUID_EXEC, NO_SUID_EXEC_DEV};
 
 /// Where the device nodes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use launch::{Command, Hostname, Stdio};
 
+use crate::action::Action;
 use crate::credentials::Identity;
 use crate::descriptors::{self, LIFELINE};
 use crate::devices::DeviceNodes;
 use crate::exec::Program;
 use crate::failure::{At, Failure, Step};
 use crate::name_files::NameFiles;
-use crate::plan::{self, Action};
+use crate::plan;
 use crate::rootfs::{self, Layers};
 use crate::signals;
 use crate::syscall;

@@ -8,6 +8,7 @@
 //! and nothing else, in a child that may not even allocate. What is mounted is a list that
 //! `plan` makes and `rootfs` works through; the rest is `Entry::run`, from top to bottom.
 
+mod action;
 mod credentials;
 mod descriptors;
 mod devices;

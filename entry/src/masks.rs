@@ -2,8 +2,6 @@
 
 use std::ffi::CStr;
 
-use crate::plan::Action;
-
 /// What is done to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cover {
@@ -16,7 +14,7 @@ pub(crate) enum Cover {
 /// docker's lists (`defaultLinuxMaskedPaths` and `ReadonlyPaths` of moby's `oci/defaults.go`),
 /// without the `thermal_throttle` directory of each CPU. What this kernel does not have is passed
 /// over.
-const COVERED: [(&CStr, Cover); 17] = [
+pub(crate) const COVERED: [(&CStr, Cover); 17] = [
     (c"proc/acpi", Cover::Hidden),
     (c"proc/asound", Cover::Hidden),
     (c"proc/interrupts", Cover::Hidden),
@@ -35,13 +33,6 @@ const COVERED: [(&CStr, Cover); 17] = [
     (c"proc/sys", Cover::ReadOnly),
     (c"proc/sysrq-trigger", Cover::ReadOnly),
 ];
-
-/// Covers every path of the list.
-pub(crate) fn actions() -> impl Iterator<Item = Action> {
-    (0..)
-        .zip(COVERED)
-        .map(|(index, (path, cover))| Action::Cover { index, path, cover })
-}
 
 /// The path of an index, for people.
 pub(crate) fn name(index: u8) -> impl std::fmt::Display {

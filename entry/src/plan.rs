@@ -1,76 +1,13 @@
 //! What is mounted and made between a fresh mount namespace and `pivot_root`, as data: so its
 //! order can be tested without the right to mount anything.
 
-use std::ffi::CStr;
-
 use launch::Command;
 
+use crate::action::{Action, Filesystem, NO_SUID_EXEC_DEV};
 use crate::devices::{self, DeviceNodes};
 use crate::failure::Step;
-use crate::masks::{self, Cover};
+use crate::masks;
 use crate::working_directory::WorkingDirectory;
-
-/// One thing that is done to the new root. All paths are relative to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Mounts a file system of the kernel's, on a directory that is made if it is missing.
-    Mount(Filesystem),
-    /// Makes a device node in `/dev`.
-    Node {
-        /// Its name.
-        name: &'static CStr,
-        /// Its number.
-        device: libc::dev_t,
-    },
-    /// Binds a device node of the caller's to the same name in `/dev`.
-    BorrowedNode {
-        /// Its name.
-        name: &'static CStr,
-        /// Its path where the caller is.
-        source: &'static CStr,
-    },
-    /// Makes a symbolic link in `/dev`.
-    Link {
-        /// Its name.
-        name: &'static CStr,
-        /// Where it leads.
-        target: &'static CStr,
-    },
-    /// Hides a path or makes it read-only, if it exists.
-    Cover {
-        /// Its place in the list, for [`Step::Mask`].
-        index: u8,
-        /// The path.
-        path: &'static CStr,
-        /// Which of the two.
-        cover: Cover,
-    },
-    /// Makes the working directory if it is missing.
-    WorkingDirectory(WorkingDirectory),
-    /// Makes the root read-only, but nothing that is mounted on it.
-    ReadOnlyRoot,
-}
-
-/// A file system that is a kernel's own: it has no device, and needs no path to be mounted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Filesystem {
-    /// What its failure is called.
-    pub(crate) step: Step,
-    /// Its type, as in `/proc/filesystems`.
-    pub(crate) kind: &'static CStr,
-    /// Options of its own, names and values.
-    pub(crate) options: &'static [(&'static CStr, &'static CStr)],
-    /// `MOUNT_ATTR_*`.
-    pub(crate) attributes: u64,
-    /// The directory that holds the mount point; it is there already.
-    pub(crate) parent: &'static CStr,
-    /// The mount point's name in it.
-    pub(crate) name: &'static CStr,
-}
-
-pub(crate) const NO_SUID: u64 = libc::MOUNT_ATTR_NOSUID;
-pub(crate) const NO_SUID_EXEC: u64 = NO_SUID | libc::MOUNT_ATTR_NOEXEC;
-pub(crate) const NO_SUID_EXEC_DEV: u64 = NO_SUID_EXEC | libc::MOUNT_ATTR_NODEV;
 
 const PROC: Filesystem = Filesystem {
     step: Step::Proc,
@@ -96,7 +33,12 @@ pub(crate) fn plan(command: &Command, nodes: DeviceNodes, read_only: bool) -> Ve
     actions.extend(devices::actions(nodes));
     // Masks lie on what is in /proc and /sys, and `/dev/null` is what hides a file: so after all
     // three.
-    actions.extend(masks::actions());
+    actions.extend(
+        masks::COVERED
+            .into_iter()
+            .zip(0..)
+            .map(|((path, cover), index)| Action::Cover { index, path, cover }),
+    );
     // What is missing is made before the root becomes read-only.
     actions.push(Action::WorkingDirectory(WorkingDirectory::new(
         command.cwd(),

@@ -9,10 +9,10 @@ use std::ffi::{CStr, CString};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use crate::action::{Action, Filesystem};
 use crate::failure::{At, Failure, Step};
 use crate::masks::Cover;
 use crate::name_files::NameFiles;
-use crate::plan::{Action, Filesystem};
 use crate::syscall::{self, Errno, FilesystemContext, Result};
 
 /// The directories of the overlay, each a path where the caller is.

@@ -7,7 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{PidfdFlags, getppid, pidfd_open};
 
 use super::channel::Received;
-use super::session::Event;
+use super::event::Event;
 use super::{Channel, ToMonitor};
 
 /// Watches the launcher: what it says, and that it lives.

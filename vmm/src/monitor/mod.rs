@@ -21,6 +21,7 @@
 mod channel;
 mod config;
 mod control;
+mod event;
 mod launcher_watch;
 mod message;
 mod pump;

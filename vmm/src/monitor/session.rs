@@ -15,6 +15,7 @@ use nix::errno::Errno;
 
 use super::config::ConfigError;
 use super::control::{self, Signals};
+use super::event::Event;
 use super::launcher_watch::LauncherWatch;
 use super::{Channel, Config, Phase, ToLauncher, pump};
 use crate::boot::kernel::{Kernel, KernelError};
@@ -24,7 +25,7 @@ use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::{GuestEnd, Said};
 use crate::kvm::{self, KvmError};
 use crate::last_words::LastWords;
-use crate::vcpu::{Stop, StopError};
+use crate::vcpu::Stop;
 
 /// Bytes of stack for a thread; what of it is never touched costs nothing.
 const STACK_BYTES: usize = 256 << 10;
@@ -34,24 +35,6 @@ const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(10);
 const DISK_ID: &str = "jaula-root";
 /// Outputs that the command has.
 const OUTPUTS: usize = 2;
-
-/// What happens while a machine runs.
-pub(super) enum Event {
-    /// The launcher has a signal for the command.
-    Signal(u8),
-    /// The launcher is no more.
-    LauncherGone,
-    /// The guest has got so far.
-    Reached(Mark),
-    /// The control connection is done.
-    Answer(Result<Option<ToHost>, FrameError>),
-    /// An output of the command was written to its end.
-    OutputDone,
-    /// The vCPU stopped.
-    Stopped(Result<Stop, StopError>),
-    /// The devices are not served any more.
-    DevicesFailed(event_manager::Error),
-}
 
 /// Why an instance failed.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,8 @@
 
 use std::fs::File;
 
-use super::{Backing, Entry, KernelError, Loaded, check_room, place, read_exactly};
+use super::place::{self, Segment};
+use super::{Backing, Entry, KernelError, Loaded, check_room, read_exactly};
 use crate::memory::GuestMemory;
 
 const HEADER_BYTES: usize = 64;
@@ -26,15 +27,6 @@ const PT_NOTE: u32 = 4;
 /// `XEN_ELFNOTE_PHYS32_ENTRY`, include/xen/interface/elfnote.h: PVH's entry point.
 const NOTE_PVH_ENTRY: u32 = 18;
 const NOTE_OWNER: &[u8] = b"Xen\0";
-
-/// A part of the file and its place in memory; what is there behind the file's part is zero.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Segment {
-    pub offset: u64,
-    pub file_bytes: u64,
-    pub address: u64,
-    pub memory_bytes: u64,
-}
 
 /// What an image says of itself, checked against the file's size.
 #[derive(Debug)]

@@ -7,7 +7,6 @@ use std::os::fd::AsRawFd;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
 use super::KernelError;
-use super::elf::Segment;
 use crate::memory::GuestMemory;
 
 const PAGE_BYTES: u64 = 4096;
@@ -20,6 +19,15 @@ pub enum Backing {
     Mapped,
     /// Copy: a file of the user's may be written or cut off while the guest runs.
     Copied,
+}
+
+/// A part of the file and its place in memory; what is there behind the file's part is zero.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub offset: u64,
+    pub file_bytes: u64,
+    pub address: u64,
+    pub memory_bytes: u64,
 }
 
 /// Brings `segment` to its address, where room for it was checked.

@@ -2,22 +2,12 @@ use std::os::unix::net::UnixStream;
 
 use vmm_sys_util::epoll::EventSet;
 
-use super::credit::{BUFFER_BYTES, Overrun, SendCredit};
+use super::credit::{BUFFER_BYTES, SendCredit};
 use super::guest_to_host::GuestToHost;
 use super::host_to_guest::HostToGuest;
 use super::packet::{Header, Op, Received, SHUTDOWN_RECEIVE, SHUTDOWN_SEND};
+use super::violation::Violation;
 use crate::devices::virtio::Writable;
-
-/// The guest has broken a rule, and loses the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Violation {
-    #[error(transparent)]
-    Overrun(#[from] Overrun),
-    #[error("data came after its end")]
-    DataAfterEnd,
-    #[error("a packet makes no sense on an open connection")]
-    Nonsense,
-}
 
 /// What is to become of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@ use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
-use super::connection::Violation;
 use super::credit::ReceiveCredit;
+use super::violation::Violation;
 use crate::devices::virtio::Readable;
 
 /// How far the direction has come.

@@ -16,6 +16,7 @@ mod guest_to_host;
 mod host_to_guest;
 mod muxer;
 mod packet;
+mod violation;
 
 use std::collections::BTreeMap;
 use std::io;
