@@ -7,6 +7,7 @@ mod harness;
 use std::io::Read;
 use std::process::Stdio;
 
+use harness::nobody::{is_root, run_as_nobody};
 use harness::{JAULA, Place, Seen, World, can_run, see, wait};
 use launch::Side;
 
@@ -196,6 +197,19 @@ fn a_name_is_in_use_while_its_instance_runs() {
     assert!(second.stderr.contains("only"), "{}", second.stderr);
     let third = world.run(["run", "--name", "only", "busybox", "true"]);
     assert_eq!(third.code, Some(0), "{}", third.stderr);
+}
+
+#[test]
+fn an_ordinary_user_runs_a_container_without_any_set_up() {
+    if !is_root() {
+        return;
+    }
+    let world = World::new();
+    let script = "id -u; hostname; echo x > /file && cat /file; exit 7";
+    let seen = run_as_nobody(&world, &["run", "busybox", "sh", "-c", script]);
+    assert_eq!(seen.stdout_text(), "0\njaula\nx\n", "{}", seen.stderr);
+    assert_eq!((seen.code, seen.stderr.as_str()), (Some(7), ""));
+    world.assert_no_traces();
 }
 
 #[test]

@@ -189,6 +189,30 @@ fn an_interrupted_preparation_ends_soon_and_leaves_nothing() {
 }
 
 #[test]
+fn an_interrupted_comparison_ends_soon_and_leaves_nothing() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let world = World::new();
+    let name = format!("{}0", world.name_prefix());
+    let mut child = world
+        .jaula(["compare", "--name", &name, "busybox", "sleep", "1000"])
+        .spawn()
+        .unwrap();
+    while !format!("{:?}", world.traces()).contains(": sleep 1000 \"") {
+        assert_eq!(child.try_wait().unwrap(), None);
+        thread::sleep(Duration::from_millis(10));
+    }
+    kill(
+        Pid::from_raw(child.id().try_into().unwrap()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
+    assert_eq!(wait(&mut child).code(), Some(143));
+    world.assert_no_traces();
+}
+
+#[test]
 fn a_run_that_ends_by_itself_leaves_nothing_even_without_a_next_one() {
     for side in [Side::Container, Side::Vm] {
         if can_run(side) {

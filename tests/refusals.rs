@@ -6,11 +6,11 @@ mod harness;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use harness::nobody::{is_root, nobodys_jaula, run_as_nobody};
 use harness::{JAULA, Seen, World, can_run, see};
 use launch::{ExitStatus, Side};
-use nix::unistd::geteuid;
 
 /// One line, 125, and all of `names` in it.
 fn assert_refused(world: &World, seen: &Seen, names: &[&str]) {
@@ -27,14 +27,6 @@ fn assert_refused(world: &World, seen: &Seen, names: &[&str]) {
     }
     assert_eq!(seen.stdout_text(), "");
     world.assert_no_traces();
-}
-
-fn is_root() -> bool {
-    let root = geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED: needs root");
-    }
-    root
 }
 
 /// A file in the test's directory.
@@ -164,24 +156,6 @@ fn a_user_that_the_image_does_not_have() {
     let world = World::new();
     let seen = world.run(["run", "-u", "no-such-user", "busybox", "true"]);
     assert_refused(&world, &seen, &["no-such-user", "/etc/passwd"]);
-}
-
-/// A copy of jaula where everybody can run it, in a world that belongs to nobody.
-fn nobodys_jaula(world: &World) -> PathBuf {
-    let jaula = world.dir().join("jaula");
-    fs::copy(JAULA, &jaula).unwrap();
-    fs::set_permissions(world.dir(), Permissions::from_mode(0o777)).unwrap();
-    jaula
-}
-
-/// Runs jaula as the user nobody, with a cache of its own.
-fn run_as_nobody(world: &World, args: &[&str]) -> Seen {
-    let jaula = nobodys_jaula(world);
-    let setpriv = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-    let args = [&setpriv[..], &[jaula.to_str().unwrap()], args].concat();
-    let mut command = world.command("setpriv", args);
-    command.env("JAULA_CACHE_DIR", world.dir().join("cache"));
-    see(command, b"")
 }
 
 #[test]
