@@ -144,7 +144,10 @@ pub fn build(
     let start = boot::hand_over(vm.memory(), &kernel, &command_line.finish()?, Some(initrd))?;
     done(Step::KernelLoad);
 
-    let vcpu = Vcpu::new(kvm, &vm, start)?;
+    let mut vcpu = Vcpu::new(kvm, &vm, start)?;
+    if let Ring0::Emulated { .. } = recipe.ring0 {
+        vcpu.switch_extended_state(vm.memory().clone());
+    }
     done(Step::Vcpu);
 
     Ok(Machine {

@@ -51,3 +51,9 @@ pub const TSS: u64 = 0xfffb_d000;
 pub const SERIAL_PORT: u16 = 0x3f8;
 /// Number of the serial port's registers.
 pub const SERIAL_PORT_COUNT: u16 = 8;
+
+/// Where a kernel in an emulated ring 0 has its registers saved, at a place where no PC has a
+/// device: `FPU_EMULATED_SAVE` in `guest-images/kernel/patches`.
+pub const EXTENDED_STATE_SAVE_PORT: u16 = 0x7a0;
+/// Where it has them loaded: `FPU_EMULATED_LOAD` there.
+pub const EXTENDED_STATE_LOAD_PORT: u16 = 0x7a4;

@@ -51,7 +51,7 @@ fn ring0_finding(ring0: Ring0) -> Finding {
             subject,
             format!(
                 "is emulated, at {:.1} million instructions a second: a guest kernel takes seconds \
-                 to boot, and AVX registers are not kept apart between processes of a guest",
+                 to boot, and milliseconds for what takes microseconds elsewhere",
                 instructions_per_second as f64 / 1e6
             ),
         )

@@ -1,6 +1,7 @@
 //! The virtual processor: how it is set up, and the loop that runs it.
 
 mod cpuid;
+mod extended_state;
 mod kick;
 mod registers;
 mod run;
@@ -9,9 +10,11 @@ pub use kick::Kick;
 pub use registers::Registers;
 pub use run::{Stop, StopError};
 
+use extended_state::ExtendedState;
 use kvm_ioctls::{Cap, Kvm, VcpuFd};
 
 use crate::boot::Start;
+use crate::memory::GuestMemory;
 use crate::vm::Vm;
 
 /// KVM refused a step.
@@ -31,6 +34,7 @@ fn step<T>(step: &'static str, result: Result<T, kvm_ioctls::Error>) -> Result<T
 /// The one processor of a machine.
 pub struct Vcpu {
     fd: VcpuFd,
+    extended_state: Option<ExtendedState>,
 }
 
 impl Vcpu {
@@ -68,7 +72,16 @@ impl Vcpu {
         let cpuid = step("read CPUID", kvm.get_supported_cpuid(cpuid::MAX_ENTRIES))?;
         let cpuid = cpuid::of_one_cpu(cpuid, deadline_timer);
         step("set CPUID", fd.set_cpuid2(&cpuid))?;
-        Ok(Self { fd })
+        Ok(Self {
+            fd,
+            extended_state: None,
+        })
+    }
+
+    /// Lets the guest save and load vector registers by way of two ports: its kernel, in an
+    /// emulated ring 0, has no other. `memory` is the guest's.
+    pub fn switch_extended_state(&mut self, memory: GuestMemory) {
+        self.extended_state = Some(ExtendedState::new(memory));
     }
 
     fn start_at(&self, vm: &Vm, start: Start) -> Result<(), VcpuError> {

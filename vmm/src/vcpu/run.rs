@@ -8,6 +8,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::VcpuExit;
 
+use super::extended_state::Request;
 use super::kick::Kickable;
 use super::{Registers, Vcpu, VcpuError};
 use crate::bus::Bus;
@@ -134,7 +135,10 @@ impl Vcpu {
                 // several accesses of one, or one instruction a wide one.
                 Ok(VcpuExit::IoIn(port, data)) => bus.pio_read(port, data),
                 Ok(VcpuExit::IoOut(port, data)) => {
-                    bus.pio_write(port, data);
+                    match (&self.extended_state, Request::of(port, data)) {
+                        (Some(state), Some(request)) => state.answer(&self.fd, request),
+                        _ => bus.pio_write(port, data),
+                    }
                     if reset.is_pulled() {
                         break Final::Stop(Stop::Reset);
                     }
