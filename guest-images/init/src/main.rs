@@ -20,8 +20,6 @@ mod disk;
 mod doorbell;
 mod fatal;
 mod forward;
-#[cfg(not(test))]
-mod memory;
 mod pids_limit;
 mod root;
 mod stream;
