@@ -1,6 +1,6 @@
 //! A read-only disk (virtio 1.2, section 5.2).
 //!
-//! [`image`] is what it holds, [`request`] what a driver asks of it, [`event_handler`] how it is
+//! `image` is what it holds, `request` what a driver asks of it, `event_handler` how it is
 //! woken.
 
 mod event_handler;

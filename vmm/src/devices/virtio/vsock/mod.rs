@@ -4,9 +4,9 @@
 //! first connection to the port is joined with it; any other is refused. So a guest can't have
 //! more connections than there are ports.
 //!
-//! [`packet`] is the language of the queues, [`credit`] how much may be under way,
-//! [`guest_to_host`] and [`host_to_guest`] the two directions of a [`connection`], [`muxer`]
-//! finds the connection of a packet and the next packet of all connections, [`event_handler`]
+//! `packet` is the language of the queues, `credit` how much may be under way,
+//! `guest_to_host` and `host_to_guest` the two directions of a `connection`, `muxer`
+//! finds the connection of a packet and the next packet of all connections, `event_handler`
 //! is how the device is woken.
 
 mod connection;
