@@ -1,10 +1,12 @@
 //! The root file system: whose it is, what may be written, and images that mean harm.
 
 use std::fs;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use launch::ExitStatus;
+use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::world::World;
 
@@ -149,11 +151,14 @@ fn a_missing_directory_behind_a_link_is_made_inside_the_root() {
 
 #[test]
 fn neither_working_directory_nor_program_lead_through_a_descriptor_of_the_launcher() {
-    // CVE-2024-21626: a directory of the host that the launcher happens to have open.
+    // CVE-2024-21626: a directory of the host that the launcher happens to have open, at a number
+    // above those that a container's process still has when it looks up its program.
     let world = World::new();
     let host = fs::File::open("/").unwrap();
-    let number = std::os::fd::AsRawFd::as_raw_fd(&host);
-    let cwd = format!("/proc/self/fd/{number}");
+    let host = fcntl(&host, FcntlArg::F_DUPFD_CLOEXEC(64)).unwrap();
+    // SAFETY: fcntl(2) has just made it, and nothing else knows of it.
+    let host = unsafe { OwnedFd::from_raw_fd(host) };
+    let cwd = format!("/proc/self/fd/{}", host.as_raw_fd());
     let error = world
         .run(&world.workload_as(&["pwd"], &cwd, Default::default()))
         .unwrap_err();
@@ -164,8 +169,7 @@ fn neither_working_directory_nor_program_lead_through_a_descriptor_of_the_launch
         .unwrap_err();
     assert!(error.to_string().contains("working directory"), "{error}");
     let program = format!("{cwd}/bin/true");
-    let refused = ExitStatus::NotExecutable(libc::ELOOP);
-    assert_eq!(world.status_of(&[&program]), refused);
+    assert_eq!(world.status_of(&[&program]), ExitStatus::NotFound);
 }
 
 #[test]
