@@ -1,5 +1,6 @@
 //! Builds a machine: the boot recipe, from top to bottom.
 
+use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use guest_protocol::{DOORBELL_BYTES, DOORBELL_GPA, Mark};
@@ -7,14 +8,16 @@ use kvm_ioctls::Kvm;
 use launch::MonotonicNs;
 use vmm_sys_util::eventfd::EventFd;
 
+use crate::boot;
 use crate::boot::cmdline::{CommandLine, CommandLineError};
 use crate::boot::initramfs::{self, InitramfsError};
 use crate::boot::kernel::{Backing, Kernel, KernelError};
-use crate::boot::{self, ISA_INTERRUPTS};
 use crate::bus::{AttachError, Bus};
 use crate::devices::doorbell::Doorbell;
 use crate::devices::serial::Serial;
+use crate::devices::virtio::block::Block;
 use crate::devices::virtio::mmio::{MmioTransport, QUEUE_NOTIFY};
+use crate::devices::virtio::vsock::Vsock;
 use crate::devices::virtio::{Interrupt, VirtioDevice};
 use crate::layout;
 use crate::memory::{self, MemoryError};
@@ -23,9 +26,21 @@ use crate::ring0::Ring0;
 use crate::vcpu::{Stop, StopError, Vcpu, VcpuError};
 use crate::vm::{Vm, VmError};
 
-/// What a machine is made of.
-pub struct Recipe<'a> {
-    /// The kernel that it boots.
+/// The devices of a machine, and who hears of what the guest does with them.
+pub struct Devices {
+    /// Its root disk.
+    pub disk: Arc<Mutex<Block>>,
+    /// Its sockets.
+    pub sockets: Arc<Mutex<Vsock>>,
+    /// Called on the vCPU's thread when the guest rings the doorbell.
+    pub on_mark: Box<dyn FnMut(Mark, MonotonicNs) + Send>,
+    /// Called on the vCPU's thread for each line on the serial port.
+    pub on_line: Box<dyn FnMut(&str) + Send>,
+}
+
+/// What a machine boots from.
+pub struct Boot<'a> {
+    /// The kernel.
     pub kernel: &'a Kernel,
     /// How that comes into memory.
     pub backing: Backing,
@@ -37,12 +52,6 @@ pub struct Recipe<'a> {
     pub verbose: bool,
     /// The program that becomes its PID 1.
     pub init: &'a [u8],
-    /// Its virtio devices, in the order of their addresses.
-    pub virtio: Vec<Arc<Mutex<dyn VirtioDevice>>>,
-    /// Called on the vCPU's thread when the guest rings the doorbell.
-    pub on_mark: Box<dyn FnMut(Mark, MonotonicNs) + Send>,
-    /// Called on the vCPU's thread for each line on the serial port.
-    pub on_line: Box<dyn FnMut(&str) + Send>,
 }
 
 /// A step of the recipe that was done.
@@ -75,9 +84,6 @@ pub enum BuildError {
     /// A device's interrupt.
     #[error("no descriptor for an interrupt")]
     Interrupt(#[source] std::io::Error),
-    /// There are more devices than interrupts for them.
-    #[error("too many devices")]
-    TooManyDevices,
     /// A device's queue.
     #[error("no descriptor for a queue")]
     Queue(#[source] std::io::Error),
@@ -107,45 +113,35 @@ pub struct Machine {
     _vm: Vm,
 }
 
-/// Builds a machine. `done` is told of each step when it is done.
+/// Builds a machine that is about to boot. `done` is told of each step when it is done.
 ///
 /// # Errors
 ///
 /// When a step fails.
-pub fn build(
+pub fn boot(
     kvm: &Kvm,
-    recipe: Recipe<'_>,
+    from: Boot<'_>,
+    devices: Devices,
     mut done: impl FnMut(Step),
 ) -> Result<Machine, BuildError> {
-    let memory = memory::allocate(recipe.memory_bytes)?;
+    let memory = memory::allocate(from.memory_bytes)?;
     done(Step::Memory);
 
     let vm = Vm::new(kvm, memory)?;
     done(Step::Create);
 
-    let mut bus = Bus::default();
     let reset = ResetLine::default();
-    let mut command_line = CommandLine::new(recipe.ring0, recipe.verbose)?;
-    attach_ports(&mut bus, &reset, recipe.on_line)?;
-    bus.attach_mmio(
-        DOORBELL_GPA,
-        DOORBELL_BYTES,
-        Arc::new(Mutex::new(Doorbell::new(recipe.on_mark))),
-    )?;
-    for (slot, device) in (0..).zip(recipe.virtio) {
-        let place = Place::of(slot)?;
-        attach_virtio(&vm, &mut bus, &place, device)?;
-        command_line.virtio_device(place.base, place.gsi)?;
-    }
+    let bus = attach(&vm, devices, &reset)?;
     done(Step::Devices);
 
-    let kernel = recipe.kernel.load(vm.memory(), recipe.backing)?;
-    let initrd = initramfs::write(vm.memory(), recipe.init, kernel.end)?;
-    let start = boot::hand_over(vm.memory(), &kernel, &command_line.finish()?, Some(initrd))?;
+    let kernel = from.kernel.load(vm.memory(), from.backing)?;
+    let initrd = initramfs::write(vm.memory(), from.init, kernel.end)?;
+    let command_line = command_line(from.ring0, from.verbose)?;
+    let start = boot::hand_over(vm.memory(), &kernel, &command_line, Some(initrd))?;
     done(Step::KernelLoad);
 
     let mut vcpu = Vcpu::new(kvm, &vm, start)?;
-    if let Ring0::Emulated { .. } = recipe.ring0 {
+    if let Ring0::Emulated { .. } = from.ring0 {
         vcpu.switch_extended_state(vm.memory().clone());
     }
     done(Step::Vcpu);
@@ -174,43 +170,59 @@ impl Machine {
     }
 }
 
-fn attach_ports(
-    bus: &mut Bus,
-    reset: &ResetLine,
-    on_line: Box<dyn FnMut(&str) + Send>,
-) -> Result<(), AttachError> {
+/// What the kernel is told.
+///
+/// # Errors
+///
+/// Never, unless the parameters have outgrown the command line.
+pub fn command_line(ring0: Ring0, verbose: bool) -> Result<CString, CommandLineError> {
+    let mut line = CommandLine::new(ring0, verbose)?;
+    for place in [&DISK, &SOCKETS] {
+        line.virtio_device(place.base(), place.gsi())?;
+    }
+    line.finish()
+}
+
+/// Puts everything on a bus.
+fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Bus, BuildError> {
+    let mut bus = Bus::default();
     bus.attach_pio(
         layout::SERIAL_PORT,
         layout::SERIAL_PORT_COUNT,
-        Arc::new(Mutex::new(Serial::new(on_line))),
+        Arc::new(Mutex::new(Serial::new(devices.on_line))),
     )?;
     bus.attach_pio(
         reset::PORT,
         reset::PORT_COUNT,
         Arc::new(Mutex::new(ResetPort::new(reset.clone()))),
-    )
+    )?;
+    bus.attach_mmio(
+        DOORBELL_GPA,
+        DOORBELL_BYTES,
+        Arc::new(Mutex::new(Doorbell::new(devices.on_mark))),
+    )?;
+    attach_virtio(vm, &mut bus, &DISK, devices.disk)?;
+    attach_virtio(vm, &mut bus, &SOCKETS, devices.sockets)?;
+    Ok(bus)
 }
 
-/// Where a virtio device is.
-struct Place {
-    base: u64,
-    gsi: u32,
-}
+/// Where a virtio device is: the how manieth it is.
+struct Place(u8);
+
+const DISK: Place = Place(0);
+const SOCKETS: Place = Place(1);
 
 impl Place {
     /// The first ISA interrupt that no PC device has: those below are taken, or probed for, by
     /// drivers of timer, keyboard, serial ports, floppy disk, printer and clock.
     const FIRST_GSI: u32 = 9;
 
-    fn of(slot: u32) -> Result<Self, BuildError> {
-        let gsi = Self::FIRST_GSI + slot;
-        if gsi >= ISA_INTERRUPTS.into() {
-            return Err(BuildError::TooManyDevices);
-        }
-        Ok(Self {
-            base: layout::VIRTIO + u64::from(slot) * layout::VIRTIO_BYTES,
-            gsi,
-        })
+    fn base(&self) -> u64 {
+        layout::VIRTIO + u64::from(self.0) * layout::VIRTIO_BYTES
+    }
+
+    fn gsi(&self) -> u32 {
+        Self::FIRST_GSI + u32::from(self.0)
     }
 }
 
@@ -218,19 +230,19 @@ fn attach_virtio(
     vm: &Vm,
     bus: &mut Bus,
     place: &Place,
-    device: Arc<Mutex<dyn VirtioDevice>>,
+    device: Arc<Mutex<impl VirtioDevice + 'static>>,
 ) -> Result<(), BuildError> {
     let irqfd = EventFd::new(0).map_err(BuildError::Interrupt)?;
-    vm.interrupt_on(&irqfd, place.gsi)?;
+    vm.interrupt_on(&irqfd, place.gsi())?;
     {
         let device = device.lock().unwrap_or_else(PoisonError::into_inner);
         for (number, queue) in (0..).zip(device.queues()) {
-            vm.signal_on_write(&queue.notify, place.base + QUEUE_NOTIFY, number)?;
+            vm.signal_on_write(&queue.notify, place.base() + QUEUE_NOTIFY, number)?;
         }
     }
     let transport = MmioTransport::new(device, vm.memory().clone(), Interrupt::new(irqfd));
     bus.attach_mmio(
-        place.base,
+        place.base(),
         layout::VIRTIO_BYTES,
         Arc::new(Mutex::new(transport)),
     )?;

@@ -19,7 +19,7 @@ use super::event::Event;
 use super::launcher_watch::LauncherWatch;
 use super::{Channel, Config, Phase, ToLauncher, pump};
 use crate::boot::kernel::{Kernel, KernelError};
-use crate::builder::{self, BuildError, Machine, Recipe};
+use crate::builder::{self, Boot, BuildError, Devices, Machine};
 use crate::devices::virtio::block::{Block, BlockError, InvalidId};
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::{GuestEnd, Said};
@@ -90,18 +90,21 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
 
     let kvm = kvm::open()?;
     let kernel = Kernel::parse(descriptors.kernel).map_err(SessionError::Kernel)?;
-    let recipe = Recipe {
+    let from = Boot {
         kernel: &kernel,
         backing: config.backing,
         memory_bytes: config.memory_bytes,
         ring0: config.ring0,
         verbose: tracing::enabled!(tracing::Level::TRACE),
         init: guest_images::INIT,
-        virtio: vec![disk.clone(), sockets.clone()],
+    };
+    let devices = Devices {
+        disk: disk.clone(),
+        sockets: sockets.clone(),
         on_mark: mark_reporter(channel.clone(), sender.clone()),
         on_line: line_listener(words.clone()),
     };
-    let machine = builder::build(&kvm, recipe, |step| reached(channel, step.into()))?;
+    let machine = builder::boot(&kvm, from, devices, |step| reached(channel, step.into()))?;
 
     // The guest itself last: whatever it wants is served from its first instruction on.
     let mut signals = Signals::new(

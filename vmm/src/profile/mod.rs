@@ -6,18 +6,20 @@
 
 mod symbols;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use guest_protocol::Mark;
+use guest_protocol::{GUEST_CID, Mark};
 use launch::MemoryLimit;
 
 use crate::boot::kernel::{Backing, Kernel, KernelError};
-use crate::builder::{self, BuildError, Recipe};
+use crate::builder::{self, Boot, BuildError, Devices};
+use crate::devices::virtio::block::{Block, BlockError, Id};
+use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::GuestEnd;
 use crate::kvm::{self, KvmError};
 use crate::last_words::LastWords;
@@ -44,6 +46,12 @@ pub enum ProfileError {
     /// The machine can't be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Its sockets can't be made.
+    #[error("the machine's devices can't be made")]
+    Sockets(#[from] std::io::Error),
+    /// Its disk can't be made.
+    #[error(transparent)]
+    Disk(#[from] BlockError),
     /// The machine can't be looked at.
     #[error(transparent)]
     Vcpu(#[from] VcpuError),
@@ -85,15 +93,22 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
     let kernel = Kernel::parse(image)?;
     let booted = Arc::new(AtomicBool::new(false));
     let words = LastWords::default();
-    let recipe = Recipe {
+    let from = Boot {
         kernel: &kernel,
         backing: Backing::Copied,
         memory_bytes: MEMORY.bytes(),
         ring0: ring0::of_host(&kvm)?,
         verbose: false,
         init: guest_images::INIT,
-        // What PID 1 does after its first mark is not looked at any more.
-        virtio: Vec::new(),
+    };
+    let devices = Devices {
+        // What PID 1 does after its first mark is not looked at any more, so nothing is on the
+        // disk and nobody behind the sockets.
+        disk: Arc::new(Mutex::new(Block::new(
+            File::open("/dev/null")?,
+            Id::default(),
+        )?)),
+        sockets: Arc::new(Mutex::new(Vsock::new(GUEST_CID, BTreeMap::new())?)),
         on_mark: Box::new({
             let booted = booted.clone();
             move |mark, _| {
@@ -110,7 +125,7 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
             }
         }),
     };
-    let mut machine = builder::build(&kvm, recipe, |_| {})?;
+    let mut machine = builder::boot(&kvm, from, devices, |_| {})?;
     let kick = Kick::this_thread().map_err(ProfileError::Kick)?;
 
     thread::scope(|scope| {

@@ -14,8 +14,8 @@ pub const ID_BYTES: usize = VIRTIO_BLK_ID_BYTES as usize;
 /// Size of a request's header: type, 32 bits; reserved, 32 bits; sector, 64 bits (section 5.2.6).
 const HEADER_BYTES: usize = 16;
 
-/// A disk's serial number, padded with NUL bytes, as a driver reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A disk's serial number, padded with NUL bytes, as a driver reads it. By default, none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Id([u8; ID_BYTES]);
 
 /// A serial number that is too long.
