@@ -53,6 +53,11 @@ impl Progress for Bar {
             bar.finish_and_clear();
         }
     }
+
+    fn note(&self, what: &str) {
+        self.end();
+        print_note(&mut io::stderr(), what);
+    }
 }
 
 /// Lines for a log.
@@ -113,6 +118,11 @@ impl<W: Write> Lines<W> {
     }
 }
 
+fn print_note(to: &mut impl Write, what: &str) {
+    // Work goes on when nobody can be told of it.
+    let _ = writeln!(to, "jaula: {what}");
+}
+
 impl<W: Write + Send> Progress for Lines<W> {
     fn begin(&self, what: &str) {
         self.begin_at(what, Instant::now());
@@ -124,6 +134,11 @@ impl<W: Write + Send> Progress for Lines<W> {
 
     fn end(&self) {
         self.end_at(Instant::now());
+    }
+
+    fn note(&self, what: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        print_note(&mut state.to, what);
     }
 }
 

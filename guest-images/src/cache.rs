@@ -41,7 +41,7 @@ impl CacheError {
 
 /// One kind of cached things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shelf {
+pub enum Shelf {
     /// Built-in images, unpacked.
     Images,
     /// Digests of trees, by what tells an unchanged tree.
@@ -50,10 +50,18 @@ pub(crate) enum Shelf {
     Disks,
     /// Guest kernels.
     Kernels,
+    /// Machines that wait for a workload.
+    Templates,
 }
 
 impl Shelf {
-    const ALL: [Self; 4] = [Self::Images, Self::Digests, Self::Disks, Self::Kernels];
+    const ALL: [Self; 5] = [
+        Self::Images,
+        Self::Digests,
+        Self::Disks,
+        Self::Kernels,
+        Self::Templates,
+    ];
 
     fn dir_name(self) -> &'static str {
         match self {
@@ -61,14 +69,16 @@ impl Shelf {
             Self::Digests => "digests",
             Self::Disks => "disks",
             Self::Kernels => "kernels",
+            Self::Templates => "templates",
         }
     }
 
     fn mode(self) -> u32 {
         match self {
             Self::Images | Self::Kernels => 0o755,
-            // A disk holds files of an image that only its owner may be allowed to read.
-            Self::Disks | Self::Digests => 0o700,
+            // A disk holds files of an image that only its owner may be allowed to read; what is
+            // in a template's memory, such as the state of its random numbers, is nobody else's.
+            Self::Disks | Self::Digests | Self::Templates => 0o700,
         }
     }
 }
@@ -124,7 +134,7 @@ impl Cache {
     }
 
     /// The entry, if the own cache has it.
-    pub(crate) fn find(&self, shelf: Shelf, name: &str) -> Option<PathBuf> {
+    pub fn find(&self, shelf: Shelf, name: &str) -> Option<PathBuf> {
         find_in(&self.own, shelf, name)
     }
 
@@ -137,6 +147,11 @@ impl Cache {
         })
     }
 
+    /// All entries of the own cache, the newest first.
+    pub fn entries(&self, shelf: Shelf) -> Vec<PathBuf> {
+        entries_of(&self.own.join(shelf.dir_name()))
+    }
+
     /// All entries of this cache and then of the others, the newest first in each.
     pub(crate) fn entries_anywhere(&self, shelf: Shelf) -> Vec<PathBuf> {
         std::iter::once(&self.own)
@@ -147,7 +162,11 @@ impl Cache {
 
     /// The entry, which `make` makes at the path it is given if nobody has made it yet. What it
     /// makes must be on the disk when it returns, so that not even a crash leaves half of it.
-    pub(crate) fn get_or_make<E: From<CacheError>>(
+    ///
+    /// # Errors
+    ///
+    /// When it can't be made, or its shelf can't be written to.
+    pub fn get_or_make<E: From<CacheError>>(
         &self,
         shelf: Shelf,
         name: &str,
@@ -185,8 +204,12 @@ impl Cache {
         Ok(path)
     }
 
-    /// Forgets an entry that turned out to be unusable.
-    pub(crate) fn forget(&self, shelf: Shelf, name: &str) -> Result<(), CacheError> {
+    /// Forgets an entry.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, or can't be removed.
+    pub fn forget(&self, shelf: Shelf, name: &str) -> Result<(), CacheError> {
         let path = self.own.join(shelf.dir_name()).join(name);
         remove(&path).map_err(CacheError::because("remove", &path))
     }

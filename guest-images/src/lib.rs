@@ -18,7 +18,7 @@ mod init;
 mod kernel;
 mod users;
 
-pub use cache::{Cache, CacheError};
+pub use cache::{Cache, CacheError, Shelf};
 pub use debian_tool::ToolError;
 pub use digest::{DigestError, SurveyError};
 pub use disk::{DiskError, disk_of};

@@ -33,6 +33,8 @@ pub trait Progress: Sync {
     fn advance(&self, done: u64, total: u64);
     /// The current piece is finished.
     fn end(&self);
+    /// Something that was asked for is done another way, in a sentence that says why.
+    fn note(&self, what: &str);
 }
 
 /// Shows nothing.
@@ -42,6 +44,7 @@ impl Progress for NoProgress {
     fn begin(&self, _what: &str) {}
     fn advance(&self, _done: u64, _total: u64) {}
     fn end(&self) {}
+    fn note(&self, _what: &str) {}
 }
 
 /// One side: a way to run workloads.
