@@ -1,112 +1,14 @@
-//! What can be typed.
+//! What `jaula run` and `jaula compare` have in common.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest_images::UserSpec;
-use launch::{CpuLimit, Hostname, InstanceId, MemoryLimit, PidsLimit, Side};
+use launch::{CpuLimit, Hostname, InstanceId, MemoryLimit, PidsLimit};
 
 use crate::environment::Variable;
-
-/// Runs one workload as a Linux container or as a KVM microVM, and compares the two.
-#[derive(Debug, Parser)]
-#[command(name = "jaula", version, after_help = EXAMPLES)]
-pub struct Cli {
-    #[command(subcommand)]
-    pub action: Action,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  jaula doctor                             see what this machine can do
-  jaula run busybox uname -r               the host's kernel answers
-  jaula run --as vm busybox uname -r       the guest's kernel answers
-  jaula compare busybox sh -c 'free -m'    both, and what differs
-
-Exit codes of run are docker's: the command's own; 125 when jaula itself failed, 126 when the \
-command can't be executed, 127 when there is no such command, 128+n when signal n killed it.";
-
-#[derive(Debug, Subcommand)]
-pub enum Action {
-    /// Run a command in an image, as a container or as a VM
-    ///
-    /// Everything after IMAGE is the command and its arguments. One `--` directly after IMAGE is
-    /// left out, so both `jaula run busybox ls -l` and `jaula run busybox -- ls -l` work; any
-    /// later one belongs to the command.
-    #[command(disable_help_flag = true, override_usage = RUN_USAGE, after_help = RUN_EXAMPLES)]
-    Run(RunArgs),
-    /// Run a command both ways and show what each took and what differs
-    ///
-    /// The command runs once as a container, then once as a VM, from the same image and with the
-    /// same limits. Its output is captured, not shown: what differs in it is. Ends with 0 when
-    /// both sides could run the command, whatever it exited with, and with 125 otherwise.
-    #[command(disable_help_flag = true, override_usage = COMPARE_USAGE, after_help = COMPARE_EXAMPLES)]
-    Compare(CompareArgs),
-    /// Say what this machine can do, and what to do about the rest
-    ///
-    /// Ends with 0 when both sides can launch, and with 1 otherwise.
-    Doctor,
-    /// Work with the guest kernel that VMs boot
-    #[command(subcommand)]
-    Kernel(KernelAction),
-}
-
-const RUN_USAGE: &str = "jaula run [OPTIONS] IMAGE [COMMAND]...
-       jaula run [OPTIONS] --rootfs DIR [COMMAND]...";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  jaula run busybox echo hello
-  jaula run --as vm -m 256m busybox free -m
-  echo hello | jaula run -i busybox tr a-z A-Z
-  jaula run -u nobody -w /tmp -e WHO=me --read-only busybox sh -c 'id; pwd; echo $WHO'
-  jaula run --rootfs ./debian bash -c 'cat /etc/os-release'";
-
-const COMPARE_USAGE: &str = "jaula compare [OPTIONS] IMAGE [COMMAND]...
-       jaula compare [OPTIONS] --rootfs DIR [COMMAND]...";
-
-const COMPARE_EXAMPLES: &str = "\
-Examples:
-  jaula compare busybox true
-  jaula compare busybox -- sh -c 'uname -r; nproc; free -m'
-  jaula compare --json busybox sleep 3 > figures.json";
-
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// Which way to run it
-    #[arg(long = "as", value_name = "SIDE", value_enum, default_value_t = As::Container)]
-    pub side: As,
-    #[command(flatten)]
-    pub workload: WorkloadArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct CompareArgs {
-    /// Print everything that was found as JSON: times in nanoseconds, sizes in bytes
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub workload: WorkloadArgs,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum As {
-    /// Processes on this kernel, in namespaces and a cgroup
-    Container,
-    /// A kernel of its own, on KVM
-    Vm,
-}
-
-impl From<As> for Side {
-    fn from(side: As) -> Self {
-        match side {
-            As::Container => Self::Container,
-            As::Vm => Self::Vm,
-        }
-    }
-}
 
 /// What runs, in docker's words.
 #[derive(Debug, Args)]
@@ -211,30 +113,11 @@ impl WorkloadArgs {
     }
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub enum KernelAction {
-    /// Build the guest kernel, once: it is kept for all later runs
-    ///
-    /// Takes some minutes. The kernel is Debian's, with a small configuration and a few patches
-    /// of ours.
-    Build,
-    /// Show in which functions the guest kernel spends its boot
-    ///
-    /// For hosts that emulate a guest's kernel mode, where a boot takes seconds. Looks at the
-    /// processor at a steady rate until the kernel has started its first program.
-    Profile,
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::Parser;
 
-    use super::*;
-
-    #[test]
-    fn the_definition_is_sound() {
-        Cli::command().debug_assert();
-    }
+    use crate::args::{Action, Cli};
 
     fn words(line: &[&str]) -> Result<(String, Vec<String>), String> {
         let cli = Cli::try_parse_from(["jaula", "run"].iter().chain(line))
