@@ -2,7 +2,7 @@ use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use entry::{Entry, Failure, Privileges, Spec, Step};
-use guest_protocol::{Mark, Start};
+use guest_protocol::{Mark, Task};
 use launch::{Credentials, ExitStatus, Stdio};
 use rustix::fs::{Uid, fchown};
 use rustix::io::Errno;
@@ -83,7 +83,7 @@ pub(crate) enum Started {
 /// Starts the command in namespaces of its own. When this returns it was executed, or that
 /// failed; our copies of its streams are closed.
 pub(crate) fn start(
-    start: &Start,
+    task: &Task,
     stdio: Stdio,
     pids_limit: Option<&Cgroup>,
     doorbell: &Doorbell,
@@ -92,9 +92,9 @@ pub(crate) fn start(
         lower: root::image(),
         upper: root::upper(),
         work: root::work(),
-        read_only: start.read_only,
-        hostname: &start.hostname,
-        command: &start.command,
+        read_only: task.read_only,
+        hostname: &task.hostname,
+        command: &task.command,
         privileges: Privileges::Root,
     })?;
     let ring = |mark| match mark {

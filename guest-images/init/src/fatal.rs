@@ -12,9 +12,12 @@ pub(crate) enum Fatal {
         doing: &'static str,
         source: io::Error,
     },
-    /// The guest has no disk.
-    #[error("there is no disk vda in /proc/partitions")]
-    NoDisk,
+    /// The kernel knows no virtio disks.
+    #[error("there is no virtblk in /proc/devices")]
+    NoDiskDriver,
+    /// The disk never had the size that the host announced.
+    #[error("the disk has {found} sectors where {expected} were announced")]
+    WrongDisk { expected: u64, found: u64 },
     /// The host did not say what to run.
     #[error("the host's first message is not what to start")]
     NothingToStart,

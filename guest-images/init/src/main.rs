@@ -20,6 +20,7 @@ mod disk;
 mod doorbell;
 mod fatal;
 mod forward;
+mod identity;
 mod pids_limit;
 mod root;
 mod stream;
@@ -28,9 +29,11 @@ use std::os::fd::AsFd;
 
 use command::{Pipes, Started};
 use connections::Connections;
+use disk::Disk;
 use doorbell::Doorbell;
 use fatal::Fatal;
 use guest_protocol::{Mark, Start, ToGuest, ToHost, read_message, write_message};
+use identity::Identity;
 
 /// What the kernel starts.
 #[cfg(not(test))]
@@ -50,15 +53,22 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     root::leave_initial_root()?;
     let doorbell = Doorbell::map()?;
     doorbell.ring(Mark::Init);
+    let identity = Identity::open()?;
+    let disk = Disk::open()?;
+    doorbell.ring(Mark::Ready);
 
+    // A machine that was saved at that mark goes on here, as a copy of which there are others.
     let mut connections = Connections::open()?;
     let start = receive_start(&mut connections)?;
+    identity.assume(&start)?;
     doorbell.ring(Mark::Started);
 
-    root::mount_image(disk::number()?)?;
-    let pids_limit = start.pids.map(pids_limit::Cgroup::limited_to).transpose()?;
-    let (ours, theirs) = Pipes::open(start.command.credentials())?;
-    let answer = match command::start(&start, theirs, pids_limit.as_ref(), &doorbell)? {
+    disk.wait_for(start.disk_sectors)?;
+    root::mount_image()?;
+    let task = start.task;
+    let pids_limit = task.pids.map(pids_limit::Cgroup::limited_to).transpose()?;
+    let (ours, theirs) = Pipes::open(task.command.credentials())?;
+    let answer = match command::start(&task, theirs, pids_limit.as_ref(), &doorbell)? {
         Started::Running(command) => {
             let Connections {
                 control,

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use rustix::fs::{CWD, Dev, FileType, Gid, Mode, Stat, Uid, chmod, chown, mkdir, mknodat, stat};
+use rustix::fs::{Gid, Mode, Stat, Uid, chmod, chown, mkdir, stat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind};
 use rustix::process::{chdir, chroot};
 
+use crate::disk;
 use crate::fatal::Fatal;
 
 /// Where the image is mounted.
@@ -47,13 +48,11 @@ pub(crate) fn leave_initial_root() -> Result<(), Fatal> {
     mount("proc", "/proc", "proc", flags, None).map_err(failed("mounting /proc"))
 }
 
-/// Mounts the image from the disk of this device number, and makes what the overlay needs.
-pub(crate) fn mount_image(disk: Dev) -> Result<(), Fatal> {
+/// Mounts the image from the disk, and makes what the overlay needs.
+pub(crate) fn mount_image() -> Result<(), Fatal> {
     let failed = Fatal::when::<Errno>;
-    mknodat(CWD, "/disk", FileType::BlockDevice, Mode::RUSR, disk)
-        .map_err(failed("making /disk"))?;
     mkdir(IMAGE, Mode::RWXU).map_err(failed("making /image"))?;
-    mount("/disk", IMAGE, "erofs", MountFlags::RDONLY, None)
+    mount(disk::PATH, IMAGE, "erofs", MountFlags::RDONLY, None)
         .map_err(failed("mounting the disk"))?;
     let root = stat(IMAGE).map_err(failed("reading the image"))?;
     make_upper(UPPER, &root).map_err(failed("making /upper"))?;

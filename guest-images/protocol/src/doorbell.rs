@@ -10,12 +10,26 @@ pub const DOORBELL_BYTES: u64 = 4096;
 pub enum Mark {
     /// PID 1 runs: the kernel has booted.
     Init = 1,
+    /// PID 1 has done all that depends neither on the workload nor on its image, and has said
+    /// nothing to the host yet: a machine that is saved here can become any workload's.
+    Ready = 2,
     /// PID 1 has been told what to run.
-    Started = 2,
+    Started = 3,
     /// The root file system is mounted.
-    Root = 3,
+    Root = 4,
     /// The next system call is the command's `execve`.
-    Main = 4,
+    Main = 5,
+}
+
+impl Mark {
+    /// All of them, in the order in which they are rung.
+    pub const ALL: [Self; 5] = [
+        Self::Init,
+        Self::Ready,
+        Self::Started,
+        Self::Root,
+        Self::Main,
+    ];
 }
 
 /// A number that is no [`Mark`].
@@ -27,7 +41,7 @@ impl TryFrom<u32> for Mark {
     type Error = UnknownMark;
 
     fn try_from(number: u32) -> Result<Self, UnknownMark> {
-        [Self::Init, Self::Started, Self::Root, Self::Main]
+        Self::ALL
             .into_iter()
             .find(|mark| *mark as u32 == number)
             .ok_or(UnknownMark(number))
@@ -40,10 +54,10 @@ mod tests {
 
     #[test]
     fn every_mark_is_read_back_and_nothing_else_is() {
-        for mark in [Mark::Init, Mark::Started, Mark::Root, Mark::Main] {
+        for mark in Mark::ALL {
             assert_eq!(Mark::try_from(mark as u32), Ok(mark));
         }
-        for number in [0, 5, u32::MAX] {
+        for number in [0, 6, u32::MAX] {
             assert_eq!(Mark::try_from(number), Err(UnknownMark(number)));
         }
     }

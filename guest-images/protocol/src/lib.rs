@@ -5,7 +5,7 @@
 //! - the [doorbell](Mark): one page of guest-physical address space. PID 1 maps it and stores a
 //!   number; the monitor stamps the moment with the host's clock. Nothing waits, nothing is
 //!   copied, and the guest's clock is never asked.
-//! - four vsock connections, all opened by the guest as soon as it is up: [`port::CONTROL`]
+//! - four vsock connections, all opened by the guest after [`Mark::Ready`]: [`port::CONTROL`]
 //!   carries framed messages, the others the command's standard streams as plain bytes. A stream
 //!   ends by shutting down its sending direction. Whoever does not want what the other end sends
 //!   closes the connection; the host sends nothing on the output streams, so its end of one that
@@ -19,6 +19,7 @@
 //! Every byte from a guest is hostile: [`read_message`] takes no more than [`MAX_MESSAGE_BYTES`].
 
 mod doorbell;
+mod entropy;
 mod frame;
 mod message;
 /// The vsock ports of the host that a guest connects to.
@@ -38,5 +39,6 @@ pub mod port {
 pub const GUEST_CID: u64 = 3;
 
 pub use doorbell::{DOORBELL_BYTES, DOORBELL_GPA, Mark, UnknownMark};
+pub use entropy::Entropy;
 pub use frame::{FrameError, MAX_MESSAGE_BYTES, read_message, write_message};
-pub use message::{Start, ToGuest, ToHost};
+pub use message::{Start, Task, ToGuest, ToHost};

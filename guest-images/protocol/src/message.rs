@@ -1,9 +1,11 @@
 use launch::{Command, ExitStatus, Hostname, PidsLimit};
 use serde::{Deserialize, Serialize};
 
-/// What PID 1 is to run, sent once.
+use crate::Entropy;
+
+/// What PID 1 is to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Start {
+pub struct Task {
     /// The command.
     pub command: Command,
     /// The hostname it sees.
@@ -14,10 +16,24 @@ pub struct Start {
     pub pids: Option<PidsLimit>,
 }
 
+/// What makes one guest of a machine that many may be copies of, sent once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// What to run.
+    pub task: Task,
+    /// Seeds the guest's random numbers before anything of the task runs.
+    pub entropy: Entropy,
+    /// The host's `CLOCK_REALTIME` when this was sent, in nanoseconds since 1970.
+    pub wall_clock_ns: u64,
+    /// Size of the root disk, in sectors of 512 bytes. Until the guest's driver has seen that the
+    /// disk was put in, it shows another.
+    pub disk_sectors: u64,
+}
+
 /// What the monitor says on the control connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToGuest {
-    /// The first message: what to run.
+    /// The first message.
     Start(Start),
     /// Send this signal to the command.
     Signal(u8),

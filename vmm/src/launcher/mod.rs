@@ -14,7 +14,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use guest_images::{Cache, disk_of};
-use guest_protocol::Start;
+use guest_protocol::Task;
 use host::RunDir;
 use launch::{Finding, Launcher, MemoryLimit, Prepared, Progress, Resources, Side, Workload};
 
@@ -107,7 +107,7 @@ impl Launcher for VmLauncher {
             kernel,
             backing,
             disk,
-            start: Start {
+            task: Task {
                 command: workload.command.clone(),
                 hostname: workload.hostname.clone(),
                 read_only: workload.root.read_only,

@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use guest_protocol::Start;
+use guest_protocol::Task;
 use host::RunDir;
 use launch::{Instance, InstanceId, MemoryLimit, MonotonicNs, Prepared, Resources, Stdio};
 
@@ -22,7 +22,7 @@ pub(super) struct PreparedVm {
     pub(super) kernel: PathBuf,
     pub(super) backing: Backing,
     pub(super) disk: PathBuf,
-    pub(super) start: Start,
+    pub(super) task: Task,
 }
 
 impl Prepared for PreparedVm {
@@ -36,7 +36,7 @@ impl Prepared for PreparedVm {
             memory_bytes: self.memory.bytes(),
             ring0: self.ring0,
             backing: self.backing,
-            start: self.start.clone(),
+            task: self.task.clone(),
         };
         let descriptors = self.open(stdio)?;
         let monitor = MonitorProcess::spawn(placement.cgroup(), &config, &descriptors)?;

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use guest_protocol::{FrameError, Start, read_message, write_message};
+use guest_protocol::{FrameError, Task, read_message, write_message};
 use launch::Stdio;
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -23,8 +23,8 @@ pub(crate) struct Config {
     pub(crate) ring0: Ring0,
     /// How the kernel comes into guest memory.
     pub(crate) backing: Backing,
-    /// What the guest is told.
-    pub(crate) start: Start,
+    /// What the guest is to run.
+    pub(crate) task: Task,
 }
 
 /// The files that go with a [`Config`].
@@ -116,7 +116,7 @@ mod tests {
                 instructions_per_second: 1,
             },
             backing: Backing::Copied,
-            start: Start {
+            task: Task {
                 command,
                 hostname: "a".parse().unwrap(),
                 read_only: false,

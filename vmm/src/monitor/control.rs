@@ -3,15 +3,56 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::Receiver;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use guest_protocol::{FrameError, Start, ToGuest, ToHost, read_message, write_message};
+use guest_protocol::{
+    Entropy, FrameError, Start, Task, ToGuest, ToHost, read_message, write_message,
+};
 use nix::sys::socket::{MsgFlags, send};
 
-/// Tells the guest what to run, and waits for its one answer; `None` if it closes the connection
-/// without.
-pub(super) fn converse(mut guest: UnixStream, start: Start) -> Result<Option<ToHost>, FrameError> {
-    write_message(&mut guest, &ToGuest::Start(start))?;
+/// What the guest is told, but for the time.
+pub(super) struct Instructions {
+    pub(super) task: Task,
+    pub(super) entropy: Entropy,
+    pub(super) disk_sectors: u64,
+}
+
+impl Instructions {
+    fn now(self) -> Start {
+        let since_1970 = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Start {
+            task: self.task,
+            entropy: self.entropy,
+            wall_clock_ns: since_1970.as_nanos() as u64,
+            disk_sectors: self.disk_sectors,
+        }
+    }
+}
+
+/// Tells the guest what to run as soon as it is `ready`, since the time is a part of it, and
+/// waits for its one answer; `None` if it closes the connection without, or never is ready.
+pub(super) fn converse(
+    mut guest: UnixStream,
+    ready: &Receiver<()>,
+    instructions: Instructions,
+) -> Result<Option<ToHost>, FrameError> {
+    if ready.recv().is_err() {
+        return Ok(None);
+    }
+    write_message(&mut guest, &ToGuest::Start(instructions.now()))?;
     read_message(&mut guest)
+}
+
+/// 64 bytes of getrandom(2).
+pub(super) fn entropy() -> io::Result<Entropy> {
+    Entropy::filled(|bytes| {
+        // Up to 256 bytes come whole, and no signal interrupts.
+        rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty())?;
+        Ok(())
+    })
 }
 
 /// Sends the command's signals, once the guest has read what to run: before that, they would

@@ -53,8 +53,10 @@ pub(crate) enum Phase {
     Vcpu,
     /// From the first instruction to PID 1.
     KernelBoot,
-    /// PID 1 opens its connections and is told what to run.
+    /// PID 1 prepares all that depends on no workload.
     Init,
+    /// PID 1 opens its connections and is told what to run.
+    Connect,
     /// The root file system is mounted.
     RootMount,
     /// The process is made that becomes the command.
@@ -73,6 +75,7 @@ impl Phase {
             Self::Vcpu => "vcpu",
             Self::KernelBoot => "kernel boot",
             Self::Init => "init",
+            Self::Connect => "connect",
             Self::RootMount => "root mount",
             Self::Exec => "exec",
         }
@@ -95,7 +98,8 @@ impl From<Mark> for Phase {
     fn from(mark: Mark) -> Self {
         match mark {
             Mark::Init => Self::KernelBoot,
-            Mark::Started => Self::Init,
+            Mark::Ready => Self::Init,
+            Mark::Started => Self::Connect,
             Mark::Root => Self::RootMount,
             Mark::Main => Self::Exec,
         }

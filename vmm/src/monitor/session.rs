@@ -14,7 +14,7 @@ use launch::{ExitStatus, MonotonicNs, Stdio};
 use nix::errno::Errno;
 
 use super::config::ConfigError;
-use super::control::{self, Signals};
+use super::control::{self, Instructions, Signals};
 use super::event::Event;
 use super::launcher_watch::LauncherWatch;
 use super::{Channel, Config, Phase, ToLauncher, pump};
@@ -49,6 +49,8 @@ pub(super) enum SessionError {
     Disk(#[source] BlockError),
     #[error(transparent)]
     DiskId(#[from] InvalidId),
+    #[error("the host gives no random numbers")]
+    Entropy(#[source] io::Error),
     #[error("can't make the guest's sockets")]
     Sockets(#[source] io::Error),
     #[error(transparent)]
@@ -86,6 +88,11 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
     let sockets = Vsock::new(GUEST_CID, guest_ends).map_err(SessionError::Sockets)?;
     let sockets = Arc::new(Mutex::new(sockets));
     let disk = Block::new(descriptors.disk, DISK_ID.parse()?).map_err(SessionError::Disk)?;
+    let instructions = Instructions {
+        task: config.task,
+        entropy: control::entropy().map_err(SessionError::Entropy)?,
+        disk_sectors: disk.sectors(),
+    };
     let disk = Arc::new(Mutex::new(disk));
 
     let kvm = kvm::open()?;
@@ -118,8 +125,9 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
     threads.start("devices", move |events| {
         serve_devices(disk, sockets, events)
     })?;
+    let (guest_ready, ready) = mpsc::channel();
     threads.start("control", move |events| {
-        let answer = control::converse(host_ends.control, config.start);
+        let answer = control::converse(host_ends.control, &ready, instructions);
         tell(events, Event::Answer(answer));
     })?;
     let Stdio {
@@ -141,7 +149,7 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
     }
     threads.start("vcpu", move |events| run_guest(machine, events))?;
 
-    if let Some(status) = until_end(&events, &mut signals, &words)? {
+    if let Some(status) = until_end(&events, &guest_ready, &mut signals, &words)? {
         let ended = ToLauncher::Ended(status, MonotonicNs::now());
         if let Err(error) = channel.send(&ended) {
             tracing::debug!("the end can't be told: {error}");
@@ -154,6 +162,7 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
 /// wants to know any more (`None`).
 fn until_end(
     events: &Receiver<Event>,
+    guest_ready: &Sender<()>,
     signals: &mut Signals,
     words: &LastWords,
 ) -> Result<Option<ExitStatus>, SessionError> {
@@ -167,6 +176,8 @@ fn until_end(
         match event {
             Event::Signal(number) => signals.send(number),
             Event::LauncherGone => return Ok(None),
+            // If it is not waited for any more, the answer to that comes next.
+            Event::Reached(Mark::Ready) => drop(guest_ready.send(())),
             Event::Reached(Mark::Started) => signals.guest_listens(),
             Event::Reached(_) => {}
             Event::OutputDone => outputs -= 1,

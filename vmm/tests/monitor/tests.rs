@@ -93,9 +93,7 @@ fn a_reboot_before_the_command_has_ended_is_an_error() {
 }
 
 fn marks_become_the_spans_of_the_timeline() {
-    let guest = [Mark::Init, Mark::Started, Mark::Root, Mark::Main]
-        .into_iter()
-        .fold(Guest::default(), Guest::rings);
+    let guest = Mark::ALL.into_iter().fold(Guest::default(), Guest::rings);
     let instance = Host::new(guest.resets()).launch().unwrap();
     assert!(instance.wait_main().unwrap());
     instance.wait(None).unwrap_err();
@@ -113,12 +111,13 @@ fn marks_become_the_spans_of_the_timeline() {
             "vcpu",
             "kernel boot",
             "init",
+            "connect",
             "root mount",
             "exec",
             "teardown",
         ]
     );
-    let before_main: u64 = timeline.spans()[..11]
+    let before_main: u64 = timeline.spans()[..12]
         .iter()
         .map(|span| span.duration_ns)
         .sum();
@@ -163,9 +162,7 @@ fn waiting_can_be_given_up_and_taken_up_again() {
 }
 
 fn whoever_waits_is_woken_whichever_thread_takes_the_news() {
-    let guest = [Mark::Init, Mark::Started, Mark::Root, Mark::Main]
-        .into_iter()
-        .fold(Guest::default(), Guest::rings);
+    let guest = Mark::ALL.into_iter().fold(Guest::default(), Guest::rings);
     let instance = Host::new(guest.resets()).launch().unwrap();
     let instance = &*instance;
     std::thread::scope(|scope| {

@@ -78,6 +78,11 @@ impl Block {
         })
     }
 
+    /// Size of the image, in whole sectors of [`SECTOR_BYTES`].
+    pub fn sectors(&self) -> u64 {
+        self.image.sectors()
+    }
+
     /// Serves all that the driver asks for, and interrupts it once, if it wants that.
     fn serve(&mut self) {
         let Some(active) = &mut self.active else {
