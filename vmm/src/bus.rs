@@ -1,15 +1,59 @@
 //! Dispatch of the guest's accesses to device registers: one bus of memory addresses, one of
 //! ports.
 //!
-//! A device implements [`vm_device::MutDeviceMmio`] or [`vm_device::MutDevicePio`] and is
-//! attached behind a mutex. The bus is complete before the vCPU runs and is never changed after,
-//! so that dispatch takes no lock but the device's own.
+//! A device implements [`MutDeviceMmio`] or [`MutDevicePio`], and [`SavedState`], and is attached
+//! behind a mutex. The bus is complete before the vCPU runs and is never changed after, so that
+//! dispatch takes no lock but the device's own.
+//!
+//! What does not say how it is saved is no device:
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//! # use std::convert::Infallible;
+//! # use vm_device::{MutDevicePio, bus::{PioAddress, PioAddressOffset}};
+//! # use vmm::{bus::{AttachError, Bus}, devices::SavedState};
+//! # struct Device;
+//! # impl MutDevicePio for Device {
+//! #     fn pio_read(&mut self, _: PioAddress, _: PioAddressOffset, _: &mut [u8]) {}
+//! #     fn pio_write(&mut self, _: PioAddress, _: PioAddressOffset, _: &[u8]) {}
+//! # }
+//! impl SavedState for Device {
+//!     // ...
+//! #     type State = ();
+//! #     type Error = Infallible;
+//! #     fn save(&mut self) {}
+//! #     fn restore(&mut self, (): ()) -> Result<(), Infallible> { Ok(()) }
+//! }
+//!
+//! Bus::default().attach_pio(0x80, 1, Arc::new(Mutex::new(Device)))?;
+//! # Ok::<_, AttachError>(())
+//! ```
+//!
+//! ```compile_fail,E0277
+//! use std::sync::{Arc, Mutex};
+//! # use vm_device::{MutDevicePio, bus::{PioAddress, PioAddressOffset}};
+//! # use vmm::bus::{AttachError, Bus};
+//! # struct Device;
+//! # impl MutDevicePio for Device {
+//! #     fn pio_read(&mut self, _: PioAddress, _: PioAddressOffset, _: &mut [u8]) {}
+//! #     fn pio_write(&mut self, _: PioAddress, _: PioAddressOffset, _: &[u8]) {}
+//! # }
+//!
+//! Bus::default().attach_pio(0x80, 1, Arc::new(Mutex::new(Device)))?;
+//! # Ok::<_, AttachError>(())
+//! ```
 
-use std::sync::Arc;
+mod saved_state;
+
+use std::sync::{Arc, Mutex};
 
 use vm_device::bus::{MmioAddress, MmioRange, PioAddress, PioRange};
 use vm_device::device_manager::{IoManager, MmioManager, PioManager};
-use vm_device::{DeviceMmio, DevicePio};
+use vm_device::{MutDeviceMmio, MutDevicePio};
+
+use crate::devices::SavedState;
+use saved_state::Saved;
+pub use saved_state::{DeviceStates, Location, RestoreError, SaveError};
 
 /// A device's range is empty, wraps around, or overlaps another's.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +68,7 @@ pub struct AttachError {
 #[derive(Default)]
 pub struct Bus {
     devices: IoManager,
+    saved: Saved,
 }
 
 impl Bus {
@@ -32,15 +77,17 @@ impl Bus {
     /// # Errors
     ///
     /// When the range is impossible or taken.
-    pub fn attach_mmio(
+    pub fn attach_mmio<D: MutDeviceMmio + SavedState + Send + 'static>(
         &mut self,
         base: u64,
         bytes: u64,
-        device: Arc<dyn DeviceMmio + Send + Sync>,
+        device: Arc<Mutex<D>>,
     ) -> Result<(), AttachError> {
         MmioRange::new(MmioAddress(base), bytes)
-            .and_then(|range| self.devices.register_mmio(range, device))
-            .map_err(|cause| AttachError { base, cause })
+            .and_then(|range| self.devices.register_mmio(range, device.clone()))
+            .map_err(|cause| AttachError { base, cause })?;
+        self.saved.attach(Location::Mmio(base), device);
+        Ok(())
     }
 
     /// Lets `device` answer to `ports` ports from `base` on.
@@ -48,18 +95,50 @@ impl Bus {
     /// # Errors
     ///
     /// When the range is impossible or taken.
-    pub fn attach_pio(
+    pub fn attach_pio<D: MutDevicePio + SavedState + Send + 'static>(
         &mut self,
         base: u16,
         ports: u16,
-        device: Arc<dyn DevicePio + Send + Sync>,
+        device: Arc<Mutex<D>>,
     ) -> Result<(), AttachError> {
         PioRange::new(PioAddress(base), ports)
-            .and_then(|range| self.devices.register_pio(range, device))
+            .and_then(|range| self.devices.register_pio(range, device.clone()))
             .map_err(|cause| AttachError {
                 base: base.into(),
                 cause,
-            })
+            })?;
+        self.saved.attach(Location::Port(base), device);
+        Ok(())
+    }
+
+    /// The states of all devices, which keep them. No thread may serve a device from here until
+    /// memory is saved too; then [`Bus::resume`] lets them go on.
+    ///
+    /// # Errors
+    ///
+    /// When a state can't be encoded.
+    pub fn save(&self) -> Result<DeviceStates, SaveError> {
+        self.saved.save()
+    }
+
+    /// Brings all devices, which were just made, to the states of such devices at the same
+    /// places. Guest memory is restored already. Nothing reaches the guest before
+    /// [`Bus::resume`].
+    ///
+    /// # Errors
+    ///
+    /// When there is not one state for each device, or a state makes no sense. Then the devices
+    /// are of no use.
+    pub fn restore(&self, states: &DeviceStates) -> Result<(), RestoreError> {
+        self.saved.restore(states)
+    }
+
+    /// Lets all devices go on, after they were saved or restored: wakes them for what they may
+    /// have missed, and repeats interrupts that the guest has not seen yet, or that a restore has
+    /// brought about. Comes last before the vCPU runs, when every irqfd is registered and the
+    /// interrupt controllers are restored: an interrupt that is raised before is lost.
+    pub fn resume(&self) {
+        self.saved.resume();
     }
 
     /// Reads device registers; all ones where nobody answers, as on a PC's bus.
@@ -95,9 +174,8 @@ impl Bus {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::convert::Infallible;
 
-    use vm_device::MutDeviceMmio;
     use vm_device::bus::MmioAddressOffset;
 
     use super::*;
@@ -111,6 +189,17 @@ mod tests {
 
         fn mmio_write(&mut self, _: MmioAddress, _: MmioAddressOffset, data: &[u8]) {
             self.0 = data[0];
+        }
+    }
+
+    impl SavedState for Echo {
+        type State = ();
+        type Error = Infallible;
+
+        fn save(&mut self) {}
+
+        fn restore(&mut self, (): ()) -> Result<(), Infallible> {
+            Ok(())
         }
     }
 

@@ -9,6 +9,8 @@ use vm_device::MutDevicePio;
 use vm_device::bus::{PioAddress, PioAddressOffset};
 use vm_superio::{I8042Device, Trigger};
 
+use crate::devices::SavedState;
+
 /// The keyboard controller's first port; its command port is the fifth.
 pub const PORT: u16 = 0x60;
 /// Number of its ports. 0x61 among them is the timer's, which KVM answers itself.
@@ -57,6 +59,23 @@ impl MutDevicePio for ResetPort {
     }
 }
 
+impl SavedState for ResetPort {
+    /// Whether the line was pulled.
+    type State = bool;
+    type Error = Infallible;
+
+    fn save(&mut self) -> bool {
+        self.0.reset_evt().is_pulled()
+    }
+
+    fn restore(&mut self, pulled: bool) -> Result<(), Infallible> {
+        if pulled {
+            self.0.reset_evt().trigger()?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +99,18 @@ mod tests {
         let mut status = [0xff];
         port.pio_read(PioAddress(PORT), COMMAND, &mut status);
         assert_eq!(status, [0]);
+    }
+
+    #[test]
+    fn a_line_that_was_pulled_before_the_save_is_pulled_after_the_restore() {
+        for pulled in [false, true] {
+            let mut before = ResetPort::new(ResetLine::default());
+            if pulled {
+                before.pio_write(PioAddress(PORT), COMMAND, &[0xfe]);
+            }
+            let line = ResetLine::default();
+            let Ok(()) = ResetPort::new(line.clone()).restore(before.save());
+            assert_eq!(line.is_pulled(), pulled);
+        }
     }
 }

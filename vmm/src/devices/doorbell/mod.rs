@@ -1,5 +1,7 @@
 //! The doorbell: one page that PID 1 of the guest stores a [`Mark`] in.
 
+mod state;
+
 use guest_protocol::Mark;
 use launch::MonotonicNs;
 use vm_device::MutDeviceMmio;

@@ -1,11 +1,14 @@
-use std::io::{self, Write};
-
 /// Longest line that is kept together, in bytes: longer than any that Linux prints
 /// (`LOG_LINE_MAX`, `kernel/printk/internal.h`); a longer one is cut in pieces.
 pub const MAX_LINE_BYTES: usize = 1024;
 
-/// Collects bytes to lines. Takes everything at once and never fails.
-pub(super) struct Lines<F: FnMut(&str)> {
+/// A line is longer than any that is kept together.
+#[derive(Debug, thiserror::Error)]
+#[error("a line of {0} bytes")]
+pub struct LineTooLong(usize);
+
+/// Collects bytes to lines.
+pub(super) struct Lines<F> {
     line: Vec<u8>,
     on_line: F,
 }
@@ -24,10 +27,8 @@ impl<F: FnMut(&str)> Lines<F> {
         (self.on_line)(&line.trim_end().replace(char::is_control, " "));
         self.line.clear();
     }
-}
 
-impl<F: FnMut(&str)> Write for Lines<F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn print(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if *byte == b'\n' {
                 self.end_line();
@@ -38,10 +39,19 @@ impl<F: FnMut(&str)> Write for Lines<F> {
             }
             self.line.push(*byte);
         }
-        Ok(bytes.len())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    /// What there is of the line that has not ended.
+    pub(super) fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// Goes on with such a line.
+    pub(super) fn set_line(&mut self, line: Vec<u8>) -> Result<(), LineTooLong> {
+        if line.len() > MAX_LINE_BYTES {
+            return Err(LineTooLong(line.len()));
+        }
+        self.line = line;
         Ok(())
     }
 }
@@ -52,9 +62,7 @@ mod tests {
 
     fn lines(bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
-        Lines::new(|line: &str| lines.push(line.to_owned()))
-            .write_all(bytes)
-            .unwrap();
+        Lines::new(|line: &str| lines.push(line.to_owned())).print(bytes);
         lines
     }
 

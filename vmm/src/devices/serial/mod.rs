@@ -1,6 +1,7 @@
 //! A 16550 for debugging: what a guest kernel prints before it has drivers, and when it panics.
 
 mod lines;
+mod state;
 
 use std::convert::Infallible;
 
@@ -10,7 +11,8 @@ use vm_superio::Trigger;
 use vm_superio::serial::NoEvents;
 
 use lines::Lines;
-pub use lines::MAX_LINE_BYTES;
+pub use lines::{LineTooLong, MAX_LINE_BYTES};
+pub use state::{InvalidState, State};
 
 /// The port has no interrupt line: who prints to it polls.
 struct NoInterrupt;
@@ -24,8 +26,10 @@ impl Trigger for NoInterrupt {
 }
 
 /// A serial port that is always ready to take a byte, and hands on whole lines.
-pub struct Serial<F: FnMut(&str)> {
-    registers: vm_superio::Serial<NoInterrupt, NoEvents, Lines<F>>,
+pub struct Serial<F> {
+    /// What the guest sends is in the vector until the access is over.
+    registers: vm_superio::Serial<NoInterrupt, NoEvents, Vec<u8>>,
+    lines: Lines<F>,
 }
 
 impl<F: FnMut(&str) + Send> Serial<F> {
@@ -34,7 +38,8 @@ impl<F: FnMut(&str) + Send> Serial<F> {
     /// vCPU's thread and must not block.
     pub fn new(on_line: F) -> Self {
         Self {
-            registers: vm_superio::Serial::new(NoInterrupt, Lines::new(on_line)),
+            registers: vm_superio::Serial::new(NoInterrupt, Vec::new()),
+            lines: Lines::new(on_line),
         }
     }
 }
@@ -58,6 +63,9 @@ impl<F: FnMut(&str) + Send> MutDevicePio for Serial<F> {
                 tracing::debug!("serial port: {error}");
             }
         }
+        let sent = self.registers.writer_mut();
+        self.lines.print(sent);
+        sent.clear();
     }
 }
 

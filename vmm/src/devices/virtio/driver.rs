@@ -7,7 +7,7 @@ use virtio_queue::desc::split::Descriptor;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes, GuestAddress};
 
-use super::DeviceQueue;
+use super::{DeviceQueue, QueuePosition};
 use crate::memory::GuestMemory;
 
 /// A buffer that a driver offers.
@@ -79,7 +79,7 @@ impl Driver {
         queue.set_used_ring_address(Some(self.used_ring() as u32), None);
         queue.set_event_idx(event_idx);
         queue.set_ready(true);
-        DeviceQueue::new(queue, self.memory.clone())
+        DeviceQueue::new(queue, self.memory.clone(), QueuePosition::default())
     }
 
     /// Offers a chain and returns its head.

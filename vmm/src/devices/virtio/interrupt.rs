@@ -46,6 +46,10 @@ impl Interrupt {
     fn raise(&self, reason: u32) {
         // Before the line: the driver that is interrupted reads it at once.
         self.line.reasons.fetch_or(reason, Ordering::SeqCst);
+        self.signal();
+    }
+
+    fn signal(&self) {
         // The counter of an eventfd that nobody reads is full only after 2^64 signals.
         if let Err(error) = self.line.irqfd.write(1) {
             tracing::error!("an interrupt was lost: {error}");
@@ -62,6 +66,20 @@ impl Interrupt {
 
     pub(super) fn needs_reset(&self) -> bool {
         self.line.needs_reset.load(Ordering::SeqCst)
+    }
+
+    /// As it was saved. The line is not raised: see [`Interrupt::repeat`].
+    pub(super) fn restore(&self, reasons: u32, needs_reset: bool) {
+        self.line.needs_reset.store(needs_reset, Ordering::SeqCst);
+        self.line.reasons.store(reasons, Ordering::SeqCst);
+    }
+
+    /// Raises the line again if the driver has not acknowledged all reasons. Once too often does
+    /// no harm: the driver finds no reason.
+    pub(super) fn repeat(&self) {
+        if self.reasons() != 0 {
+            self.signal();
+        }
     }
 
     /// As after a reset of the device.

@@ -5,8 +5,8 @@
 //! behind one mutex; the transport takes it for a moment when the driver comes, goes, or reads
 //! the configuration. Notifications (ioeventfd) and interrupts (irqfd) do without.
 //!
-//! To add a device: implement [`VirtioDevice`] and `event_manager::MutEventSubscriber`, and let
-//! the builder attach it behind an [`mmio::MmioTransport`].
+//! To add a device: implement [`VirtioDevice`], [`SavedState`] and
+//! `event_manager::MutEventSubscriber`, and let the builder attach it behind an [`mmio::MmioTransport`].
 
 pub mod block;
 mod checked;
@@ -22,7 +22,9 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 pub use checked::{Buffers, Chain, ChainError, Readable, TooShort, Writable};
 pub use interrupt::Interrupt;
-pub use queue::{BrokenQueue, DeviceQueue, Outcome, Step};
+pub use queue::{BrokenQueue, DeviceQueue, Outcome, QueuePosition, Step};
+
+use super::SavedState;
 
 /// A queue as the device offers it.
 pub struct QueueSlot {
@@ -44,6 +46,13 @@ impl QueueSlot {
             notify: EventFd::new(EFD_NONBLOCK)?,
         })
     }
+
+    /// Does what the driver does when it has put something into the queue.
+    fn wake(&self) {
+        if let Err(error) = self.notify.write(1) {
+            tracing::error!("a notification was lost: {error}");
+        }
+    }
 }
 
 /// The transport handed over another number of queues than the device has.
@@ -52,7 +61,10 @@ impl QueueSlot {
 pub struct WrongQueueCount(pub usize);
 
 /// What a transport needs to know of a device.
-pub trait VirtioDevice: Send {
+///
+/// The device's own saved state leaves out its queues and whether it serves them, which the
+/// transport saves: a device is restored first, and then activated.
+pub trait VirtioDevice: SavedState + Send {
     /// What it is, a number of virtio 1.2, section 5.
     fn device_id(&self) -> u32;
 
@@ -76,6 +88,10 @@ pub trait VirtioDevice: Send {
         queues: Vec<DeviceQueue>,
         interrupt: Interrupt,
     ) -> Result<(), WrongQueueCount>;
+
+    /// The queues that it was activated with, in the order of their numbers; `None` if it serves
+    /// none, before it is activated and after a reset, or because one of them was broken.
+    fn served_queues(&self) -> Option<Vec<&DeviceQueue>>;
 
     /// Forgets queues, interrupt and all else that the driver has brought about. The device does
     /// not touch guest memory from here to the next activation.

@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use virtio_queue::{Queue, QueueOwnedT, QueueT};
 
 use super::Chain;
@@ -29,6 +30,17 @@ pub enum Step {
     Empty,
 }
 
+/// How far a device has come with a queue. Between two wakings this is all that it knows of it:
+/// what it has told the driver to be notified of, and what interrupts the driver wants, is in
+/// guest memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuePosition {
+    /// Chains taken, modulo 2^16.
+    next_available: u16,
+    /// Chains given back, modulo 2^16.
+    next_used: u16,
+}
+
 /// A queue that a driver has set up, in memory that was checked to hold its rings.
 ///
 /// Chains are only ever handed to a closure, which says what became of them. So each of them
@@ -40,8 +52,19 @@ pub struct DeviceQueue {
 }
 
 impl DeviceQueue {
-    pub(super) fn new(queue: Queue, memory: GuestMemory) -> Self {
+    pub(super) fn new(mut queue: Queue, memory: GuestMemory, position: QueuePosition) -> Self {
+        // A position that does not fit the driver's is found when the queue is used.
+        queue.set_next_avail(position.next_available);
+        queue.set_next_used(position.next_used);
         Self { queue, memory }
+    }
+
+    /// How far the device has come.
+    pub fn position(&self) -> QueuePosition {
+        QueuePosition {
+            next_available: self.queue.next_avail(),
+            next_used: self.queue.next_used(),
+        }
     }
 
     /// Lets `handle` look at the next chain.

@@ -1,11 +1,12 @@
 //! A read-only disk (virtio 1.2, section 5.2).
 //!
 //! `image` is what it holds, `request` what a driver asks of it, `event_handler` how it is
-//! woken.
+//! woken, `state` what is saved of it.
 
 mod event_handler;
 mod image;
 mod request;
+mod state;
 
 use std::fs::File;
 
@@ -146,6 +147,10 @@ impl VirtioDevice for Block {
         let [queue] = <[_; 1]>::try_from(queues).map_err(|all| WrongQueueCount(all.len()))?;
         self.active = Some(Active { queue, interrupt });
         Ok(())
+    }
+
+    fn served_queues(&self) -> Option<Vec<&DeviceQueue>> {
+        Some(vec![&self.active.as_ref()?.queue])
     }
 
     fn reset(&mut self) {

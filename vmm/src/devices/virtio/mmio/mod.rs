@@ -2,6 +2,7 @@
 
 mod phase;
 mod queue_setup;
+mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,10 +14,12 @@ use virtio_bindings::virtio_ring::VIRTIO_RING_F_EVENT_IDX;
 use vm_device::MutDeviceMmio;
 use vm_device::bus::{MmioAddress, MmioAddressOffset};
 
-use super::{Interrupt, VirtioDevice};
+use super::{DeviceQueue, Interrupt, QueuePosition, VirtioDevice};
 use crate::memory::GuestMemory;
 use phase::Phase;
 use queue_setup::QueueSetup;
+pub use queue_setup::QueueSetupError;
+pub use state::{InvalidState, State};
 
 /// "virt", read as a little-endian number.
 const MAGIC: u32 = u32::from_le_bytes(*b"virt");
@@ -33,7 +36,7 @@ pub const QUEUE_NOTIFY: u64 = VIRTIO_MMIO_QUEUE_NOTIFY as u64;
 const TRANSPORT_FEATURES: u64 = 1 << VIRTIO_F_VERSION_1 | 1 << VIRTIO_RING_F_EVENT_IDX;
 
 /// The registers of one device, and what its driver has written to them.
-pub struct MmioTransport<D: ?Sized> {
+pub struct MmioTransport<D> {
     device: Arc<Mutex<D>>,
     memory: GuestMemory,
     interrupt: Interrupt,
@@ -44,9 +47,10 @@ pub struct MmioTransport<D: ?Sized> {
     driver_features: u64,
     queue_sel: u32,
     queues: Vec<QueueSetup>,
+    config_generation: u32,
 }
 
-impl<D: VirtioDevice + ?Sized> MmioTransport<D> {
+impl<D: VirtioDevice> MmioTransport<D> {
     /// The registers of `device` before a driver has come.
     pub fn new(device: Arc<Mutex<D>>, memory: GuestMemory, interrupt: Interrupt) -> Self {
         let queues = lock(&device)
@@ -65,11 +69,12 @@ impl<D: VirtioDevice + ?Sized> MmioTransport<D> {
             driver_features: 0,
             queue_sel: 0,
             queues,
+            config_generation: 0,
         }
     }
 
     fn device_features(&self) -> u64 {
-        lock(&self.device).features() | TRANSPORT_FEATURES
+        offered(&*lock(&self.device))
     }
 
     fn status(&self) -> u32 {
@@ -104,8 +109,8 @@ impl<D: VirtioDevice + ?Sized> MmioTransport<D> {
             | VIRTIO_MMIO_SHM_LEN_HIGH
             | VIRTIO_MMIO_SHM_BASE_LOW
             | VIRTIO_MMIO_SHM_BASE_HIGH => u32::MAX,
-            // No device changes its configuration.
-            VIRTIO_MMIO_CONFIG_GENERATION => 0,
+            // A device has another configuration only after it was restored.
+            VIRTIO_MMIO_CONFIG_GENERATION => self.config_generation,
             _ => {
                 tracing::debug!("read of virtio register {offset:#x}");
                 0
@@ -165,11 +170,7 @@ impl<D: VirtioDevice + ?Sized> MmioTransport<D> {
     fn notify(&self, queue: u32) {
         let device = lock(&self.device);
         match device.queues().get(queue as usize) {
-            Some(slot) => {
-                if let Err(error) = slot.notify.write(1) {
-                    tracing::error!("a notification was lost: {error}");
-                }
-            }
+            Some(slot) => slot.wake(),
             None => tracing::debug!("notification of queue {queue}, which is not there"),
         }
     }
@@ -182,7 +183,7 @@ impl<D: VirtioDevice + ?Sized> MmioTransport<D> {
         // by one.
         while let Some(next) = self.phase.next().filter(|next| next.is_in(value)) {
             match next {
-                Phase::FeaturesOk if !self.features_acceptable() => {
+                Phase::FeaturesOk if !acceptable(&*lock(&self.device), self.driver_features) => {
                     tracing::debug!("features {:#x} are refused", self.driver_features);
                     break;
                 }
@@ -194,18 +195,18 @@ impl<D: VirtioDevice + ?Sized> MmioTransport<D> {
         self.failed |= value & VIRTIO_CONFIG_S_FAILED != 0;
     }
 
-    fn features_acceptable(&self) -> bool {
-        self.driver_features & !self.device_features() == 0
-            && self.driver_features & 1 << VIRTIO_F_VERSION_1 != 0
+    /// The queues as the driver has set them up, the device as far with them as `positions` say.
+    fn queues_at(&self, positions: &[QueuePosition]) -> Result<Vec<DeviceQueue>, QueueSetupError> {
+        let event_idx = self.driver_features & 1 << VIRTIO_RING_F_EVENT_IDX != 0;
+        self.queues
+            .iter()
+            .zip(positions)
+            .map(|(queue, position)| queue.build(&self.memory, event_idx, *position))
+            .collect()
     }
 
     fn activate(&mut self) {
-        let event_idx = self.driver_features & 1 << VIRTIO_RING_F_EVENT_IDX != 0;
-        let queues: Result<Vec<_>, _> = self
-            .queues
-            .iter()
-            .map(|queue| queue.build(&self.memory, event_idx))
-            .collect();
+        let queues = self.queues_at(&vec![QueuePosition::default(); self.queues.len()]);
         let mut device = lock(&self.device);
         let activated = match queues {
             Ok(queues) => device
@@ -247,13 +248,22 @@ impl<D: VirtioDevice + ?Sized> MmioTransport<D> {
     }
 }
 
+/// The features that the driver may choose from.
+fn offered(device: &impl VirtioDevice) -> u64 {
+    device.features() | TRANSPORT_FEATURES
+}
+
+fn acceptable(device: &impl VirtioDevice, driver_features: u64) -> bool {
+    driver_features & !offered(device) == 0 && driver_features & 1 << VIRTIO_F_VERSION_1 != 0
+}
+
 /// A device whose thread has panicked is as good as one that hangs, which is for the guest to
 /// find out; the transport goes on.
-fn lock<D: ?Sized>(device: &Mutex<D>) -> MutexGuard<'_, D> {
+fn lock<D>(device: &Mutex<D>) -> MutexGuard<'_, D> {
     device.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<D: VirtioDevice + ?Sized> MutDeviceMmio for MmioTransport<D> {
+impl<D: VirtioDevice> MutDeviceMmio for MmioTransport<D> {
     fn mmio_read(&mut self, _base: MmioAddress, offset: MmioAddressOffset, data: &mut [u8]) {
         if let Some(offset) = offset.checked_sub(VIRTIO_MMIO_CONFIG.into()) {
             return self.read_config(offset, data);

@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use virtio_bindings::virtio_config::{
     VIRTIO_CONFIG_S_ACKNOWLEDGE, VIRTIO_CONFIG_S_DRIVER, VIRTIO_CONFIG_S_DRIVER_OK,
     VIRTIO_CONFIG_S_FEATURES_OK,
@@ -6,7 +7,7 @@ use virtio_bindings::virtio_config::{
 /// How far the driver has come with setting up the device, in the order that virtio 1.2 asks for
 /// (section 3.1.1). The bits of the status register follow from it, so no other combination of
 /// them exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// No driver.
     Reset,

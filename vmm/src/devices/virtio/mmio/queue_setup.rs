@@ -1,13 +1,14 @@
+use serde::{Deserialize, Serialize};
 use virtio_bindings::virtio_mmio::*;
 use virtio_queue::{Queue, QueueT};
 use vm_memory::GuestAddress;
 
-use crate::devices::virtio::DeviceQueue;
+use crate::devices::virtio::{DeviceQueue, QueuePosition};
 use crate::memory::GuestMemory;
 
 /// What the driver has said of a queue can't be.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum QueueSetupError {
+pub enum QueueSetupError {
     /// The driver is ready, the queue is not.
     #[error("a queue is not ready")]
     NotReady,
@@ -24,7 +25,7 @@ pub(super) enum QueueSetupError {
 
 /// What the driver has written of a queue. It is looked at when the driver is ready, not before:
 /// an address comes in two halves, in any order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct QueueSetup {
     max_size: u16,
     size: u32,
@@ -70,11 +71,12 @@ impl QueueSetup {
         }
     }
 
-    /// The queue, if all that was said of it holds.
+    /// The queue, with the device at `position`, if all that was said of it holds.
     pub(super) fn build(
         &self,
         memory: &GuestMemory,
         event_idx: bool,
+        position: QueuePosition,
     ) -> Result<DeviceQueue, QueueSetupError> {
         if !self.ready {
             return Err(QueueSetupError::NotReady);
@@ -93,7 +95,7 @@ impl QueueSetup {
         if !queue.is_valid(memory) {
             return Err(QueueSetupError::OutsideMemory);
         }
-        Ok(DeviceQueue::new(queue, memory.clone()))
+        Ok(DeviceQueue::new(queue, memory.clone(), position))
     }
 }
 
@@ -129,7 +131,8 @@ mod tests {
         ];
         all.extend_from_slice(writes);
         all.push((VIRTIO_MMIO_QUEUE_READY, 1));
-        setup(&all).build(&crate::memory::allocate(MEMORY_BYTES).unwrap(), true)
+        let memory = crate::memory::allocate(MEMORY_BYTES).unwrap();
+        setup(&all).build(&memory, true, QueuePosition::default())
     }
 
     #[test]
@@ -193,7 +196,7 @@ mod tests {
     fn a_queue_that_is_not_ready_is_not_built() {
         let memory = crate::memory::allocate(MEMORY_BYTES).unwrap();
         assert!(matches!(
-            setup(&[]).build(&memory, false),
+            setup(&[]).build(&memory, false, QueuePosition::default()),
             Err(QueueSetupError::NotReady)
         ));
     }

@@ -1,9 +1,11 @@
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::*;
+use crate::devices::SavedState;
 use crate::devices::virtio::driver::Driver;
 use crate::devices::virtio::{DeviceQueue, QueueSlot, WrongQueueCount};
 
@@ -52,9 +54,24 @@ impl VirtioDevice for TestDevice {
         Ok(())
     }
 
+    fn served_queues(&self) -> Option<Vec<&DeviceQueue>> {
+        Some(self.active.as_ref()?.0.iter().collect())
+    }
+
     fn reset(&mut self) {
         self.active = None;
         self.resets += 1;
+    }
+}
+
+impl SavedState for TestDevice {
+    type State = ();
+    type Error = Infallible;
+
+    fn save(&mut self) {}
+
+    fn restore(&mut self, (): ()) -> Result<(), Infallible> {
+        Ok(())
     }
 }
 

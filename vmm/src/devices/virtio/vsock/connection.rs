@@ -22,20 +22,20 @@ pub(super) enum Fate {
 
 /// A guest's connection to a port of the host.
 pub(super) struct Connection {
-    guest_port: u32,
+    pub(super) guest_port: u32,
     pub(super) stream: UnixStream,
-    guest_to_host: GuestToHost,
-    host_to_guest: HostToGuest,
+    pub(super) guest_to_host: GuestToHost,
+    pub(super) host_to_guest: HostToGuest,
     /// The guest's request was not answered yet.
-    response_due: bool,
+    pub(super) response_due: bool,
     /// The guest asked for credit.
-    credit_due: bool,
+    pub(super) credit_due: bool,
     /// What the guest has shut down, as flags.
-    guest_shut: u32,
+    pub(super) guest_shut: u32,
     /// What the guest was told is shut down on our side, as flags.
-    told_shut: u32,
+    pub(super) told_shut: u32,
     /// The guest has let go of the connection.
-    guest_gone: bool,
+    pub(super) guest_gone: bool,
     /// What the stream is being waited for; see [`Connection::interest`].
     pub(super) awaited: EventSet,
 }

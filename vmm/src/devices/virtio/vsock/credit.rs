@@ -3,6 +3,8 @@
 
 use std::num::Wrapping;
 
+use serde::{Deserialize, Serialize};
+
 /// How much of a connection's data we keep for a host that does not read, in bytes: what Linux
 /// keeps (`VIRTIO_VSOCK_DEFAULT_BUF_SIZE`, `net/vmw_vsock/virtio_transport_common.c`).
 pub const BUFFER_BYTES: u32 = 256 << 10;
@@ -13,7 +15,7 @@ pub const BUFFER_BYTES: u32 = 256 << 10;
 pub(super) struct Overrun;
 
 /// What the guest may send.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ReceiveCredit {
     received: Wrapping<u32>,
     forwarded: Wrapping<u32>,
@@ -23,12 +25,16 @@ pub(super) struct ReceiveCredit {
 impl ReceiveCredit {
     /// The guest has sent this many bytes.
     pub(super) fn receive(&mut self, bytes: u32) -> Result<(), Overrun> {
-        let kept = (self.received - self.forwarded).0;
-        if bytes > BUFFER_BYTES - kept {
+        if bytes > BUFFER_BYTES - self.kept_bytes() {
             return Err(Overrun);
         }
         self.received += bytes;
         Ok(())
+    }
+
+    /// How many bytes the guest has sent that are not with the host.
+    pub(super) fn kept_bytes(&self) -> u32 {
+        (self.received - self.forwarded).0
     }
 
     /// This many of the bytes are with the host.
@@ -55,7 +61,7 @@ impl ReceiveCredit {
 }
 
 /// What we may send to the guest.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SendCredit {
     sent: Wrapping<u32>,
     guest_buffer_bytes: u32,
@@ -145,8 +151,7 @@ mod tests {
                 let bytes = wish.min(room);
                 prop_assert_eq!(credit.receive(bytes), Ok(()));
                 sent += bytes;
-                let kept = (credit.received - credit.forwarded).0;
-                credit.forward(forward.min(kept));
+                credit.forward(forward.min(credit.kept_bytes()));
                 if credit.worth_telling() {
                     told = Wrapping(credit.tell());
                 }

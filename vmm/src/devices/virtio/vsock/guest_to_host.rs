@@ -2,12 +2,14 @@ use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
-use super::credit::ReceiveCredit;
+use serde::{Deserialize, Serialize};
+
+use super::credit::{BUFFER_BYTES, ReceiveCredit};
 use super::violation::Violation;
 use crate::devices::virtio::Readable;
 
 /// How far the direction has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     /// The guest sends.
     Open,
@@ -21,6 +23,7 @@ enum State {
 
 /// The data from a guest: straight on to the host, and what the host does not take at once is
 /// kept, up to the credit that the guest was given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct GuestToHost {
     state: State,
     pub(super) credit: ReceiveCredit,
@@ -33,6 +36,26 @@ impl GuestToHost {
             state: State::Open,
             credit: ReceiveCredit::default(),
             kept: Vec::new(),
+        }
+    }
+
+    /// Whether packets can have brought it about; one that was restored may be anything.
+    pub(super) fn is_possible(&self) -> bool {
+        let keeps = match self.state {
+            State::Open => true,
+            State::Ending => !self.kept.is_empty(),
+            State::Ended | State::Refused => self.kept.is_empty(),
+        };
+        keeps
+            && self.kept.len() <= BUFFER_BYTES as usize
+            && self.credit.kept_bytes() as usize == self.kept.len()
+    }
+
+    /// Goes on with another stream, whose host is told what the last one was.
+    pub(super) fn join(&self, stream: &UnixStream) {
+        if self.state == State::Ended {
+            // It fails only if the other end is gone, to which nothing need be said.
+            let _ = stream.shutdown(Shutdown::Write);
         }
     }
 

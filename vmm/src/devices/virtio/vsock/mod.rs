@@ -7,7 +7,7 @@
 //! `packet` is the language of the queues, `credit` how much may be under way,
 //! `guest_to_host` and `host_to_guest` the two directions of a `connection`, `muxer`
 //! finds the connection of a packet and the next packet of all connections, `event_handler`
-//! is how the device is woken.
+//! is how the device is woken, `state` what is saved of it.
 
 mod connection;
 mod credit;
@@ -16,6 +16,7 @@ mod guest_to_host;
 mod host_to_guest;
 mod muxer;
 mod packet;
+mod state;
 mod violation;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub use credit::BUFFER_BYTES;
 use muxer::Muxer;
 use packet::{Empty, Received};
 pub use packet::{HOST_CID, MAX_DATA_BYTES};
+pub use state::{InvalidState, State};
 
 /// Packets that may wait on either side. Linux gives a buffer of 4 KiB for each that it can
 /// receive.
@@ -54,6 +56,8 @@ pub struct Vsock {
 struct Active {
     to_guest: DeviceQueue,
     from_guest: DeviceQueue,
+    /// Stays as it is.
+    events: DeviceQueue,
     interrupt: Interrupt,
 }
 
@@ -193,14 +197,20 @@ impl VirtioDevice for Vsock {
         queues: Vec<DeviceQueue>,
         interrupt: Interrupt,
     ) -> Result<(), WrongQueueCount> {
-        let [to_guest, from_guest, _events] =
+        let [to_guest, from_guest, events] =
             <[_; QUEUES]>::try_from(queues).map_err(|all| WrongQueueCount(all.len()))?;
         self.active = Some(Active {
             to_guest,
             from_guest,
+            events,
             interrupt,
         });
         Ok(())
+    }
+
+    fn served_queues(&self) -> Option<Vec<&DeviceQueue>> {
+        let active = self.active.as_ref()?;
+        Some(vec![&active.to_guest, &active.from_guest, &active.events])
     }
 
     fn reset(&mut self) {

@@ -12,13 +12,13 @@ use crate::devices::virtio::Outcome;
 
 /// How many refusals may wait for the guest to make room for them before none of its packets is
 /// taken any more.
-const MAX_RESETS: usize = 64;
+pub(super) const MAX_RESETS: usize = 64;
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 16;
 
 /// What a port of the host has behind it.
-enum Port {
+pub(super) enum Port {
     /// What its first connection will be joined with.
     Free(UnixStream),
     /// Its connection.
@@ -29,12 +29,12 @@ enum Port {
 
 /// All connections of a guest.
 pub(super) struct Muxer {
-    guest_cid: u64,
-    ports: BTreeMap<u32, Port>,
+    pub(super) guest_cid: u64,
+    pub(super) ports: BTreeMap<u32, Port>,
     /// Refusals and ends of connections that the guest is to be told of.
-    resets: VecDeque<Header>,
+    pub(super) resets: VecDeque<Header>,
     /// The port that was the last to have a packet, so that each has its turn.
-    last_port: u32,
+    pub(super) last_port: u32,
     /// The streams that are waited for, under their ports' numbers, each for one event.
     streams: Epoll,
 }
@@ -104,12 +104,7 @@ impl Muxer {
 
     fn connect(&mut self, request: &Header, stream: UnixStream) {
         let number = request.dst_port;
-        // For nothing yet: `await_streams` knows for what.
-        let event = EpollEvent::new(EventSet::ONE_SHOT, number.into());
-        let added = self
-            .streams
-            .ctl(ControlOperation::Add, stream.as_raw_fd(), event);
-        match added {
+        match self.watch(number, &stream) {
             Ok(()) => {
                 let connection = Connection::new(request, stream);
                 self.ports.insert(number, Port::Connected(connection));
@@ -119,6 +114,14 @@ impl Muxer {
                 self.refuse(request);
             }
         }
+    }
+
+    /// Lets the stream behind a port be waited for, but for nothing yet:
+    /// [`Muxer::await_streams`] knows for what.
+    pub(super) fn watch(&self, number: u32, stream: &UnixStream) -> io::Result<()> {
+        let event = EpollEvent::new(EventSet::ONE_SHOT, number.into());
+        self.streams
+            .ctl(ControlOperation::Add, stream.as_raw_fd(), event)
     }
 
     fn refuse(&mut self, packet: &Header) {
@@ -138,7 +141,7 @@ impl Muxer {
     }
 
     /// Ends the connection of a port if it is time.
-    fn settle(&mut self, number: u32) {
+    pub(super) fn settle(&mut self, number: u32) {
         if let Some(Port::Connected(connection)) = self.ports.get(&number) {
             match connection.fate() {
                 Fate::Stay => (),
