@@ -12,6 +12,7 @@
 //! - [`boot`]: the kernel, and what it finds in memory when it starts.
 //! - `monitor`, `launcher`: the two processes.
 //! - [`kvm`], [`ring0`]: what the host offers. Some hosts emulate a guest's ring 0.
+//! - [`snapshot`]: a machine on the disk.
 //! - [`profile`]: where a booting kernel spends its time.
 //! - [`guest_end`]: why a guest ended that should not have.
 
@@ -29,6 +30,7 @@ mod monitor;
 pub mod profile;
 pub mod reset;
 pub mod ring0;
+pub mod snapshot;
 pub mod vcpu;
 pub mod vm;
 

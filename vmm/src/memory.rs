@@ -1,9 +1,13 @@
 //! Guest memory: its size, its place in the guest, its mapping in this process.
 
-use vm_memory::GuestAddress;
+use std::io;
+use std::os::fd::AsRawFd;
+
 use vm_memory::mmap::FromRangesError;
+use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress};
 
 use crate::layout;
+use crate::snapshot::{Extent, MemoryFile, SavedMemory};
 
 /// All memory of a guest. Cloning it shares the memory.
 pub type GuestMemory = vm_memory::GuestMemoryMmap;
@@ -15,6 +19,23 @@ pub struct MemoryError {
     bytes: u64,
     #[source]
     cause: FromRangesError,
+}
+
+/// Saved memory can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The address space of this process has no room.
+    #[error(transparent)]
+    Allocate(#[from] MemoryError),
+    /// A part of the file can't be mapped: there may be more of them than
+    /// `/proc/sys/vm/max_map_count` allows.
+    #[error("saved memory can't be mapped at {offset:#x}")]
+    Map {
+        /// Of the part.
+        offset: u64,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// Maps `bytes` of guest memory, none of which is charged before it is touched: anonymous,
@@ -29,6 +50,68 @@ pub fn allocate(bytes: u64) -> Result<GuestMemory, MemoryError> {
         .map(|(start, bytes)| (GuestAddress(start), bytes as usize))
         .collect();
     GuestMemory::from_ranges(&ranges).map_err(|cause| MemoryError { bytes, cause })
+}
+
+/// Maps what `saved` says, none of which is read before it is touched: its data from the file,
+/// privately, and all else as [`allocate`] does. To touch a hole of the file would cost a page
+/// there and another here.
+///
+/// `file` must be kept for as long as the memory, and its data was verified.
+///
+/// # Errors
+///
+/// When it can't be mapped.
+pub fn restore(file: &MemoryFile, saved: &SavedMemory) -> Result<GuestMemory, RestoreError> {
+    let memory = allocate(saved.bytes())?;
+    for extent in saved.extents().iter() {
+        map(&memory, file, extent).map_err(|source| RestoreError::Map {
+            offset: extent.offset,
+            source,
+        })?;
+    }
+    Ok(memory)
+}
+
+/// Puts a private mapping of the file's `extent` in the place of the memory that it was saved
+/// from: the file is RAM without the hole.
+fn map(memory: &GuestMemory, file: &MemoryFile, extent: Extent) -> io::Result<()> {
+    let mut region_offset = 0;
+    for region in memory.iter() {
+        let region_end = region_offset + region.len();
+        let start = extent.offset.max(region_offset);
+        let end = extent.end().min(region_end);
+        if start < end {
+            let bytes = (end - start) as usize;
+            let place = region
+                .get_slice(MemoryRegionAddress(start - region_offset), bytes)
+                .map_err(io::Error::other)?
+                .ptr_guard_mut();
+            // SAFETY: the slice proves that the whole range lies in one mapping of guest memory,
+            // which this replaces page by page: extents are of whole pages, and so is the start
+            // of each region, in the file and in this process. Guest memory stays readable,
+            // writable and of the same extent, its owner unmaps all of it at its end, and whoever
+            // accesses it does so through volatile slices, for which a change of contents is
+            // nothing new. The file is as long as memory: `MemoryFile` saw that after it had taken
+            // a lease, so who wants to cut it off waits until the machine was ended. Where there
+            // are no leases, only root or this user can do it, and an access behind the end is a
+            // SIGBUS, which ends the process.
+            let mapped = unsafe {
+                libc::mmap(
+                    place.as_ptr().cast(),
+                    bytes,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                    file.file().as_raw_fd(),
+                    start as libc::off_t,
+                )
+            };
+            if mapped == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        region_offset = region_end;
+    }
+    Ok(())
 }
 
 /// Start and size of the ranges of RAM, lowest first: up to two, around the hole below 4 GiB.

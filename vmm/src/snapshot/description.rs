@@ -1,0 +1,100 @@
+//! What a snapshot says of itself before the machine's own state.
+
+use launch::Digest;
+use serde::{Deserialize, Serialize};
+
+use super::{Extents, HostIdentity, PAGE_BYTES};
+
+/// All that is to be known of a machine before it is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Where it may go on.
+    pub host: HostIdentity,
+    /// What it is.
+    pub machine: MachineFacts,
+    /// Its memory.
+    pub memory: SavedMemory,
+}
+
+/// What a machine is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineFacts {
+    /// Number of its processors.
+    pub vcpus: u32,
+    /// Of the kernel's file.
+    pub kernel: Digest,
+    /// Of PID 1's executable.
+    pub init: Digest,
+    /// The kernel's.
+    pub command_line: String,
+    /// Version of the jaula that saved it.
+    pub jaula_version: String,
+    /// When it was saved, in seconds since the epoch.
+    pub saved_at_unix_seconds: u64,
+    /// For people: what runs in it.
+    pub label: String,
+}
+
+/// What is in a memory file. No extent reaches behind its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedMemory")]
+pub struct SavedMemory {
+    bytes: u64,
+    extents: Extents,
+    digest: Digest,
+}
+
+/// Memory that no machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("memory of {bytes} bytes is not of whole pages, or ends before its data")]
+pub struct InvalidMemory {
+    bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct UncheckedMemory {
+    bytes: u64,
+    extents: Extents,
+    digest: Digest,
+}
+
+impl TryFrom<UncheckedMemory> for SavedMemory {
+    type Error = InvalidMemory;
+
+    fn try_from(unchecked: UncheckedMemory) -> Result<Self, InvalidMemory> {
+        let UncheckedMemory {
+            bytes,
+            extents,
+            digest,
+        } = unchecked;
+        Self::new(bytes, extents, digest)
+    }
+}
+
+impl SavedMemory {
+    pub(super) fn new(bytes: u64, extents: Extents, digest: Digest) -> Result<Self, InvalidMemory> {
+        if !bytes.is_multiple_of(PAGE_BYTES) || extents.end() > bytes {
+            return Err(InvalidMemory { bytes });
+        }
+        Ok(Self {
+            bytes,
+            extents,
+            digest,
+        })
+    }
+
+    /// Size of guest memory, and of the file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What of it is data; all else is zero.
+    pub fn extents(&self) -> &Extents {
+        &self.extents
+    }
+
+    /// SHA-256 of, for each extent, its offset, its size, and its data.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+}
