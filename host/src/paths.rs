@@ -1,9 +1,10 @@
-//! Where jaula keeps its state and its cache.
+//! Where jaula keeps its state, its cache and its users' data.
 //!
 //! | | root | others | override |
 //! |---|---|---|---|
 //! | state of running instances | `/run/jaula` | `$XDG_RUNTIME_DIR/jaula`, else `/tmp/jaula-UID` | `JAULA_RUN_DIR` |
 //! | what can be made again | `/var/cache/jaula` | `$XDG_CACHE_HOME/jaula`, else `~/.cache/jaula` | `JAULA_CACHE_DIR` |
+//! | what can not: snapshots | `/var/lib/jaula` | `$XDG_DATA_HOME/jaula`, else `~/.local/share/jaula` | `JAULA_DATA_DIR` |
 //!
 //! Variables that are empty count as unset, and the XDG ones also when they are no absolute path
 //! (XDG Base Directory Specification 0.8).
@@ -24,9 +25,14 @@ pub enum Error {
         /// Its value.
         value: PathBuf,
     },
-    /// There is no place for an ordinary user's cache.
-    #[error("HOME is not set, so there is no place for the cache; set JAULA_CACHE_DIR")]
-    NoHome,
+    /// There is no place for an ordinary user's files.
+    #[error("HOME is not set, so there is no place for {what}; set {variable}")]
+    NoHome {
+        /// Which files.
+        what: &'static str,
+        /// The environment variable that names another place.
+        variable: &'static str,
+    },
 }
 
 /// Where running instances keep their state. Not made by this.
@@ -47,6 +53,15 @@ pub fn cache_dir() -> Result<PathBuf, Error> {
     cache_dir_of(geteuid(), |name| std::env::var_os(name))
 }
 
+/// Where is kept what can't be made again, such as snapshots. Not made by this.
+///
+/// # Errors
+///
+/// When `JAULA_DATA_DIR` is a relative path, or nothing says where an ordinary user's home is.
+pub fn data_dir() -> Result<PathBuf, Error> {
+    data_dir_of(geteuid(), |name| std::env::var_os(name))
+}
+
 fn run_dir_of(uid: Uid, env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
     if let Some(dir) = overriding(&env, "JAULA_RUN_DIR")? {
         return Ok(dir);
@@ -60,16 +75,34 @@ fn run_dir_of(uid: Uid, env: impl Fn(&str) -> Option<OsString>) -> Result<PathBu
 }
 
 fn cache_dir_of(uid: Uid, env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
-    if let Some(dir) = overriding(&env, "JAULA_CACHE_DIR")? {
+    let variable = "JAULA_CACHE_DIR";
+    if let Some(dir) = overriding(&env, variable)? {
         return Ok(dir);
     }
     if uid.is_root() {
         return Ok("/var/cache/jaula".into());
     }
-    absolute(&env, "XDG_CACHE_HOME")
-        .or_else(|| absolute(&env, "HOME").map(|home| home.join(".cache")))
+    let what = "the cache";
+    users(&env, "XDG_CACHE_HOME", ".cache").ok_or(Error::NoHome { what, variable })
+}
+
+fn data_dir_of(uid: Uid, env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
+    let variable = "JAULA_DATA_DIR";
+    if let Some(dir) = overriding(&env, variable)? {
+        return Ok(dir);
+    }
+    if uid.is_root() {
+        return Ok("/var/lib/jaula".into());
+    }
+    let what = "snapshots";
+    users(&env, "XDG_DATA_HOME", ".local/share").ok_or(Error::NoHome { what, variable })
+}
+
+/// An ordinary user's directory: in that of an XDG variable, else in its default in the home.
+fn users(env: impl Fn(&str) -> Option<OsString>, variable: &str, in_home: &str) -> Option<PathBuf> {
+    absolute(&env, variable)
+        .or_else(|| absolute(&env, "HOME").map(|home| home.join(in_home)))
         .map(|dir| dir.join("jaula"))
-        .ok_or(Error::NoHome)
 }
 
 fn overriding(
@@ -148,7 +181,31 @@ mod tests {
             assert_eq!(dir, Ok(expected.into()), "{uid} {env:?}");
         }
         let homeless = cache_dir_of(Uid::from_raw(7), lookup(&[]));
-        assert_eq!(homeless, Err(Error::NoHome));
+        assert!(matches!(homeless, Err(Error::NoHome { .. })));
+    }
+
+    #[test]
+    fn snapshots_are_where_other_programs_have_their_data() {
+        for (uid, env, expected) in [
+            (0, &[("HOME", "/root")][..], "/var/lib/jaula"),
+            (0, &[("JAULA_DATA_DIR", "/x")], "/x"),
+            (7, &[("HOME", "/h")], "/h/.local/share/jaula"),
+            (7, &[("HOME", "/h"), ("XDG_DATA_HOME", "/d")], "/d/jaula"),
+            (
+                7,
+                &[("HOME", "/h"), ("XDG_DATA_HOME", "d")],
+                "/h/.local/share/jaula",
+            ),
+        ] as [(u32, Env<'_>, &str); 5]
+        {
+            let dir = data_dir_of(Uid::from_raw(uid), lookup(env));
+            assert_eq!(dir, Ok(expected.into()), "{uid} {env:?}");
+        }
+        let error = data_dir_of(Uid::from_raw(7), lookup(&[])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "HOME is not set, so there is no place for snapshots; set JAULA_DATA_DIR"
+        );
     }
 
     #[test]
