@@ -2,6 +2,7 @@
 
 mod differences;
 mod escape;
+mod paragraph;
 
 use std::fmt::Write;
 
@@ -56,9 +57,9 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
             differences::render(name, difference, outputs, width)
         )?;
     }
-    writeln!(text, "{}", host(comparison))?;
+    writeln!(text, "{}", paragraph::fill(&host(comparison), width))?;
     for note in notes(comparison) {
-        writeln!(text, "Note: {note}.")?;
+        writeln!(text, "{}", paragraph::fill(&format!("Note: {note}."), width))?;
     }
     Ok(())
 }
