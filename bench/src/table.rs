@@ -59,7 +59,11 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
     }
     writeln!(text, "{}", paragraph::fill(&host(comparison), width))?;
     for note in notes(comparison) {
-        writeln!(text, "{}", paragraph::fill(&format!("Note: {note}."), width))?;
+        writeln!(
+            text,
+            "{}",
+            paragraph::fill(&format!("Note: {note}."), width)
+        )?;
     }
     Ok(())
 }
