@@ -1,5 +1,9 @@
 //! The KVM virtual machine: address space, interrupt controllers, timer.
 
+mod state;
+
+pub use state::VmState;
+
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
 use kvm_ioctls::{IoEventAddress, Kvm, VmFd};
 use vm_memory::{Address, GuestMemoryBackend, GuestMemoryRegion};

@@ -68,7 +68,7 @@ impl ExtendedState {
             Request::Load(address) => self.load(vcpu, address).or_else(|error| {
                 tracing::debug!("{request:?}: {}, so the registers are reset", Chain(&error));
                 // No process may find what another one left.
-                set(vcpu, &kvm_xsave::default())
+                Ok(set(vcpu, &kvm_xsave::default())?)
             }),
         };
         if let Err(error) = result {
@@ -85,7 +85,7 @@ impl ExtendedState {
     fn load(&self, vcpu: &VcpuFd, address: GuestAddress) -> Result<(), RequestError> {
         let mut state = kvm_xsave::default();
         self.area(address)?.copy_to(&mut state.region);
-        set(vcpu, &state)
+        Ok(set(vcpu, &state)?)
     }
 
     fn area(&self, address: GuestAddress) -> Result<VolatileSlice<'_>, GuestMemoryError> {
@@ -93,13 +93,13 @@ impl ExtendedState {
     }
 }
 
-fn set(vcpu: &VcpuFd, state: &kvm_xsave) -> Result<(), RequestError> {
+/// Sets all extended registers.
+pub fn set(vcpu: &VcpuFd, state: &kvm_xsave) -> Result<(), kvm_ioctls::Error> {
     // SAFETY: KVM reads `KVM_CAP_XSAVE2` bytes from `state`, which are the 4096 that it has unless
     // this process asked for larger registers in guests (`ARCH_REQ_XCOMP_GUEST_PERM` of
     // arch_prctl(2)), which it never does. KVM checks what it reads (`KVM_SET_XSAVE` in
     // Documentation/virt/kvm/api.rst), and no bit pattern in it reaches memory of this process.
-    unsafe { vcpu.set_xsave(state) }?;
-    Ok(())
+    unsafe { vcpu.set_xsave(state) }
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 mod cpuid;
 mod extended_state;
 mod kick;
+mod msrs;
 mod registers;
 mod run;
+mod state;
 
 pub use kick::Kick;
 pub use registers::Registers;
 pub use run::{Stop, StopError};
+pub use state::{StateError, VcpuState};
 
 use extended_state::ExtendedState;
 use kvm_ioctls::{Cap, Kvm, VcpuFd};
