@@ -1,13 +1,20 @@
 //! The driver's half of a queue, for tests. `virtio_queue::mock` lays its two rings out one over
 //! the other and does not let them go round, so it serves for a few descriptors only.
 
-use virtio_bindings::virtio_ring::{VRING_DESC_F_NEXT, VRING_DESC_F_WRITE};
+use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
+use virtio_bindings::virtio_mmio::*;
+use virtio_bindings::virtio_ring::{
+    VIRTIO_RING_F_EVENT_IDX, VRING_DESC_F_NEXT, VRING_DESC_F_WRITE,
+};
 use virtio_queue::desc::RawDescriptor;
 use virtio_queue::desc::split::Descriptor;
 use virtio_queue::{Queue, QueueT};
+use vm_device::MutDeviceMmio;
+use vm_device::bus::MmioAddress;
 use vm_memory::{Bytes, GuestAddress};
 
-use super::{DeviceQueue, QueuePosition};
+use super::mmio::MmioTransport;
+use super::{DeviceQueue, QueuePosition, VirtioDevice};
 use crate::memory::GuestMemory;
 
 /// A buffer that a driver offers.
@@ -32,6 +39,29 @@ pub(super) fn writable(address: u64, bytes: u32) -> Offer {
         bytes,
         writable: true,
     }
+}
+
+/// Does all that a driver does until the device works with these queues.
+pub(super) fn start<D: VirtioDevice>(registers: &mut MmioTransport<D>, queues: &[&Driver]) {
+    let mut write = |register: u32, value: u32| {
+        registers.mmio_write(MmioAddress(0), register.into(), &value.to_le_bytes());
+    };
+    let features = 1u64 << VIRTIO_F_VERSION_1 | 1 << VIRTIO_RING_F_EVENT_IDX;
+    write(VIRTIO_MMIO_STATUS, 3);
+    for (sel, word) in [(0, features as u32), (1, (features >> 32) as u32)] {
+        write(VIRTIO_MMIO_DRIVER_FEATURES_SEL, sel);
+        write(VIRTIO_MMIO_DRIVER_FEATURES, word);
+    }
+    write(VIRTIO_MMIO_STATUS, 11);
+    for (number, queue) in (0..).zip(queues) {
+        write(VIRTIO_MMIO_QUEUE_SEL, number);
+        write(VIRTIO_MMIO_QUEUE_NUM, queue.size.into());
+        write(VIRTIO_MMIO_QUEUE_DESC_LOW, queue.descriptor_table() as u32);
+        write(VIRTIO_MMIO_QUEUE_AVAIL_LOW, queue.available_ring() as u32);
+        write(VIRTIO_MMIO_QUEUE_USED_LOW, queue.used_ring() as u32);
+        write(VIRTIO_MMIO_QUEUE_READY, 1);
+    }
+    write(VIRTIO_MMIO_STATUS, 15);
 }
 
 /// A driver's view of a queue whose rings lie at `base` and behind it.
@@ -73,13 +103,18 @@ impl Driver {
 
     /// The device's view.
     pub(super) fn device_queue(&self, event_idx: bool) -> DeviceQueue {
+        self.device_queue_at(event_idx, QueuePosition::default())
+    }
+
+    /// The view of a device that has come so far.
+    pub(super) fn device_queue_at(&self, event_idx: bool, position: QueuePosition) -> DeviceQueue {
         let mut queue = Queue::new(self.size).unwrap();
         queue.set_desc_table_address(Some(self.descriptor_table() as u32), None);
         queue.set_avail_ring_address(Some(self.available_ring() as u32), None);
         queue.set_used_ring_address(Some(self.used_ring() as u32), None);
         queue.set_event_idx(event_idx);
         queue.set_ready(true);
-        DeviceQueue::new(queue, self.memory.clone(), QueuePosition::default())
+        DeviceQueue::new(queue, self.memory.clone(), position)
     }
 
     /// Offers a chain and returns its head.
@@ -131,6 +166,16 @@ impl Driver {
         self.memory
             .write_obj(index, GuestAddress(self.available_ring() + 2))
             .unwrap();
+    }
+
+    /// How many chains were made available, modulo 2^16.
+    pub(super) fn available_index(&self) -> u16 {
+        self.available
+    }
+
+    /// Asks for an interrupt when the device uses the next chain.
+    pub(super) fn ask_for_interrupt(&self) {
+        self.set_used_event(self.used);
     }
 
     /// Asks for an interrupt when the device has used as many chains as `index` and one more.

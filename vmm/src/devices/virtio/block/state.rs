@@ -16,3 +16,6 @@ impl SavedState for Block {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,3 +166,6 @@ impl<D: VirtioDevice> MmioTransport<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,11 +20,22 @@ const MEMORY_BYTES: u64 = 1 << 20;
 const OWN_FEATURE: u64 = 1 << 5;
 const CONFIG: [u8; 6] = [1, 2, 3, 4, 5, 6];
 
-struct TestDevice {
+pub(super) struct TestDevice {
     slots: [QueueSlot; 2],
     active: Option<(Vec<DeviceQueue>, Interrupt)>,
     activations: usize,
     resets: usize,
+}
+
+impl TestDevice {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: [QueueSlot::new(16).unwrap(), QueueSlot::new(64).unwrap()],
+            active: None,
+            activations: 0,
+            resets: 0,
+        }
+    }
 }
 
 impl VirtioDevice for TestDevice {
@@ -86,12 +97,7 @@ impl Guest {
     fn new() -> Self {
         let memory = crate::memory::allocate(MEMORY_BYTES).unwrap();
         let irqfd = EventFd::new(EFD_NONBLOCK).unwrap();
-        let device = Arc::new(Mutex::new(TestDevice {
-            slots: [QueueSlot::new(16).unwrap(), QueueSlot::new(64).unwrap()],
-            active: None,
-            activations: 0,
-            resets: 0,
-        }));
+        let device = Arc::new(Mutex::new(TestDevice::new()));
         let interrupt = Interrupt::new(irqfd.try_clone().unwrap());
         Self {
             registers: MmioTransport::new(device.clone(), memory.clone(), interrupt),

@@ -228,3 +228,6 @@ impl Reset {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,44 +11,44 @@ use crate::devices::virtio::driver::{Driver, readable, writable};
 use crate::memory::GuestMemory;
 
 const MEMORY_BYTES: u64 = 16 << 20;
-const QUEUE_SIZE: u16 = 16;
+pub(super) const QUEUE_SIZE: u16 = 16;
 const RX_RINGS: u64 = 0x1_0000;
 const TX_RINGS: u64 = 0x2_0000;
 const EVENT_RINGS: u64 = 0x3_0000;
-const RX_BUFFERS: u64 = 0x10_0000;
+pub(super) const RX_BUFFERS: u64 = 0x10_0000;
 const TX_BUFFERS: u64 = 0x40_0000;
 /// From one packet to send to the next: a header and the most data.
 const TX_STRIDE: u64 = 0x1_1000;
 
 const HEADER_BYTES: u32 = 44;
-const GUEST_CID: u64 = 3;
-const PORT: u32 = 1024;
-const OTHER_PORT: u32 = 1025;
+pub(super) const GUEST_CID: u64 = 3;
+pub(super) const PORT: u32 = 1024;
+pub(super) const OTHER_PORT: u32 = 1025;
 const GUEST_PORT: u32 = 70_000;
 
-const REQUEST: u16 = 1;
-const RESPONSE: u16 = 2;
-const RST: u16 = 3;
-const SHUTDOWN: u16 = 4;
-const RW: u16 = 5;
-const CREDIT_UPDATE: u16 = 6;
-const CREDIT_REQUEST: u16 = 7;
+pub(super) const REQUEST: u16 = 1;
+pub(super) const RESPONSE: u16 = 2;
+pub(super) const RST: u16 = 3;
+pub(super) const SHUTDOWN: u16 = 4;
+pub(super) const RW: u16 = 5;
+pub(super) const CREDIT_UPDATE: u16 = 6;
+pub(super) const CREDIT_REQUEST: u16 = 7;
 
 const BOTH: u32 = SHUTDOWN_RECEIVE | SHUTDOWN_SEND;
 
 /// A header, in the order of its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header {
-    src_cid: u64,
-    dst_cid: u64,
-    src_port: u32,
-    dst_port: u32,
-    len: u32,
-    kind: u16,
-    op: u16,
-    flags: u32,
-    buf_alloc: u32,
-    fwd_cnt: u32,
+pub(super) struct Header {
+    pub(super) src_cid: u64,
+    pub(super) dst_cid: u64,
+    pub(super) src_port: u32,
+    pub(super) dst_port: u32,
+    pub(super) len: u32,
+    pub(super) kind: u16,
+    pub(super) op: u16,
+    pub(super) flags: u32,
+    pub(super) buf_alloc: u32,
+    pub(super) fwd_cnt: u32,
 }
 
 impl Header {
@@ -87,26 +87,27 @@ impl Header {
 }
 
 /// A guest with a driver, two ports, and the host's ends of them.
-struct Guest {
-    vsock: Vsock,
-    rx: Driver,
-    tx: Driver,
-    rx_bytes: u32,
-    irqfd: EventFd,
-    host: UnixStream,
-    other_host: UnixStream,
+pub(super) struct Guest {
+    pub(super) vsock: Vsock,
+    pub(super) rx: Driver,
+    pub(super) tx: Driver,
+    pub(super) events: Driver,
+    pub(super) rx_bytes: u32,
+    pub(super) irqfd: EventFd,
+    pub(super) host: UnixStream,
+    pub(super) other_host: UnixStream,
     /// What the guest says of its own credit.
-    buf_alloc: u32,
-    fwd_cnt: u32,
+    pub(super) buf_alloc: u32,
+    pub(super) fwd_cnt: u32,
 }
 
 impl Guest {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with_rx_buffers(QUEUE_SIZE, 4096)
     }
 
     /// A guest that offers `count` buffers, each for a header and `data_bytes`.
-    fn with_rx_buffers(count: u16, data_bytes: u32) -> Self {
+    pub(super) fn with_rx_buffers(count: u16, data_bytes: u32) -> Self {
         let (host, device) = UnixStream::pair().unwrap();
         let (other_host, other_device) = UnixStream::pair().unwrap();
         host.set_nonblocking(true).unwrap();
@@ -129,6 +130,7 @@ impl Guest {
             vsock,
             rx,
             tx,
+            events,
             rx_bytes,
             irqfd,
             host,
@@ -138,20 +140,20 @@ impl Guest {
         }
     }
 
-    fn connected() -> Self {
+    pub(super) fn connected() -> Self {
         let mut guest = Self::new();
         guest.connect();
         guest
     }
 
-    fn connect(&mut self) {
+    pub(super) fn connect(&mut self) {
         self.send(REQUEST, &[], 0);
         let packets = self.receive();
         assert_eq!(packets.len(), 1);
         assert_eq!(packets[0].0.op, RESPONSE);
     }
 
-    fn header(&self, op: u16, len: usize, flags: u32) -> Header {
+    pub(super) fn header(&self, op: u16, len: usize, flags: u32) -> Header {
         Header {
             src_cid: GUEST_CID,
             dst_cid: HOST_CID,
@@ -167,17 +169,17 @@ impl Guest {
     }
 
     /// Sends a packet on the connection and lets the device work.
-    fn send(&mut self, op: u16, data: &[u8], flags: u32) {
+    pub(super) fn send(&mut self, op: u16, data: &[u8], flags: u32) {
         self.send_raw(self.header(op, data.len(), flags), data);
     }
 
-    fn send_raw(&mut self, header: Header, data: &[u8]) {
+    pub(super) fn send_raw(&mut self, header: Header, data: &[u8]) {
         self.offer_raw(header, data);
         self.work();
     }
 
     /// Puts a packet into the queue.
-    fn offer_raw(&mut self, header: Header, data: &[u8]) {
+    pub(super) fn offer_raw(&mut self, header: Header, data: &[u8]) {
         let slot = u64::from(self.tx.used_index()) % 4 * TX_STRIDE + TX_BUFFERS;
         self.tx.write(slot, &header.encode());
         let mut chain = vec![readable(slot, HEADER_BYTES)];
@@ -188,13 +190,13 @@ impl Guest {
         self.tx.offer(&chain);
     }
 
-    fn work(&mut self) {
+    pub(super) fn work(&mut self) {
         self.vsock.muxer.stream_events();
         self.vsock.serve();
     }
 
     /// Takes what the device has sent so far, and offers the buffers again.
-    fn take(&mut self) -> Vec<(Header, Vec<u8>)> {
+    pub(super) fn take(&mut self) -> Vec<(Header, Vec<u8>)> {
         let mut packets = Vec::new();
         for (head, used) in self.rx.take_used() {
             let bytes = self
@@ -210,7 +212,7 @@ impl Guest {
     }
 
     /// Takes all packets that the device has for the guest.
-    fn receive(&mut self) -> Vec<(Header, Vec<u8>)> {
+    pub(super) fn receive(&mut self) -> Vec<(Header, Vec<u8>)> {
         let mut all = Vec::new();
         loop {
             self.work();
@@ -223,7 +225,7 @@ impl Guest {
     }
 
     /// What the packets are for that the device has for the guest, with the flags.
-    fn receive_ops(&mut self) -> Vec<(u16, u32)> {
+    pub(super) fn receive_ops(&mut self) -> Vec<(u16, u32)> {
         self.receive()
             .into_iter()
             .map(|(header, _)| (header.op, header.flags))
@@ -231,7 +233,7 @@ impl Guest {
     }
 
     /// Reads what the host can read now: bytes, and whether the end came.
-    fn host_read(&mut self) -> (Vec<u8>, bool) {
+    pub(super) fn host_read(&mut self) -> (Vec<u8>, bool) {
         let mut all = Vec::new();
         let mut buffer = [0; 4096];
         loop {
@@ -257,16 +259,16 @@ impl Guest {
         }
     }
 
-    fn connection_is_over(&self) -> bool {
+    pub(super) fn connection_is_over(&self) -> bool {
         self.vsock.muxer.is_over(PORT)
     }
 
-    fn kept_bytes(&mut self) -> usize {
+    pub(super) fn kept_bytes(&mut self) -> usize {
         self.vsock.muxer.kept_bytes()
     }
 }
 
-fn pattern(bytes: usize) -> Vec<u8> {
+pub(super) fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
 }
 
