@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{Extents, HostIdentity, PAGE_BYTES};
 
 /// All that is to be known of a machine before it is built.
+///
+/// Texts and digests in it are as they were found in the file: not for a terminal unescaped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// Where it may go on.

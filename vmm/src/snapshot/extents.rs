@@ -78,14 +78,28 @@ impl Extents {
     /// Adds a page behind all that were added before. With at most `gap_bytes` between, it
     /// becomes one with the last extent, and the gap a part of it.
     pub(super) fn add_page(&mut self, offset: u64, gap_bytes: u64) {
+        let page = Extent {
+            offset,
+            bytes: PAGE_BYTES,
+        };
+        self.add(page, gap_bytes);
+    }
+
+    /// The same, with what is at most `gap_bytes` apart made one.
+    pub(super) fn with_gaps_closed(&self, gap_bytes: u64) -> Self {
+        let mut closed = Self::default();
+        for extent in self.iter() {
+            closed.add(extent, gap_bytes);
+        }
+        closed
+    }
+
+    fn add(&mut self, extent: Extent, gap_bytes: u64) {
         match self.0.last_mut() {
-            Some(last) if offset - last.end() <= gap_bytes => {
-                last.bytes = offset + PAGE_BYTES - last.offset;
+            Some(last) if extent.offset - last.end() <= gap_bytes => {
+                last.bytes = extent.end() - last.offset;
             }
-            _ => self.0.push(Extent {
-                offset,
-                bytes: PAGE_BYTES,
-            }),
+            _ => self.0.push(extent),
         }
     }
 }
@@ -170,6 +184,7 @@ mod tests {
                 prop_assert!(pages.contains(&(extent.offset / PAGE_BYTES)));
                 prop_assert!(pages.contains(&(extent.end() / PAGE_BYTES - 1)));
             }
+            prop_assert_eq!(&merged(&pages, 0).with_gaps_closed(gap_pages * PAGE_BYTES), &extents);
             prop_assert!(Extents::try_from(extents.0).is_ok());
         }
 

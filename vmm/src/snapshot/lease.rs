@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::getpid;
 
 /// What the kernel sends if it isn't told another: its default action ends the process, so a
 /// holder that does not watch does not live on with another's bytes.
@@ -46,7 +47,7 @@ impl AsFd for LeaseBreaks {
 /// Whether a file is protected from changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lease {
-    /// As long as its descriptor, or a mapping made with it, is there.
+    /// As long as a descriptor of this opening, or a mapping made with one, is there.
     Held,
     /// The file is open for writing.
     Busy,
@@ -57,10 +58,14 @@ pub enum Lease {
 
 /// Tries to take a lease on the file, opened for reading alone.
 pub(super) fn take(file: &File, _breaks: &LeaseBreaks) -> Lease {
-    // SAFETY: F_SETLEASE takes an integer and touches no memory of this process. That it makes
-    // the whole process the signal's receiver is what is wanted.
-    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
-    match Errno::result(result) {
+    let control = |command, argument: libc::c_int| {
+        // SAFETY: both commands below take an integer, and touch no memory of this process.
+        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) })
+    };
+    // The process before the lease: else the signal is for the calling thread, which may end.
+    let taken = control(libc::F_SETOWN, getpid().as_raw())
+        .and_then(|_| control(libc::F_SETLEASE, libc::F_RDLCK));
+    match taken {
         Ok(_) => Lease::Held,
         Err(Errno::EAGAIN) => Lease::Busy,
         Err(errno) => Lease::Unavailable(errno),

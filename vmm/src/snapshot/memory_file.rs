@@ -184,6 +184,7 @@ impl MemoryFile {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::thread;
 
@@ -193,7 +194,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::snapshot::Extents;
+    use crate::snapshot::{Extents, sample};
 
     const BYTES: u64 = 1 << 20;
 
@@ -207,7 +208,7 @@ mod tests {
     }
 
     fn open(dir: &TempDir) -> Result<MemoryFile, MemoryFileError> {
-        open_watched(dir, &LeaseBreaks::watch().unwrap())
+        open_watched(dir, &sample::breaks())
     }
 
     fn open_watched(dir: &TempDir, breaks: &LeaseBreaks) -> Result<MemoryFile, MemoryFileError> {
@@ -278,9 +279,7 @@ mod tests {
     #[test]
     fn who_wants_to_write_waits_until_the_machine_is_gone_and_is_noticed() {
         let (dir, path) = snapshot(BYTES);
-        let breaks = LeaseBreaks::watch().unwrap();
-        // The signal goes to the process, whose other threads do not block it: the tests' own.
-        // So it is directed to this one.
+        let breaks = sample::breaks();
         let memory = open_watched(&dir, &breaks).unwrap();
         if memory.lease() != Lease::Held {
             eprintln!("SKIPPED: no leases here: {:?}", memory.lease());
@@ -299,8 +298,7 @@ mod tests {
         writer.join().unwrap().unwrap();
     }
 
-    use std::os::fd::{AsFd, AsRawFd};
-
+    /// The signal is for the process, whose other threads, of other tests, don't block it.
     fn direct_to_this_thread(file: &File) {
         // `struct f_owner_ex` of fcntl(2): F_OWNER_TID and the thread.
         let owner = [0, nix::unistd::gettid().as_raw()];

@@ -28,7 +28,7 @@ fn save(memory: &GuestMemory) -> (TempDir, PathBuf, SavedMemory) {
 }
 
 fn open(dir: &Path, saved: &SavedMemory) -> Result<MemoryFile, MemoryFileError> {
-    MemoryFile::open(dir, saved, &LeaseBreaks::watch().unwrap())
+    MemoryFile::open(dir, saved, &sample::breaks())
 }
 
 /// Opens and verifies.

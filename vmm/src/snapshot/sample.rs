@@ -1,8 +1,19 @@
 //! A snapshot for tests.
 
 use launch::Digest;
+use nix::sys::signal::{SigHandler, Signal, signal};
 
-use super::{CpuIdentity, Description, HostIdentity, MachineFacts, Ring0Kind, SavedMemory};
+use super::{
+    CpuIdentity, Description, HostIdentity, LeaseBreaks, MachineFacts, Ring0Kind, SavedMemory,
+};
+
+/// For a test, which is one thread of many that don't block the signal. A process that another
+/// test just forked may hold a lease for longer than its test.
+pub fn breaks() -> LeaseBreaks {
+    // SAFETY: no handler of ours is installed.
+    unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }.unwrap();
+    LeaseBreaks::watch().unwrap()
+}
 
 /// This host's processor, with an emulated ring 0.
 pub fn host() -> HostIdentity {

@@ -151,7 +151,7 @@ impl Store {
         let doomed = self.unfinished(name)?;
         // Half of it must not have its name.
         fs::rename(&path, &doomed.path).map_err(StoreError::because("remove", &path))?;
-        fs::remove_dir_all(&doomed.path).map_err(StoreError::because("remove", &doomed.path))
+        remove(&doomed.path).map_err(StoreError::because("remove", &doomed.path))
     }
 
     /// Begins a snapshot.
@@ -329,6 +329,9 @@ fn remove(dir: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
     use tempfile::TempDir;
 
     use super::*;
@@ -425,15 +428,47 @@ mod tests {
         store.remove(&name("a")).unwrap();
     }
 
+    const STORE: &str = "JAULA_TEST_STORE";
+
+    #[test]
+    #[ignore = "is killed: what_a_killed_maker_left_is_swept_but_not_what_is_being_made runs it"]
+    fn a_maker_that_is_killed() {
+        let Some(dir) = std::env::var_os(STORE) else {
+            eprintln!("SKIPPED: {STORE} is not set");
+            return;
+        };
+        let store = Store::new(dir);
+        let _unfinished = written(&store, "b");
+        println!("written");
+        // Until it is killed.
+        io::stdin().read_line(&mut String::new()).unwrap();
+    }
+
     #[test]
     fn what_a_killed_maker_left_is_swept_but_not_what_is_being_made() {
         let (_dir, store) = store();
         let unfinished = written(&store, "a");
-        let left = store.dir.join(format!("{UNFINISHED}b-x"));
-        fs::create_dir(&left).unwrap();
-        fs::write(left.join(STATE), "half").unwrap();
+        let maker = "snapshot::store::tests::a_maker_that_is_killed";
+        let mut maker = Command::new(std::env::current_exe().unwrap())
+            .args([maker, "--exact", "--ignored", "--nocapture"])
+            .env(STORE, &store.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(maker.stdout.take().unwrap()).lines();
+        assert!(
+            said.map_while(Result::ok)
+                .any(|line| line.ends_with("written"))
+        );
         store.sweep().unwrap();
-        assert!(!left.exists());
+        assert_eq!(files(&store), 2);
+
+        maker.kill().unwrap();
+        maker.wait().unwrap();
+        assert_eq!((store.list().unwrap().len(), files(&store)), (0, 2));
+        store.sweep().unwrap();
+        assert_eq!(files(&store), 1);
         unfinished.finish().unwrap();
         assert_eq!(store.list().unwrap(), [name("a")]);
     }

@@ -25,9 +25,14 @@ const HAS_CONTENT: u64 = 0b11 << 62;
 /// How many entries are read at a time.
 const ENTRIES: u64 = 8192;
 
-/// Wider gaps than this part two extents. Each extent is a mapping to be made at every restore;
-/// a page of a gap costs 4 KiB of disk and the time to write it, once.
+/// Wider gaps than this part two extents. Each extent is a mapping to be made at every restore
+/// (5 us); a page of a gap is written once, and shared by all who start from the snapshot. Of a
+/// machine of 128 MiB that has booted, this makes 17 extents of 15.3 MiB out of 84 of 14.6 MiB.
 const GAP_BYTES: u64 = 16 * PAGE_BYTES;
+/// With more extents than this, wider gaps are closed too, or a large memory with something here
+/// and there would take seconds and more mappings than a process may have (65,530:
+/// Documentation/admin-guide/sysctl/vm.rst, `max_map_count`).
+const MAX_EXTENTS: usize = 1024;
 
 /// The pages of `memory` that are not zero, by their position in RAM, with small gaps closed.
 /// Nothing may write to the memory meanwhile.
@@ -39,6 +44,11 @@ pub(super) fn extents(memory: &GuestMemory) -> io::Result<Extents> {
     for region in memory.iter() {
         add_region(&mut extents, region, position, &pagemap, &from_files)?;
         position += region.len();
+    }
+    let mut gap_bytes = GAP_BYTES;
+    while extents.count() > MAX_EXTENTS {
+        gap_bytes *= 2;
+        extents = extents.with_gaps_closed(gap_bytes);
     }
     Ok(extents)
 }
@@ -120,4 +130,51 @@ fn contains(ranges: &[Range<u64>], address: u64) -> bool {
     ranges[..behind]
         .last()
         .is_some_and(|range| range.contains(&address))
+}
+
+#[cfg(test)]
+mod tests {
+    use vm_memory::{Bytes, GuestAddress};
+
+    use super::*;
+    use crate::memory;
+
+    #[test]
+    fn lines_of_files_are_told_from_others() {
+        let maps = "\
+            55a0-55b0 r-xp 00000000 fe:00 77 /bin/a file (deleted)\n\
+            7f00-7f10 rw-p 00000000 00:00 0 \n\
+            7f20-7f30 rw-p 00000000 00:00 0          [stack]\n\
+            7f40-7f50 rw-p 00003000 fe:00 78 /x\n";
+        let ranges = from_files(maps).unwrap();
+        assert_eq!(ranges, [0x55a0..0x55b0, 0x7f40..0x7f50]);
+        for (address, expected) in [
+            (0x559f, false),
+            (0x55a0, true),
+            (0x55af, true),
+            (0x55b0, false),
+            (0x7f40, true),
+            (0x8000, false),
+        ] {
+            assert_eq!(contains(&ranges, address), expected, "{address:#x}");
+        }
+        assert!(from_files("7f00 rw-p\n").is_err());
+    }
+
+    #[test]
+    fn scattered_pages_make_no_more_extents_than_can_be_mapped() {
+        let memory = memory::allocate(256 << 20).unwrap();
+        let scattered = (0..256 << 20).step_by(20 * PAGE_BYTES as usize);
+        for address in scattered.clone() {
+            memory.write_obj(1_u8, GuestAddress(address)).unwrap();
+        }
+        assert!(scattered.clone().count() > MAX_EXTENTS);
+        let extents = extents(&memory).unwrap();
+        assert!(extents.count() <= MAX_EXTENTS, "{}", extents.count());
+        for address in scattered {
+            let has_it =
+                |extent: super::super::Extent| (extent.offset..extent.end()).contains(&address);
+            assert!(extents.iter().any(has_it), "{address:#x}");
+        }
+    }
 }
