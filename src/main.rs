@@ -8,11 +8,13 @@ mod error;
 mod installation;
 mod interruption;
 mod kernel;
+mod listing;
 mod logging;
 mod output;
 mod progress;
 mod run;
 mod signals;
+mod snapshot;
 mod stdio;
 mod usage;
 mod workload;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Action::Compare(args) => compare::compare(args),
         Action::Doctor => doctor::doctor(),
         Action::Kernel(action) => kernel::kernel(*action),
+        Action::Snapshot(action) => snapshot::snapshot(action),
     })
 }
 

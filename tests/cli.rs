@@ -27,6 +27,8 @@ fn help_and_version_are_answers_and_no_errors() {
         &["doctor", "--help"],
         &["kernel", "--help"],
         &["kernel", "build", "--help"],
+        &["snapshot", "--help"],
+        &["snapshot", "inspect", "--help"],
     ] {
         let seen = jaula(args);
         assert_eq!(seen.code, Some(0), "{args:?}");
@@ -77,6 +79,8 @@ fn what_makes_no_sense_is_125_and_one_line() {
         &["run", "-w", "relative", "busybox"],
         &["run", "--entrypoint", "", "busybox"],
         &["kernel"],
+        &["snapshot", "rm"],
+        &["snapshot", "inspect", "../x"],
     ] {
         let seen = jaula(args);
         assert_eq!(seen.code, Some(125), "{args:?}");
@@ -222,6 +226,18 @@ fn the_doctor_names_both_sides_and_tells_by_its_exit_code_whether_they_launch() 
     );
     let all_well = !report.contains('✗');
     assert_eq!(seen.code, Some(if all_well { 0 } else { 1 }), "{report}");
+}
+
+#[test]
+fn without_snapshots_the_list_of_them_is_empty() {
+    let seen = jaula(&["snapshot", "ls"]);
+    assert_eq!(
+        seen.stdout_text(),
+        "NAME   MEMORY   SIZE   CREATED   STATE\n",
+        "{}",
+        seen.stderr
+    );
+    assert_eq!(seen.code, Some(0));
 }
 
 #[test]

@@ -152,6 +152,25 @@ fn memory_of_nothing_or_of_more_than_there_is() {
 }
 
 #[test]
+fn a_snapshot_that_does_not_exist() {
+    for action in ["inspect", "rm"] {
+        let world = World::new();
+        let seen = world.run(["snapshot", action, "no-such-snapshot"]);
+        assert_refused(&world, &seen, &["no-such-snapshot", "jaula snapshot ls"]);
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_none() {
+    let world = World::new();
+    let dir = world.dir().join("data/snapshots/odd");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("state"), "Dear jaula, this is no snapshot.\n").unwrap();
+    let seen = world.run(["snapshot", "inspect", "odd"]);
+    assert_refused(&world, &seen, &["odd", "no snapshot of jaula's"]);
+}
+
+#[test]
 fn a_user_that_the_image_does_not_have() {
     let world = World::new();
     let seen = world.run(["run", "-u", "no-such-user", "busybox", "true"]);

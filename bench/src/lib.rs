@@ -26,4 +26,5 @@ pub use environment::Environment;
 pub use interrupt::Interrupt;
 pub use quantile::quantile;
 pub use sides::Sides;
+pub use table::visible;
 pub use units::{size, time};

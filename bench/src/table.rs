@@ -12,6 +12,8 @@ use comfy_table::{
 use launch::{Charge, Span};
 use vmm::ring0::Ring0;
 
+pub use escape::visible;
+
 use crate::units::{size, time};
 use crate::{Comparison, FootprintMoment, FootprintReading, Outcome, SideReport, Sides};
 

@@ -3,6 +3,7 @@
 mod compare;
 mod kernel;
 mod run;
+mod snapshot;
 mod workload;
 
 use clap::{Parser, Subcommand};
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand};
 pub use compare::CompareArgs;
 pub use kernel::KernelAction;
 pub use run::RunArgs;
+pub use snapshot::SnapshotAction;
 pub use workload::{NoImage, Source, WorkloadArgs};
 
 /// Runs one workload as a Linux container or as a KVM microVM, and compares the two.
@@ -53,6 +55,9 @@ pub enum Action {
     /// Work with the guest kernel that VMs boot
     #[command(subcommand)]
     Kernel(KernelAction),
+    /// Work with saved VMs
+    #[command(subcommand, after_help = snapshot::EXAMPLES)]
+    Snapshot(SnapshotAction),
 }
 
 #[cfg(test)]

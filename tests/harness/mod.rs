@@ -83,6 +83,7 @@ impl World {
         command
             .args(args)
             .env("JAULA_RUN_DIR", self.run_dir())
+            .env("JAULA_DATA_DIR", self.dir().join("data"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -2,7 +2,7 @@
 
 /// `text` with tabs as blanks and every other control character visible: a workload must not
 /// move the cursor of whoever reads the report.
-pub(super) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

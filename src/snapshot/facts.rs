@@ -1,0 +1,75 @@
+//! What a snapshot says of itself, for a person.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bench::{size, visible};
+use vmm::snapshot::envelope::FORMAT_VERSION;
+use vmm::snapshot::{Description, HostIdentity, MachineFacts, SnapshotName};
+
+/// Each fact in a line.
+pub fn render(name: &SnapshotName, description: &Description) -> String {
+    let Description {
+        host: HostIdentity { cpu, ring0 },
+        machine:
+            MachineFacts {
+                vcpus,
+                kernel,
+                init,
+                command_line,
+                jaula_version,
+                saved_at_unix_seconds: _,
+                label,
+            },
+        memory,
+    } = description;
+    let facts = [
+        ("name", name.to_string()),
+        ("runs", label.clone()),
+        ("saved at", saved_at(description)),
+        (
+            "saved by",
+            format!("jaula {jaula_version}, format {FORMAT_VERSION}"),
+        ),
+        ("memory", size(memory.bytes())),
+        (
+            "memory in use",
+            format!(
+                "{} in {} pieces",
+                size(memory.extents().bytes()),
+                memory.extents().count()
+            ),
+        ),
+        ("memory digest", memory.digest().to_string()),
+        ("processors", vcpus.to_string()),
+        ("kernel digest", kernel.to_string()),
+        ("kernel command line", command_line.clone()),
+        ("init digest", init.to_string()),
+        ("host processor", cpu.to_string()),
+        ("host ring 0", ring0.to_string()),
+    ];
+    let width = facts.iter().map(|(fact, _)| fact.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (fact, value) in facts {
+        // What is written in a file that anybody may have made must not move the cursor. Writing
+        // to a string does not fail.
+        let _ = writeln!(text, "{fact:width$}   {}", visible(&value));
+    }
+    text
+}
+
+/// When it was saved, in UTC. The file may say any number; one that is no date is told as it is.
+pub fn saved_at(description: &Description) -> String {
+    let seconds = description.machine.saved_at_unix_seconds;
+    match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
+        Some(time) if seconds <= LAST_DATE_UNIX_SECONDS => date(time),
+        _ => format!("{seconds} s after 1970"),
+    }
+}
+
+/// The end of the year 9999, the last that RFC 3339 can write.
+const LAST_DATE_UNIX_SECONDS: u64 = 253_402_300_799;
+
+fn date(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
