@@ -1,14 +1,13 @@
 //! A memory file that a machine runs on.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use rustix::process::geteuid;
 
-use super::{Lease, LeaseBreaks, MEMORY, SavedMemory, lease};
+use super::{Lease, LeaseBreaks, MEMORY, SavedMemory, lease, regular_file};
 
 /// Why a machine can't run on the file.
 #[derive(Debug, thiserror::Error)]
@@ -105,23 +104,16 @@ impl MemoryFile {
         breaks: &LeaseBreaks,
     ) -> Result<Self, MemoryFileError> {
         let path = dir.join(MEMORY);
-        let read = |source: io::Error| match Errno::from_raw(source.raw_os_error().unwrap_or(0)) {
-            Errno::ENOENT => MemoryFileError::Missing(path.clone()),
-            Errno::ELOOP => MemoryFileError::NotRegular(path.clone()),
+        let read = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => MemoryFileError::Missing(path.clone()),
             _ => MemoryFileError::Read {
                 path: path.clone(),
                 source,
             },
         };
-        let file = OpenOptions::new()
-            .read(true)
-            // Nobody waits for the other end of a fifo, or for the holder of a lease.
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(&path)
-            .map_err(read)?;
-        if !file.metadata().map_err(read)?.is_file() {
+        let Some(file) = regular_file::open(&path).map_err(read)? else {
             return Err(MemoryFileError::NotRegular(path));
-        }
+        };
         let lease = lease::take(&file, breaks);
         // After the lease: what is seen now stays.
         let metadata = file.metadata().map_err(read)?;
@@ -183,7 +175,7 @@ impl MemoryFile {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, OpenOptions};
     use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::thread;

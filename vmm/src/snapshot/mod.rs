@@ -4,7 +4,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`STATE`] | an [envelope](envelope) around the [`Description`] and the state of the machine |
+//! | [`STATE`] | an [envelope] around the [`Description`] and the state of the machine |
 //! | [`MEMORY`] | guest memory, each page at its place; only what is not zero takes room |
 //! | [`VERIFIED`] | which `memory` the digest in `state` was found right for: may be missing |
 //!
@@ -26,6 +26,7 @@ mod host_identity;
 mod lease;
 mod memory_digest;
 mod memory_file;
+mod regular_file;
 mod save;
 mod state_file;
 mod store;

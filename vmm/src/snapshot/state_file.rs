@@ -1,6 +1,5 @@
 //! The state file: the [`Description`] and then the state of the machine, in an envelope.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::envelope::{self, EnvelopeError, HEADER_BYTES, MAX_CONTENT_BYTES};
-use super::{CpuIdentity, Description, HostIdentity, Ring0Kind, STATE};
+use super::{CpuIdentity, Description, HostIdentity, Ring0Kind, STATE, regular_file};
 
 /// Why a state can't be used here.
 #[derive(Debug, thiserror::Error)]
@@ -97,9 +96,15 @@ impl StateFile {
         let mut bytes = Vec::new();
         // One more than there may be: what is longer is found out to be damaged.
         let limit = (HEADER_BYTES + MAX_CONTENT_BYTES + 1) as u64;
-        File::open(&path)
-            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-            .map_err(|source| StateError::Read { path, source })?;
+        let read = |source| StateError::Read {
+            path: path.clone(),
+            source,
+        };
+        let file = regular_file::open(&path).map_err(read)?;
+        file.ok_or(EnvelopeError::NotASnapshot)?
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(read)?;
         Self::parse(&bytes)
     }
 
@@ -148,9 +153,11 @@ impl StateFile {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
 
     use launch::Digest;
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
     use proptest::prelude::*;
     use serde::Deserialize;
 
@@ -227,6 +234,21 @@ mod tests {
         file.set_len(1 << 40).unwrap();
         let error = StateFile::read(dir.path()).unwrap_err();
         assert_eq!(error.to_string(), EnvelopeError::NotASnapshot.to_string());
+    }
+
+    #[test]
+    fn nobody_waits_at_a_fifo_or_follows_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(STATE);
+        let elsewhere = dir.path().join("elsewhere");
+        fs::write(&elsewhere, sealed()).unwrap();
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        for _ in 0..2 {
+            let error = StateFile::read(dir.path()).unwrap_err();
+            assert_eq!(error.to_string(), EnvelopeError::NotASnapshot.to_string());
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        }
     }
 
     #[test]

@@ -4,12 +4,12 @@
 //! change, is known for nothing. What was not changed through its file system (a bad disk) is not
 //! noticed so: to have it noticed, remove [`VERIFIED`].
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{MemoryFile, MemoryFileError, SavedMemory, VERIFIED, memory_digest};
+use super::{MemoryFile, MemoryFileError, SavedMemory, VERIFIED, memory_digest, regular_file};
 
 /// More than a line of ours takes; what is longer is not ours.
 const MAX_BYTES: u64 = 256;
@@ -64,7 +64,8 @@ fn line(memory: &Metadata, saved: &SavedMemory) -> String {
 
 fn read(path: &Path) -> io::Result<String> {
     let mut line = String::new();
-    File::open(path)?
+    regular_file::open(path)?
+        .ok_or(io::ErrorKind::InvalidInput)?
         .take(MAX_BYTES)
         .read_to_string(&mut line)?;
     Ok(line)
