@@ -301,7 +301,7 @@ impl Direction {
     }
 
     fn is_whole(&self) -> bool {
-        self.got == pattern(self.sent) && self.end_seen
+        self.end_seen && self.got.len() == self.sent && self.got == pattern(self.sent)
     }
 }
 
@@ -398,7 +398,7 @@ impl Talk {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn all_bytes_arrive_in_order_however_often_the_device_is_moved(
@@ -421,7 +421,7 @@ proptest! {
                 talk.step(step);
             }
             rounds += 1;
-            prop_assert!(rounds < 10_000, "something was lost");
+            prop_assert!(rounds < 1000, "something was lost");
         }
     }
 
