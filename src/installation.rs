@@ -7,7 +7,7 @@ use guest_images::Cache;
 use host::RunDir;
 use launch::{Launcher, Side};
 use nix::unistd::geteuid;
-use vmm::{GuestKernel, VmLauncher};
+use vmm::{GuestKernel, StartMode, VmLauncher};
 
 /// Root's cache, in which an ordinary user finds a kernel that root has built.
 const SYSTEM_CACHE: &str = "/var/cache/jaula";
@@ -48,7 +48,12 @@ impl Installation {
                     Some(path) => GuestKernel::File(path.to_owned()),
                     None => GuestKernel::BuiltIn,
                 };
-                Box::new(VmLauncher::new(&self.run_dir, self.cache.clone(), kernel))
+                Box::new(VmLauncher::new(
+                    &self.run_dir,
+                    self.cache.clone(),
+                    kernel,
+                    StartMode::Auto,
+                ))
             }
         }
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 use bench::{Environment, quantile, size, time};
 use guest_images::{Cache, ImageRef, Kernel, look_up};
 use launch::{Command, Instance, Launcher, NoProgress, Prepared, Resources, Stdio, Workload};
-use vmm::{GuestKernel, VmLauncher};
+use vmm::{GuestKernel, StartMode, VmLauncher};
 
 /// How often a machine is built, and taken down at its first instruction.
 const BUILDS: usize = 40;
@@ -72,7 +72,12 @@ fn prepare(cache: &Cache) -> Result<Box<dyn Prepared>> {
         hostname: "bench".parse()?,
         resources: Resources::default(),
     };
-    let launcher = VmLauncher::new(host::paths::run_dir()?, cache.clone(), GuestKernel::BuiltIn);
+    let launcher = VmLauncher::new(
+        host::paths::run_dir()?,
+        cache.clone(),
+        GuestKernel::BuiltIn,
+        StartMode::Cold,
+    );
     Ok(launcher.prepare(&workload, &NoProgress)?)
 }
 

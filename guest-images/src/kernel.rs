@@ -7,10 +7,12 @@ mod inputs;
 mod recipe;
 
 use std::borrow::Cow;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use launch::Progress;
+use launch::{Digest, Progress};
+use sha2::{Digest as _, Sha256};
 
 use crate::cache::{Cache, CacheError, Shelf};
 use crate::debian_tool::ToolError;
@@ -126,6 +128,17 @@ impl Kernel {
             build::build(&inputs, dir, progress)
         })?;
         Ok(Self { dir })
+    }
+
+    /// Of all that it was made from, which decides every byte of it.
+    ///
+    /// # Errors
+    ///
+    /// When what it was made from can't be read.
+    pub fn digest(&self) -> Result<Digest, KernelError> {
+        let path = self.dir.join(INPUTS);
+        let inputs = fs::read(&path).map_err(KernelError::io("read", &path))?;
+        Ok(Digest::from_bytes(&Sha256::digest(inputs)))
     }
 
     /// The kernel as an ELF file, without symbols.

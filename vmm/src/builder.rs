@@ -1,4 +1,4 @@
-//! Builds a machine: the boot recipe, from top to bottom.
+//! Builds a machine: the recipes, from top to bottom, of one that boots and of one that goes on.
 
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::boot;
 use crate::boot::cmdline::{CommandLine, CommandLineError};
 use crate::boot::initramfs::{self, InitramfsError};
 use crate::boot::kernel::{Backing, Kernel, KernelError};
-use crate::bus::{AttachError, Bus};
+use crate::bus::{self, AttachError, Bus};
 use crate::devices::doorbell::Doorbell;
 use crate::devices::serial::Serial;
 use crate::devices::virtio::block::Block;
@@ -20,10 +20,12 @@ use crate::devices::virtio::mmio::{MmioTransport, QUEUE_NOTIFY};
 use crate::devices::virtio::vsock::Vsock;
 use crate::devices::virtio::{Interrupt, VirtioDevice};
 use crate::layout;
+use crate::machine::{Machine, MachineState};
 use crate::memory::{self, MemoryError};
 use crate::reset::{self, ResetLine, ResetPort};
 use crate::ring0::Ring0;
-use crate::vcpu::{Stop, StopError, Vcpu, VcpuError};
+use crate::snapshot::{MemoryFile, SavedMemory};
+use crate::vcpu::{self, Vcpu, VcpuError};
 use crate::vm::{Vm, VmError};
 
 /// The devices of a machine, and who hears of what the guest does with them.
@@ -54,6 +56,18 @@ pub struct Boot<'a> {
     pub init: &'a [u8],
 }
 
+/// What a machine goes on from.
+pub struct Saved<'a> {
+    /// Its memory's file.
+    pub file: &'a MemoryFile,
+    /// What is in that.
+    pub memory: &'a SavedMemory,
+    /// All else.
+    pub state: &'a MachineState,
+    /// Who executes its kernel's instructions.
+    pub ring0: Ring0,
+}
+
 /// A step of the recipe that was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Step {
@@ -67,6 +81,8 @@ pub enum Step {
     KernelLoad,
     /// Its processor is about to execute the kernel's first instruction.
     Vcpu,
+    /// Its processor is about to go on.
+    Restore,
 }
 
 /// Why a machine can't be built.
@@ -75,6 +91,15 @@ pub enum BuildError {
     /// Its memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// Its saved memory.
+    #[error(transparent)]
+    SavedMemory(#[from] memory::RestoreError),
+    /// A device's saved state.
+    #[error(transparent)]
+    DeviceState(#[from] bus::RestoreError),
+    /// The processor's saved state.
+    #[error(transparent)]
+    VcpuState(#[from] vcpu::StateError),
     /// The virtual machine.
     #[error(transparent)]
     Vm(#[from] VmError),
@@ -104,22 +129,13 @@ pub enum BuildError {
     Vcpu(#[from] VcpuError),
 }
 
-/// A machine that is ready to run.
-pub struct Machine {
-    // In the order in which they are taken down.
-    vcpu: Vcpu,
-    bus: Bus,
-    reset: ResetLine,
-    _vm: Vm,
-}
-
 /// Builds a machine that is about to boot. `done` is told of each step when it is done.
 ///
 /// # Errors
 ///
 /// When a step fails.
 pub fn boot(
-    kvm: &Kvm,
+    kvm: Kvm,
     from: Boot<'_>,
     devices: Devices,
     mut done: impl FnMut(Step),
@@ -127,7 +143,7 @@ pub fn boot(
     let memory = memory::allocate(from.memory_bytes)?;
     done(Step::Memory);
 
-    let vm = Vm::new(kvm, memory)?;
+    let vm = Vm::new(&kvm, memory)?;
     done(Step::Create);
 
     let reset = ResetLine::default();
@@ -140,7 +156,7 @@ pub fn boot(
     let start = boot::hand_over(vm.memory(), &kernel, &command_line, Some(initrd))?;
     done(Step::KernelLoad);
 
-    let mut vcpu = Vcpu::new(kvm, &vm, start)?;
+    let mut vcpu = Vcpu::new(&kvm, &vm, start)?;
     if let Ring0::Emulated { .. } = from.ring0 {
         vcpu.switch_extended_state(vm.memory().clone());
     }
@@ -150,24 +166,50 @@ pub fn boot(
         vcpu,
         bus,
         reset,
-        _vm: vm,
+        vm,
+        kvm,
     })
 }
 
-impl Machine {
-    /// Runs it on the calling thread until it stops.
-    ///
-    /// # Errors
-    ///
-    /// When it can't go on.
-    pub fn run(&mut self) -> Result<Stop, StopError> {
-        self.vcpu.run(&self.bus, &self.reset)
-    }
+/// Builds a machine that goes on where another one was saved. `done` is told of each step when
+/// it is done.
+///
+/// # Errors
+///
+/// When a step fails.
+pub fn restore(
+    kvm: Kvm,
+    from: Saved<'_>,
+    devices: Devices,
+    mut done: impl FnMut(Step),
+) -> Result<Machine, BuildError> {
+    let memory = memory::restore(from.file, from.memory)?;
+    done(Step::Memory);
 
-    /// Its processor.
-    pub fn vcpu(&self) -> &Vcpu {
-        &self.vcpu
+    let vm = Vm::new(&kvm, memory)?;
+    done(Step::Create);
+
+    let reset = ResetLine::default();
+    let bus = attach(&vm, devices, &reset)?;
+    bus.restore(&from.state.devices)?;
+    done(Step::Devices);
+
+    let mut vcpu = Vcpu::restore(&kvm, &vm, &from.state.vcpu)?;
+    if let Ring0::Emulated { .. } = from.ring0 {
+        vcpu.switch_extended_state(vm.memory().clone());
     }
+    vm.restore(&from.state.vm)?;
+    // Last: from here on interrupts reach the guest.
+    bus.resume();
+    done(Step::Restore);
+
+    Ok(Machine {
+        vcpu,
+        bus,
+        reset,
+        vm,
+        kvm,
+    })
 }
 
 /// What the kernel is told.

@@ -29,6 +29,15 @@ impl Words {
 }
 
 impl LastWords {
+    /// Hears whatever comes on a serial port.
+    pub(crate) fn listener(&self) -> Box<dyn FnMut(&str) + Send> {
+        let words = self.clone();
+        Box::new(move |line| {
+            tracing::debug!(target: "guest", "{line}");
+            words.hear(line);
+        })
+    }
+
     /// Hears a line.
     pub(crate) fn hear(&self, line: &str) {
         self.lock().hear(line);

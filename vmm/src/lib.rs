@@ -25,6 +25,7 @@ pub mod kvm;
 mod last_words;
 mod launcher;
 pub mod layout;
+pub mod machine;
 pub mod memory;
 mod monitor;
 pub mod profile;
@@ -34,7 +35,10 @@ pub mod snapshot;
 pub mod vcpu;
 pub mod vm;
 
-pub use launcher::{GuestKernel, VmLauncher};
+pub use launcher::{
+    GuestKernel, RemoveError, StartMode, Template, TemplateFacts, TemplateState, Templates,
+    VmLauncher, resume, save,
+};
 pub use monitor::{is_monitor, monitor_main};
 
 /// KVM, or `None` where a test has to be skipped, which is said.

@@ -1,14 +1,17 @@
 use std::io;
 use std::path::PathBuf;
 
-use launch::{CpuLimit, MemoryLimit};
+use guest_images::CacheError;
+use launch::{CpuLimit, InstanceId, MemoryLimit};
 use nix::errno::Errno;
 
 use super::MIN_MEMORY;
+use crate::boot::cmdline::CommandLineError;
 use crate::boot::kernel::KernelError;
 use crate::kvm::KvmError;
-use crate::monitor::{ChannelError, ConfigError};
+use crate::monitor::{AssignmentError, ChannelError};
 use crate::ring0::ProbeError;
+use crate::snapshot::{MemoryFileError, StateError, StoreError};
 
 /// Why a machine can't be launched, or can't be reached.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +28,33 @@ pub(crate) enum Error {
     Kernel { path: PathBuf, source: KernelError },
     #[error("can't open the disk image {}", path.display())]
     Disk { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    CommandLine(#[from] CommandLineError),
+    #[error("can't make the name of a template")]
+    Key(#[from] postcard::Error),
+    #[error("{} can't be used", path.display())]
+    Snapshot {
+        path: PathBuf,
+        source: SnapshotError,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error("can't listen for requests in {}", path.display())]
+    Listen { path: PathBuf, source: io::Error },
+    #[error("there is no running virtual machine {0}")]
+    NotRunning(InstanceId),
+    #[error("the virtual machine {id} can't be asked")]
+    Ask { id: InstanceId, source: io::Error },
+    #[error("the virtual machine {0} ended before it was saved")]
+    Ended(InstanceId),
+    #[error("can't keep the disk of the snapshot in {}", path.display())]
+    KeepDisk { path: PathBuf, source: io::Error },
     #[error("can't start the monitor")]
     Spawn(#[source] io::Error),
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Assignment(#[from] AssignmentError),
     #[error(transparent)]
     Channel(#[from] ChannelError),
     #[error("can't wait for the monitor")]
@@ -38,6 +64,15 @@ pub(crate) enum Error {
     Failed(String),
     #[error("the monitor died: {0}")]
     Died(std::process::ExitStatus),
+}
+
+/// Why a machine can't go on from a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SnapshotError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Memory(#[from] MemoryFileError),
 }
 
 impl Error {
@@ -50,6 +85,14 @@ impl Error {
                 "give an x86-64 vmlinux or bzImage, or none for the one that jaula builds"
                     .to_owned(),
             ),
+            Self::Snapshot { source, .. } => match source {
+                SnapshotError::State(error) => error.remedy().map(str::to_owned),
+                SnapshotError::Memory(error) => error.remedy().map(str::to_owned),
+            },
+            Self::Store(error) => error.remedy().map(str::to_owned),
+            Self::NotRunning(_) => {
+                Some("give the name of one that jaula run --as vm --name started".to_owned())
+            }
             _ => None,
         }
     }

@@ -4,25 +4,36 @@
 //! the host's ring 0. A launch makes the instance's directory and cgroup, starts a
 //! [monitor](crate::monitor) in it, and tells it what to run.
 
+mod blueprint;
 mod error;
 mod instance;
 mod prepared;
 mod probe;
 mod process;
+mod resume;
+mod save;
+mod start_mode;
+mod template;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use guest_images::{Cache, disk_of};
 use guest_protocol::Task;
 use host::RunDir;
-use launch::{Finding, Launcher, MemoryLimit, Prepared, Progress, Resources, Side, Workload};
+use launch::{
+    Chain, Command, Finding, Launcher, MemoryLimit, Prepared, Progress, Resources, Side, Workload,
+};
 
-use crate::boot::kernel::{Backing, Kernel};
 use crate::kvm;
-use crate::ring0;
+use crate::monitor::Work;
+use crate::ring0::{self, Ring0};
+use blueprint::Blueprint;
 use error::Error;
-use prepared::PreparedVm;
+use prepared::{PreparedOrigin, PreparedVm};
+pub use resume::resume;
+pub use save::save;
+pub use start_mode::StartMode;
+pub use template::{RemoveError, Template, TemplateFacts, TemplateState, Templates};
 
 /// Which kernel guests boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +48,8 @@ pub enum GuestKernel {
 const DEFAULT_MEMORY: MemoryLimit = MemoryLimit::from_mib(128);
 /// Our kernel and init end at 27 MiB. With this much, 13 MiB are left for a command.
 const MIN_MEMORY: MemoryLimit = MemoryLimit::from_mib(32);
+/// A line of a list.
+const MAX_LABEL_BYTES: usize = 200;
 /// One CPU, in thousandths.
 const MAX_MILLI_CPUS: u32 = 1000;
 
@@ -46,31 +59,84 @@ pub struct VmLauncher {
     run_dir: PathBuf,
     cache: Cache,
     kernel: GuestKernel,
+    start: StartMode,
 }
 
 impl VmLauncher {
-    /// A launcher that keeps what instances own in the directory `run_dir`, and takes kernel and
-    /// disk images from `cache`, or makes them there.
+    /// A launcher that keeps what instances own in the directory `run_dir`, and takes kernel,
+    /// disk images and templates from `cache`, or makes them there.
     ///
     /// The binary must be able to become a monitor: see [`crate::is_monitor`].
-    pub fn new(run_dir: impl Into<PathBuf>, cache: Cache, kernel: GuestKernel) -> Self {
+    pub fn new(
+        run_dir: impl Into<PathBuf>,
+        cache: Cache,
+        kernel: GuestKernel,
+        start: StartMode,
+    ) -> Self {
         Self {
             run_dir: run_dir.into(),
             cache,
             kernel,
+            start,
         }
     }
 
-    /// The kernel's file, and whether it is ours and never changes.
-    fn kernel(&self, progress: &dyn Progress) -> Result<(PathBuf, Backing), launch::Error> {
-        match &self.kernel {
-            GuestKernel::File(path) => Ok((path.clone(), Backing::Copied)),
-            GuestKernel::BuiltIn => {
-                let kernel = guest_images::Kernel::find_or_build(&self.cache, progress)?;
-                Ok((kernel.vmlinux(), Backing::Mapped))
-            }
-        }
+    /// Makes the template that a launch with this memory goes on from, if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be made.
+    pub fn make_template(
+        &self,
+        memory: Option<MemoryLimit>,
+        progress: &dyn Progress,
+    ) -> Result<PathBuf, launch::Error> {
+        let resources = Resources {
+            memory,
+            ..Resources::default()
+        };
+        let blueprint = self.blueprint(&resources, progress)?;
+        Ok(template::find_or_make(&blueprint, &self.cache, progress)?)
     }
+
+    fn blueprint(
+        &self,
+        resources: &Resources,
+        progress: &dyn Progress,
+    ) -> Result<Blueprint, launch::Error> {
+        let memory = memory(resources)?;
+        Blueprint::new(&self.kernel, memory, host_ring0()?, &self.cache, progress)
+    }
+
+    fn origin(
+        &self,
+        blueprint: Blueprint,
+        progress: &dyn Progress,
+    ) -> Result<PreparedOrigin, Error> {
+        let template = match self.start {
+            StartMode::Cold => None,
+            StartMode::Warm => Some(template::find_or_make(&blueprint, &self.cache, progress)?),
+            StartMode::Auto => match template::find(&blueprint, &self.cache) {
+                Ok(found) => found,
+                Err(why) => {
+                    progress.note(&format!(
+                        "booting, as the template is of no use: {}",
+                        Chain(&why)
+                    ));
+                    None
+                }
+            },
+        };
+        Ok(match template {
+            Some(dir) => PreparedOrigin::Restore(dir),
+            None => PreparedOrigin::Boot(blueprint),
+        })
+    }
+}
+
+/// Who executes a guest kernel's instructions here.
+fn host_ring0() -> Result<Ring0, Error> {
+    Ok(ring0::of_host(&kvm::open()?)?)
 }
 
 impl Launcher for VmLauncher {
@@ -87,11 +153,7 @@ impl Launcher for VmLauncher {
         workload: &Workload,
         progress: &dyn Progress,
     ) -> Result<Box<dyn Prepared>, launch::Error> {
-        let memory = memory(&workload.resources)?;
-        let kvm = kvm::open().map_err(Error::from)?;
-        let ring0 = ring0::of_host(&kvm).map_err(Error::from)?;
-        let (kernel, backing) = self.kernel(progress)?;
-        check_kernel(&kernel)?;
+        let blueprint = self.blueprint(&workload.resources, progress)?;
         let disk = disk_of(&workload.root, &self.cache, progress)?;
         Ok(Box::new(PreparedVm {
             run: RunDir::at(&self.run_dir)?,
@@ -102,19 +164,30 @@ impl Launcher for VmLauncher {
                 cpus: workload.resources.cpus,
                 ..Resources::default()
             },
-            memory,
-            ring0,
-            kernel,
-            backing,
+            ring0: blueprint.ring0,
+            facts: blueprint.facts(&label(&workload.command)),
+            origin: self.origin(blueprint, progress)?,
             disk,
-            task: Task {
+            work: Work::New(Task {
                 command: workload.command.clone(),
                 hostname: workload.hostname.clone(),
                 read_only: workload.root.read_only,
                 pids: workload.resources.pids,
-            },
+            }),
         }))
     }
+}
+
+/// What a snapshot of a machine with this command is called.
+fn label(command: &Command) -> String {
+    let words: Vec<_> = command
+        .argv()
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let mut label = words.join(" ");
+    label.truncate(label.floor_char_boundary(MAX_LABEL_BYTES));
+    label
 }
 
 /// The guest's memory, if the workload's limits are such that a machine can keep them.
@@ -133,18 +206,10 @@ fn memory(resources: &Resources) -> Result<MemoryLimit, launch::Error> {
     Ok(memory)
 }
 
-/// A file that is no kernel is found out here, rather than by a monitor.
-fn check_kernel(path: &Path) -> Result<(), Error> {
-    let unusable = |source| Error::Kernel {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(|error| unusable(error.into()))?;
-    Kernel::parse(file).map(drop).map_err(unusable)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn asked(memory: Option<&str>, cpus: Option<&str>) -> Result<MemoryLimit, launch::Error> {
@@ -172,9 +237,9 @@ mod tests {
     #[test]
     fn a_kernel_that_is_none_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = check_kernel(file.path()).unwrap_err();
+        let error = blueprint::check_kernel(file.path()).unwrap_err();
         assert!(error.to_string().contains(file.path().to_str().unwrap()));
-        assert!(check_kernel(Path::new("/nonexistent")).is_err());
-        assert!(check_kernel(Path::new("/")).is_err());
+        assert!(blueprint::check_kernel(Path::new("/nonexistent")).is_err());
+        assert!(blueprint::check_kernel(Path::new("/")).is_err());
     }
 }

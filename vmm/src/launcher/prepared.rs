@@ -1,28 +1,37 @@
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use guest_protocol::Task;
 use host::RunDir;
-use launch::{Instance, InstanceId, MemoryLimit, MonotonicNs, Prepared, Resources, Stdio};
+use launch::{Instance, InstanceId, MonotonicNs, Prepared, Resources, Stdio};
 
+use super::blueprint::Blueprint;
 use super::error::Error;
 use super::instance::VmInstance;
 use super::process::MonitorProcess;
-use crate::boot::kernel::Backing;
-use crate::monitor::{Config, Descriptors};
+use super::save;
+use crate::monitor::{Assignment, Job, Origin, Run, Work};
 use crate::ring0::Ring0;
+use crate::snapshot::MachineFacts;
 
 /// A workload with all that a machine for it needs.
 pub(super) struct PreparedVm {
     pub(super) run: RunDir,
     pub(super) name: Option<InstanceId>,
     pub(super) host_resources: Resources,
-    pub(super) memory: MemoryLimit,
     pub(super) ring0: Ring0,
-    pub(super) kernel: PathBuf,
-    pub(super) backing: Backing,
+    pub(super) facts: MachineFacts,
+    pub(super) origin: PreparedOrigin,
     pub(super) disk: PathBuf,
-    pub(super) task: Task,
+    pub(super) work: Work,
+}
+
+/// What the machine starts from.
+pub(super) enum PreparedOrigin {
+    /// It boots.
+    Boot(Blueprint),
+    /// It goes on from the snapshot in this directory.
+    Restore(PathBuf),
 }
 
 impl Prepared for PreparedVm {
@@ -31,17 +40,10 @@ impl Prepared for PreparedVm {
         let dir = self.run.create(self.name.as_ref())?;
         let placement = dir.make_cgroup(&self.host_resources)?;
         let cgroup_made = MonotonicNs::now();
-        let config = Config {
-            launcher: nix::unistd::getpid().as_raw(),
-            memory_bytes: self.memory.bytes(),
-            ring0: self.ring0,
-            backing: self.backing,
-            task: self.task.clone(),
-        };
-        let descriptors = self.open(stdio)?;
-        let monitor = MonitorProcess::spawn(placement.cgroup(), &config, &descriptors)?;
-        // The command's streams are the monitor's alone from here on: their ends must be seen.
-        drop(descriptors);
+        let requests = save::listen(dir.path())?;
+        // The command's streams are the monitor's alone from there on: their ends must be seen.
+        let assignment = self.assignment(stdio, requests)?;
+        let monitor = MonitorProcess::spawn(placement.cgroup(), assignment)?;
         let instance = VmInstance {
             monitor,
             placement,
@@ -55,20 +57,30 @@ impl Prepared for PreparedVm {
 }
 
 impl PreparedVm {
-    /// Opens anew: the monitor moves the kernel's file position.
-    fn open(&self, stdio: Stdio) -> Result<Descriptors, Error> {
-        let kernel = File::open(&self.kernel).map_err(|error| Error::Kernel {
-            path: self.kernel.clone(),
-            source: error.into(),
-        })?;
+    fn assignment(&self, stdio: Stdio, requests: OwnedFd) -> Result<Assignment<OwnedFd>, Error> {
         let disk = File::open(&self.disk).map_err(|source| Error::Disk {
             path: self.disk.clone(),
             source,
         })?;
-        Ok(Descriptors {
-            kernel,
-            disk,
-            stdio,
+        Ok(Assignment {
+            launcher: nix::unistd::getpid().as_raw(),
+            ring0: self.ring0,
+            facts: self.facts.clone(),
+            job: Job::Run(Run {
+                origin: match &self.origin {
+                    PreparedOrigin::Boot(blueprint) => Origin::Boot {
+                        kernel: blueprint.open_kernel()?,
+                        memory_bytes: blueprint.memory.bytes(),
+                    },
+                    PreparedOrigin::Restore(dir) => Origin::Restore(dir.clone()),
+                },
+                work: self.work.clone(),
+                disk: disk.into(),
+                stdin: stdio.stdin,
+                stdout: stdio.stdout,
+                stderr: stdio.stderr,
+                requests,
+            }),
         })
     }
 }

@@ -62,7 +62,7 @@ fn ring0_finding(ring0: Ring0) -> Finding {
 fn kernel_finding(cache: &Cache, kernel: &GuestKernel) -> Finding {
     let subject = "guest kernel";
     match kernel {
-        GuestKernel::File(path) => match super::check_kernel(path) {
+        GuestKernel::File(path) => match super::blueprint::check_kernel(path) {
             Ok(()) => Finding::good(subject, path.display().to_string()),
             Err(error) => Finding::missing(
                 subject,

@@ -21,7 +21,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::error::Error;
 use crate::monitor::{
-    ARGV0, Channel, ChannelError, Config, Descriptors, Phase, Received, ToLauncher, ToMonitor,
+    ARGV0, Assignment, Channel, ChannelError, Phase, Received, ToLauncher, ToMonitor,
 };
 
 /// Our own executable, whatever has become of its path.
@@ -76,11 +76,10 @@ impl Known {
 }
 
 impl MonitorProcess {
-    /// Starts a monitor in `cgroup` and tells it what to run.
+    /// Starts a monitor in `cgroup` and tells it what to do.
     pub(super) fn spawn(
         cgroup: Option<&Cgroup>,
-        config: &Config,
-        descriptors: &Descriptors,
+        assignment: Assignment<OwnedFd>,
     ) -> Result<Self, Error> {
         let main = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(Error::Spawn)?;
         let (channel, theirs) = Channel::pair().map_err(Error::Spawn)?;
@@ -116,18 +115,31 @@ impl MonitorProcess {
                 gone: None,
             }),
         };
-        config.send(&monitor.channel, descriptors)?;
+        assignment.send(&monitor.channel)?;
         Ok(monitor)
     }
 
     /// Waits until the machine is built.
     pub(super) fn wait_built(&self) -> Result<(), Error> {
         self.wait_until(None, None, |known| {
-            known.has_reached(Phase::Vcpu) || known.gone.is_some()
+            known.has_reached(Phase::Vcpu)
+                || known.has_reached(Phase::Restore)
+                || known.gone.is_some()
         })?;
         match self.news()?.end() {
             Some(Err(error)) => Err(error),
             Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
+    /// Waits for the end of a monitor that makes a template.
+    pub(super) fn wait_saved(&self) -> Result<(), Error> {
+        self.wait_until(None, None, |known| known.gone.is_some())?;
+        let known = self.news()?;
+        match (&known.verdict, known.gone) {
+            (Some(Verdict::Failed(text)), _) => Err(Error::Failed(text.clone())),
+            (_, Some(gone)) if !gone.status.success() => Err(Error::Died(gone.status)),
+            _ => Ok(()),
         }
     }
 

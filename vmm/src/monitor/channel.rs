@@ -3,8 +3,10 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
     send, sendmsg, socketpair,
@@ -79,6 +81,27 @@ impl Channel {
             Ok(bytes) => Ok(Received::Message(postcard::from_bytes(&packet[..bytes])?)),
             Err(Errno::EAGAIN) => Ok(Received::Nothing),
             Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Waits for the next message; `None` if the other end is closed, or `timeout` has passed.
+    pub(crate) fn receive_within<T: DeserializeOwned>(
+        &self,
+        timeout: Option<Duration>,
+    ) -> Result<Option<T>, ChannelError> {
+        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
+            PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
+        });
+        loop {
+            match self.receive()? {
+                Received::Message(message) => return Ok(Some(message)),
+                Received::Closed => return Ok(None),
+                Received::Nothing => {}
+            }
+            let mut source = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+            if retry(|| poll(&mut source, timeout))? == 0 {
+                return Ok(None);
+            }
         }
     }
 

@@ -1,5 +1,8 @@
+use std::os::fd::OwnedFd;
+
 use guest_protocol::{FrameError, Mark, ToHost};
 
+use super::requests::SaveRequest;
 use crate::vcpu::{Stop, StopError};
 
 /// What happens while a machine runs.
@@ -8,6 +11,12 @@ pub(super) enum Event {
     Signal(u8),
     /// The launcher is no more.
     LauncherGone,
+    /// Somebody has connected who wants something.
+    Asked(OwnedFd),
+    /// Somebody wants the machine saved.
+    Save(SaveRequest),
+    /// Somebody is about to change the file that guest memory is mapped from.
+    MemoryChanging,
     /// The guest has got so far.
     Reached(Mark),
     /// The control connection is done.

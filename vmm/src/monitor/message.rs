@@ -51,6 +51,8 @@ pub(crate) enum Phase {
     KernelLoad,
     /// The processor is set up.
     Vcpu,
+    /// Processor, interrupt controllers and clock have their saved state.
+    Restore,
     /// From the first instruction to PID 1.
     KernelBoot,
     /// PID 1 prepares all that depends on no workload.
@@ -73,6 +75,7 @@ impl Phase {
             Self::Devices => "devices",
             Self::KernelLoad => "kernel load",
             Self::Vcpu => "vcpu",
+            Self::Restore => "restore",
             Self::KernelBoot => "kernel boot",
             Self::Init => "init",
             Self::Connect => "connect",
@@ -90,6 +93,7 @@ impl From<Step> for Phase {
             Step::Devices => Self::Devices,
             Step::KernelLoad => Self::KernelLoad,
             Step::Vcpu => Self::Vcpu,
+            Step::Restore => Self::Restore,
         }
     }
 }

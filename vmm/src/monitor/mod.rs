@@ -1,7 +1,7 @@
 //! The monitor: a process of its own that runs one machine.
 //!
 //! The launcher starts its own executable again under the name [`ARGV0`], with one end of a
-//! socket pair as standard input. [`Config`] and the descriptors come over it, and typed
+//! socket pair as standard input. [`Assignment`] and the descriptors come over it, and typed
 //! [messages](message) go back and forth. When the launcher goes away, so does the monitor.
 //!
 //! Threads, each blocking on one thing only:
@@ -11,21 +11,29 @@
 //! | main | decides: takes each [`Event`] from a channel |
 //! | vcpu | runs the guest |
 //! | devices | serves disk and sockets, on an event manager |
-//! | launcher | waits for the launcher's signals, and for its end |
+//! | watch | waits for the launcher's signals and end, and for others' requests |
 //! | control | talks to the guest's PID 1 |
 //! | stdin, stdout, stderr | copy bytes between the guest's streams and the launcher's |
 //!
 //! So neither a slow reader of the output nor a guest that stops listening holds up anything
 //! else.
 
+mod assignment;
 mod channel;
-mod config;
 mod control;
 mod event;
+mod gate;
+mod instance;
 mod launcher_watch;
 mod message;
 mod pump;
+mod requests;
+mod saving;
 mod session;
+mod streams;
+mod template;
+mod threads;
+mod vcpu_thread;
 
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::process;
@@ -33,9 +41,11 @@ use std::sync::Arc;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 
+pub(crate) use assignment::{Assignment, AssignmentError, Job, KernelFile, Origin, Run, Work};
 pub(crate) use channel::{Channel, ChannelError, Received};
-pub(crate) use config::{Config, ConfigError, Descriptors};
 pub(crate) use message::{Phase, ToLauncher, ToMonitor};
+pub(crate) use requests::{Reply, Request, SOCKET};
+pub(crate) use session::is_verbose;
 
 /// The monitor's name: `argv[0]`, and what `ps` shows.
 pub(crate) const ARGV0: &str = "jaula-monitor";

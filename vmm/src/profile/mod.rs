@@ -117,15 +117,9 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
                 }
             }
         }),
-        on_line: Box::new({
-            let words = words.clone();
-            move |line| {
-                tracing::debug!(target: "guest", "{line}");
-                words.hear(line);
-            }
-        }),
+        on_line: words.listener(),
     };
-    let mut machine = builder::boot(&kvm, from, devices, |_| {})?;
+    let mut machine = builder::boot(kvm, from, devices, |_| {})?;
     let kick = Kick::this_thread().map_err(ProfileError::Kick)?;
 
     thread::scope(|scope| {

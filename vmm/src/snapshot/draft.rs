@@ -75,6 +75,27 @@ impl Draft {
         })
     }
 
+    /// Opens the files that another process has made in `dir` for this one to write.
+    ///
+    /// # Errors
+    ///
+    /// When they are not there, or can't be written.
+    pub fn reopen(dir: &Path) -> Result<Self, DraftError> {
+        let existing = |name: &str| {
+            let path = dir.join(name);
+            OpenOptions::new()
+                .write(true)
+                .custom_flags(libc::O_NOFOLLOW)
+                .open(&path)
+                .map_err(SaveError::writing(&path))
+        };
+        Ok(Self {
+            state: existing(STATE)?,
+            memory: existing(MEMORY)?,
+            dir: dir.to_owned(),
+        })
+    }
+
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -49,6 +49,8 @@ impl AsFd for LeaseBreaks {
 pub enum Lease {
     /// As long as a descriptor of this opening, or a mapping made with one, is there.
     Held,
+    /// Nobody asked for that.
+    NotTaken,
     /// The file is open for writing.
     Busy,
     /// The file is another user's (capabilities(7), `CAP_LEASE`), or its file system has no

@@ -93,7 +93,8 @@ pub struct MemoryFile {
 }
 
 impl MemoryFile {
-    /// Opens the one of the snapshot in `dir`, which must be as large as `saved`.
+    /// Opens the one of the snapshot in `dir`, which must be as large as `saved`. Without
+    /// `breaks` it is not protected, and only to be looked at.
     ///
     /// # Errors
     ///
@@ -101,7 +102,7 @@ impl MemoryFile {
     pub fn open(
         dir: &Path,
         saved: &SavedMemory,
-        breaks: &LeaseBreaks,
+        breaks: Option<&LeaseBreaks>,
     ) -> Result<Self, MemoryFileError> {
         let path = dir.join(MEMORY);
         let read = |source: io::Error| match source.kind() {
@@ -114,7 +115,7 @@ impl MemoryFile {
         let Some(file) = regular_file::open(&path).map_err(read)? else {
             return Err(MemoryFileError::NotRegular(path));
         };
-        let lease = lease::take(&file, breaks);
+        let lease = breaks.map_or(Lease::NotTaken, |breaks| lease::take(&file, breaks));
         // After the lease: what is seen now stays.
         let metadata = file.metadata().map_err(read)?;
         let uid = geteuid().as_raw();
@@ -123,7 +124,7 @@ impl MemoryFile {
             return Err(MemoryFileError::ChangedByOthers { path, uid });
         }
         match lease {
-            Lease::Held => {}
+            Lease::Held | Lease::NotTaken => {}
             Lease::Busy => return Err(MemoryFileError::Busy(path)),
             Lease::Unavailable(errno) => {
                 tracing::debug!("no lease on {}: {errno}", path.display());
@@ -206,7 +207,7 @@ mod tests {
     fn open_watched(dir: &TempDir, breaks: &LeaseBreaks) -> Result<MemoryFile, MemoryFileError> {
         let digest = launch::Digest::from_bytes(&[0; 32]);
         let saved = SavedMemory::new(BYTES, Extents::default(), digest).unwrap();
-        MemoryFile::open(dir.path(), &saved, breaks)
+        MemoryFile::open(dir.path(), &saved, Some(breaks))
     }
 
     #[test]

@@ -28,7 +28,7 @@ fn save(memory: &GuestMemory) -> (TempDir, PathBuf, SavedMemory) {
 }
 
 fn open(dir: &Path, saved: &SavedMemory) -> Result<MemoryFile, MemoryFileError> {
-    MemoryFile::open(dir, saved, &sample::breaks())
+    MemoryFile::open(dir, saved, Some(&sample::breaks()))
 }
 
 /// Opens and verifies.

@@ -11,7 +11,7 @@ use launch::{
     Credentials, Error, Instance, Launcher, NoProgress, Prepared, Resources, Stdio, Workload,
 };
 use tempfile::TempDir;
-use vmm::{GuestKernel, VmLauncher};
+use vmm::{GuestKernel, StartMode, VmLauncher};
 
 use crate::guest::Guest;
 
@@ -91,7 +91,7 @@ fn prepare(dir: &Path) -> Box<dyn Prepared> {
         resources: Resources::default(),
     };
     let kernel = GuestKernel::File(dir.join("kernel"));
-    VmLauncher::new(run_dir(dir), cache, kernel)
+    VmLauncher::new(run_dir(dir), cache, kernel, StartMode::Cold)
         .prepare(&workload, &NoProgress)
         .unwrap()
 }

@@ -1,0 +1,123 @@
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use guest_images::{Cache, INIT};
+use launch::{Digest, MemoryLimit, Progress};
+use sha2::{Digest as _, Sha256};
+
+use super::GuestKernel;
+use super::error::Error;
+use crate::boot::kernel::{Backing, Kernel};
+use crate::builder;
+use crate::monitor::{self, KernelFile};
+use crate::ring0::Ring0;
+use crate::snapshot::MachineFacts;
+
+/// What a machine is, before it has anything to run.
+#[derive(Clone, Debug)]
+pub(super) struct Blueprint {
+    pub(super) kernel: PathBuf,
+    pub(super) backing: Backing,
+    kernel_digest: Digest,
+    pub(super) memory: MemoryLimit,
+    pub(super) ring0: Ring0,
+    command_line: CString,
+}
+
+impl Blueprint {
+    /// Finds, or builds, the kernel.
+    pub(super) fn new(
+        kernel: &GuestKernel,
+        memory: MemoryLimit,
+        ring0: Ring0,
+        cache: &Cache,
+        progress: &dyn Progress,
+    ) -> Result<Self, launch::Error> {
+        let (kernel, backing, kernel_digest) = match kernel {
+            GuestKernel::File(path) => {
+                check_kernel(path)?;
+                (path.clone(), Backing::Copied, digest_of(path)?)
+            }
+            GuestKernel::BuiltIn => {
+                let kernel = guest_images::Kernel::find_or_build(cache, progress)?;
+                check_kernel(&kernel.vmlinux())?;
+                (kernel.vmlinux(), Backing::Mapped, kernel.digest()?)
+            }
+        };
+        let command_line =
+            builder::command_line(ring0, monitor::is_verbose()).map_err(Error::CommandLine)?;
+        Ok(Self {
+            kernel,
+            backing,
+            kernel_digest,
+            memory,
+            ring0,
+            command_line,
+        })
+    }
+
+    /// The kernel's file, opened anew: whoever reads it moves its position.
+    pub(super) fn open_kernel(&self) -> Result<KernelFile<OwnedFd>, Error> {
+        let image = File::open(&self.kernel).map_err(|error| Error::Kernel {
+            path: self.kernel.clone(),
+            source: error.into(),
+        })?;
+        Ok(KernelFile {
+            image: image.into(),
+            backing: self.backing,
+        })
+    }
+
+    /// What its snapshots say of it. When they are made is not known yet.
+    pub(super) fn facts(&self, label: &str) -> MachineFacts {
+        MachineFacts {
+            vcpus: 1,
+            kernel: self.kernel_digest.clone(),
+            init: init_digest(),
+            command_line: self.command_line.to_string_lossy().into_owned(),
+            jaula_version: VERSION.to_owned(),
+            saved_at_unix_seconds: 0,
+            label: label.to_owned(),
+        }
+    }
+}
+
+/// Of this jaula.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Of the PID 1 that this jaula's guests have.
+pub(super) fn init_digest() -> Digest {
+    Digest::from_bytes(&Sha256::digest(INIT))
+}
+
+/// A file that is no kernel is found out here, rather than by a monitor.
+pub(super) fn check_kernel(path: &Path) -> Result<(), Error> {
+    let unusable = |source| Error::Kernel {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(|error| unusable(error.into()))?;
+    Kernel::parse(file).map(drop).map_err(unusable)
+}
+
+fn digest_of(kernel: &Path) -> Result<Digest, Error> {
+    const BUFFER_BYTES: usize = 64 << 10;
+    let hash = || -> io::Result<Digest> {
+        let mut file = File::open(kernel)?;
+        let mut digest = Sha256::new();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(Digest::from_bytes(&digest.finalize())),
+                bytes => digest.update(&buffer[..bytes]),
+            }
+        }
+    };
+    hash().map_err(|error| Error::Kernel {
+        path: kernel.to_owned(),
+        source: error.into(),
+    })
+}

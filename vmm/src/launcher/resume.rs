@@ -1,0 +1,42 @@
+//! Goes on with a machine that was saved while a command ran in it.
+
+use std::path::Path;
+
+use host::RunDir;
+use launch::{InstanceId, Prepared, Resources};
+
+use super::error::Error;
+use super::prepared::{PreparedOrigin, PreparedVm};
+use super::save::DISK;
+use super::{host_ring0, template};
+use crate::monitor::Work;
+use crate::snapshot::{SnapshotName, Store};
+
+/// Checks the snapshot `name` and makes it ready to be launched, any number of times: each
+/// instance goes on where the saved one was, with streams of its own. `id` is the name that the
+/// user gave the instance.
+///
+/// # Errors
+///
+/// When there is no such snapshot, or it can't be used here.
+pub fn resume(
+    run_dir: &Path,
+    store: &Store,
+    name: &SnapshotName,
+    id: Option<InstanceId>,
+) -> Result<Box<dyn Prepared>, launch::Error> {
+    let snapshot = store.inspect(name).map_err(Error::from)?;
+    let dir = store.find(name).map_err(Error::from)?;
+    let ring0 = host_ring0()?;
+    template::check(&dir, ring0)?;
+    Ok(Box::new(PreparedVm {
+        run: RunDir::at(run_dir)?,
+        name: id,
+        host_resources: Resources::default(),
+        ring0,
+        facts: snapshot.description().machine.clone(),
+        disk: dir.join(DISK),
+        origin: PreparedOrigin::Restore(dir),
+        work: Work::Running,
+    }))
+}

@@ -1,0 +1,264 @@
+use std::fs::File;
+use std::io::{self, Seek};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use guest_protocol::{FrameError, Task, read_message, write_message};
+use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::{Deserialize, Serialize};
+
+use super::Channel;
+use crate::boot::kernel::Backing;
+use crate::ring0::Ring0;
+use crate::snapshot::MachineFacts;
+
+/// What the monitor is to do. `F` is how it holds the files that it needs: open in the launcher
+/// and the monitor, numbered on the way between them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Assignment<F> {
+    /// The launcher's process ID, as the monitor sees it.
+    pub(crate) launcher: i32,
+    /// Who executes the guest kernel's instructions.
+    pub(crate) ring0: Ring0,
+    /// What is written into the machine's snapshots.
+    pub(crate) facts: MachineFacts,
+    /// What is to come of it.
+    pub(crate) job: Job<F>,
+}
+
+/// What is to come of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Job<F> {
+    /// It runs a command to its end.
+    Run(Run<F>),
+    /// It boots until it waits for a command, and is saved.
+    MakeTemplate {
+        kernel: KernelFile<F>,
+        memory_bytes: u64,
+        /// The snapshot's directory, which is not there yet.
+        into: PathBuf,
+    },
+}
+
+/// A command in a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Run<F> {
+    pub(crate) origin: Origin<F>,
+    pub(crate) work: Work,
+    /// The root disk's image.
+    pub(crate) disk: F,
+    pub(crate) stdin: F,
+    pub(crate) stdout: F,
+    pub(crate) stderr: F,
+    /// A listening socket for those who want something of the running instance.
+    pub(crate) requests: F,
+}
+
+/// What a machine's command is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Work {
+    /// The guest waits to be told what to run.
+    New(Task),
+    /// It runs already.
+    Running,
+}
+
+/// Where a machine's state comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Origin<F> {
+    /// It boots, with this much memory.
+    Boot {
+        kernel: KernelFile<F>,
+        memory_bytes: u64,
+    },
+    /// It goes on from the snapshot in this directory.
+    Restore(PathBuf),
+}
+
+/// A kernel image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KernelFile<F> {
+    /// With a file position of its own.
+    pub(crate) image: F,
+    /// How it comes into guest memory.
+    pub(crate) backing: Backing,
+}
+
+/// What there is to do can't be told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AssignmentError {
+    /// The socket failed.
+    #[error("the connection between launcher and monitor broke")]
+    Socket(#[from] Errno),
+    /// The file that holds it failed.
+    #[error("the monitor can't be told what to do")]
+    File(#[from] io::Error),
+    /// It can't be written or read.
+    #[error("the monitor can't be told what to do")]
+    Frame(#[from] FrameError),
+    /// Something is missing.
+    #[error("the launcher did not say all that the monitor must know")]
+    Incomplete,
+}
+
+impl Assignment<OwnedFd> {
+    /// Tells it to the monitor: in a file, since a command's arguments may be longer than any
+    /// packet, sent before the other descriptors. They are the monitor's alone from here on.
+    pub(crate) fn send(self, channel: &Channel) -> Result<(), AssignmentError> {
+        let mut files = Vec::new();
+        let numbered = self.try_map(&mut |file| {
+            files.push(file);
+            Ok::<_, AssignmentError>(files.len() - 1)
+        })?;
+        let mut told = File::from(memfd_create(c"jaula-assignment", MFdFlags::MFD_CLOEXEC)?);
+        write_message(&mut told, &numbered)?;
+        told.rewind()?;
+        let mut all = vec![told.as_fd()];
+        all.extend(files.iter().map(AsFd::as_fd));
+        Ok(channel.send_descriptors(&all)?)
+    }
+
+    /// Waits for what the launcher tells; `None` if that is gone.
+    pub(crate) fn receive(channel: &Channel) -> Result<Option<Self>, AssignmentError> {
+        let Some(received) = channel.receive_descriptors()? else {
+            return Ok(None);
+        };
+        let mut received = received.into_iter();
+        let told = received.next().ok_or(AssignmentError::Incomplete)?;
+        let numbered: Assignment<usize> =
+            read_message(&mut File::from(told))?.ok_or(AssignmentError::Incomplete)?;
+        let mut files: Vec<_> = received.map(Some).collect();
+        numbered
+            .try_map(&mut |number| files.get_mut(number).and_then(Option::take).ok_or(()))
+            .map(Some)
+            .map_err(|()| AssignmentError::Incomplete)
+    }
+}
+
+impl<F> Assignment<F> {
+    /// The same with each file as `f` makes it, in the order in which they stand above.
+    fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<Assignment<G>, E> {
+        Ok(Assignment {
+            launcher: self.launcher,
+            ring0: self.ring0,
+            facts: self.facts,
+            job: match self.job {
+                Job::Run(run) => Job::Run(run.try_map(f)?),
+                Job::MakeTemplate {
+                    kernel,
+                    memory_bytes,
+                    into,
+                } => Job::MakeTemplate {
+                    kernel: kernel.try_map(f)?,
+                    memory_bytes,
+                    into,
+                },
+            },
+        })
+    }
+}
+
+impl<F> Run<F> {
+    fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<Run<G>, E> {
+        Ok(Run {
+            origin: match self.origin {
+                Origin::Boot {
+                    kernel,
+                    memory_bytes,
+                } => Origin::Boot {
+                    kernel: kernel.try_map(f)?,
+                    memory_bytes,
+                },
+                Origin::Restore(dir) => Origin::Restore(dir),
+            },
+            work: self.work,
+            disk: f(self.disk)?,
+            stdin: f(self.stdin)?,
+            stdout: f(self.stdout)?,
+            stderr: f(self.stderr)?,
+            requests: f(self.requests)?,
+        })
+    }
+}
+
+impl<F> KernelFile<F> {
+    fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<KernelFile<G>, E> {
+        Ok(KernelFile {
+            image: f(self.image)?,
+            backing: self.backing,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use launch::{Command, Credentials, Digest};
+
+    use super::*;
+
+    fn file() -> OwnedFd {
+        tempfile::tempfile().unwrap().into()
+    }
+
+    fn assignment(argument: &str) -> Assignment<OwnedFd> {
+        let command = Command::new(["a", argument], [], "/", Credentials::default()).unwrap();
+        Assignment {
+            launcher: 1,
+            ring0: Ring0::Hardware {
+                instructions_per_second: 1,
+            },
+            facts: MachineFacts {
+                vcpus: 1,
+                kernel: Digest::from_bytes(&[1]),
+                init: Digest::from_bytes(&[2]),
+                command_line: "quiet".to_owned(),
+                jaula_version: "0".to_owned(),
+                saved_at_unix_seconds: 0,
+                label: "test".to_owned(),
+            },
+            job: Job::Run(Run {
+                origin: Origin::Restore("/snapshot".into()),
+                work: Work::New(Task {
+                    command,
+                    hostname: "a".parse().unwrap(),
+                    read_only: false,
+                    pids: None,
+                }),
+                disk: file(),
+                stdin: file(),
+                stdout: file(),
+                stderr: file(),
+                requests: file(),
+            }),
+        }
+    }
+
+    /// With the inode of each file in its place.
+    fn inodes(assignment: Assignment<OwnedFd>) -> Assignment<u64> {
+        let inode = |file| Ok::<_, io::Error>(File::from(file).metadata()?.ino());
+        assignment.try_map(&mut { inode }).unwrap()
+    }
+
+    #[test]
+    fn a_command_of_megabytes_arrives_whole_and_each_file_in_its_place() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let sent = assignment(&"x".repeat(1 << 20));
+        let mut copies = Vec::new();
+        let sent = sent
+            .try_map(&mut |file: OwnedFd| {
+                copies.push(file.try_clone()?);
+                Ok::<_, io::Error>(file)
+            })
+            .unwrap();
+        sent.send(&ours).unwrap();
+        let received = Assignment::receive(&Channel::new(theirs)).unwrap().unwrap();
+        let mut copies = copies.into_iter();
+        let expected = assignment(&"x".repeat(1 << 20))
+            .try_map(&mut |_| copies.next().ok_or(()))
+            .unwrap();
+        assert_eq!(inodes(received), inodes(expected));
+    }
+}

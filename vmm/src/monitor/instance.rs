@@ -1,0 +1,321 @@
+//! Runs a command in a machine, to its end.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
+use guest_protocol::{GUEST_CID, Mark, ToHost};
+use launch::{Chain, ExitStatus, MonotonicNs};
+
+use super::assignment::{KernelFile, Origin, Run, Work};
+use super::control::{self, Instructions, Signals};
+use super::event::Event;
+use super::gate::{self, Gate, GateKeeper};
+use super::requests::{self, SaveRequest};
+use super::session::{Session, SessionError, disk, is_verbose, reached};
+use super::threads::{Threads, tell};
+use super::vcpu_thread::VcpuThread;
+use super::{Channel, ToLauncher, pump, saving, streams};
+use crate::boot::kernel::Kernel;
+use crate::builder::{self, Boot, Devices, Saved};
+use crate::devices::virtio::block::Block;
+use crate::devices::virtio::vsock::Vsock;
+use crate::guest_end::{GuestEnd, Said};
+use crate::kvm;
+use crate::last_words::LastWords;
+use crate::machine::{Machine, MachineState};
+use crate::ring0::Ring0;
+use crate::snapshot::{
+    Draft, HostIdentity, LeaseBreaks, MachineFacts, MemoryFile, StateFile, verified,
+};
+
+/// How long a guest may take to panic: a second where its kernel is emulated.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(10);
+/// Outputs that the command has.
+const OUTPUTS: usize = 2;
+
+/// Runs it.
+pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionError> {
+    let Session {
+        channel,
+        watch,
+        breaks,
+        ring0,
+        facts,
+    } = session;
+    let (sender, events) = mpsc::channel();
+    let words = LastWords::default();
+
+    let (guest_ends, host_ends) = streams::pairs().map_err(SessionError::Sockets)?;
+    let sockets = Vsock::new(GUEST_CID, guest_ends).map_err(SessionError::Sockets)?;
+    let sockets = Arc::new(Mutex::new(sockets));
+    let disk_image = run.disk.try_clone().map_err(SessionError::Sockets)?;
+    let disk = disk(run.disk)?;
+    let devices = Devices {
+        disk: disk.clone(),
+        sockets: sockets.clone(),
+        on_mark: mark_reporter(channel.clone(), sender.clone()),
+        on_line: words.listener(),
+    };
+    let done = |step: builder::Step| reached(&channel, step.into());
+    let is_restored = matches!(run.origin, Origin::Restore(_));
+    let machine = match run.origin {
+        Origin::Boot {
+            kernel,
+            memory_bytes,
+        } => boot(kernel, memory_bytes, ring0, devices, done)?,
+        Origin::Restore(dir) => restore(&dir, &breaks, ring0, devices, done)?,
+    };
+
+    // The guest itself last: whatever it wants is served from its first instruction on.
+    let control = host_ends.control;
+    let mut signals = Signals::new(control.try_clone().map_err(SessionError::Sockets)?);
+    let threads = Threads(&sender);
+    let requests = run.requests;
+    threads.start("watch", move |events| watch.watch(&requests, events))?;
+    let (gate, gate_keeper) = gate::gate().map_err(SessionError::Sockets)?;
+    let sectors = disk
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .sectors();
+    threads.start("devices", move |events| {
+        serve_devices(disk, sockets, gate, events);
+    })?;
+    let (guest_ready, ready) = mpsc::channel();
+    match run.work {
+        Work::New(task) => {
+            let instructions = Instructions {
+                task,
+                entropy: control::entropy().map_err(SessionError::Entropy)?,
+                disk_sectors: sectors,
+            };
+            threads.start("control", move |events| {
+                let answer = control::converse(control, &ready, instructions);
+                tell(events, Event::Answer(answer));
+            })?;
+        }
+        Work::Running => {
+            signals.guest_listens();
+            threads.start("control", move |events| {
+                tell(events, Event::Answer(control::await_answer(control)));
+            })?;
+        }
+    }
+    if is_restored {
+        // It was ready when it was saved. An error means that nobody waits for that.
+        let _ = guest_ready.send(());
+    }
+    let (stdin, stdin_there) = (File::from(run.stdin), host_ends.stdin);
+    threads.start("stdin", move |_| pump::to_guest(stdin, stdin_there))?;
+    for (name, from, to) in [
+        ("stdout", host_ends.stdout, run.stdout),
+        ("stderr", host_ends.stderr, run.stderr),
+    ] {
+        threads.start(name, move |events| {
+            pump::from_guest(from, to.into());
+            tell(events, Event::OutputDone);
+        })?;
+    }
+    let vcpu = VcpuThread::start(machine, &threads)?;
+
+    let instance = Instance {
+        events,
+        threads,
+        words,
+        guest_ready,
+        signals,
+        vcpu,
+        gate_keeper,
+        disk_image,
+        facts,
+        ring0,
+        status: None,
+        outputs: OUTPUTS,
+    };
+    if let Some(status) = instance.until_end()? {
+        let ended = ToLauncher::Ended(status, MonotonicNs::now());
+        if let Err(error) = channel.send(&ended) {
+            tracing::debug!("the end can't be told: {error}");
+        }
+    }
+    Ok(())
+}
+
+fn boot(
+    kernel: KernelFile<OwnedFd>,
+    memory_bytes: u64,
+    ring0: Ring0,
+    devices: Devices,
+    done: impl FnMut(builder::Step),
+) -> Result<Machine, SessionError> {
+    let kvm = kvm::open()?;
+    let image = Kernel::parse(kernel.image.into()).map_err(SessionError::Kernel)?;
+    let from = Boot {
+        kernel: &image,
+        backing: kernel.backing,
+        memory_bytes,
+        ring0,
+        verbose: is_verbose(),
+        init: guest_images::INIT,
+    };
+    Ok(builder::boot(kvm, from, devices, done)?)
+}
+
+fn restore(
+    dir: &Path,
+    breaks: &LeaseBreaks,
+    ring0: Ring0,
+    devices: Devices,
+    done: impl FnMut(builder::Step),
+) -> Result<Machine, SessionError> {
+    // All that can be found wrong with it, before KVM.
+    let file = StateFile::read(dir)?;
+    let state: MachineState = file.machine(&HostIdentity::of_host(ring0))?;
+    let memory = &file.description().memory;
+    let memory_file = MemoryFile::open(dir, memory, Some(breaks))?;
+    verified::verify(dir, &memory_file, memory)?;
+    let from = Saved {
+        file: &memory_file,
+        memory,
+        state: &state,
+        ring0,
+    };
+    let machine = builder::restore(kvm::open()?, from, devices, done)?;
+    // The lease ends with the descriptor, which therefore lives as long as this process.
+    std::mem::forget(memory_file);
+    Ok(machine)
+}
+
+/// A running machine, as the thread sees it that decides.
+struct Instance<'a> {
+    events: Receiver<Event>,
+    threads: Threads<'a>,
+    words: LastWords,
+    guest_ready: Sender<()>,
+    signals: Signals,
+    vcpu: VcpuThread,
+    gate_keeper: GateKeeper,
+    disk_image: OwnedFd,
+    facts: MachineFacts,
+    ring0: Ring0,
+    status: Option<ExitStatus>,
+    outputs: usize,
+}
+
+impl Instance<'_> {
+    /// Takes what happens, until the command has ended and its output is written, or until
+    /// nobody wants to know any more (`None`).
+    fn until_end(mut self) -> Result<Option<ExitStatus>, SessionError> {
+        loop {
+            // The threads have a sender too, so the channel never closes.
+            let Ok(event) = self.events.recv() else {
+                return Ok(None);
+            };
+            match event {
+                Event::Signal(number) => self.signals.send(number),
+                Event::LauncherGone => return Ok(None),
+                Event::Asked(connection) => self
+                    .threads
+                    .start("request", move |events| requests::serve(connection, events))?,
+                Event::Save(request) => self.save(request),
+                Event::MemoryChanging => return Err(SessionError::MemoryChanging),
+                // If it is not waited for any more, the answer to that comes next.
+                Event::Reached(Mark::Ready) => drop(self.guest_ready.send(())),
+                Event::Reached(Mark::Started) => self.signals.guest_listens(),
+                Event::Reached(_) => {}
+                Event::OutputDone => self.outputs -= 1,
+                Event::Answer(Ok(Some(ToHost::Ended(ended)))) => self.status = Some(ended),
+                Event::Answer(Ok(Some(ToHost::Failed(failure)))) => {
+                    return Err(SessionError::Guest(failure));
+                }
+                Event::Answer(Ok(None)) => return Err(self.why_silent()),
+                Event::Answer(Err(error)) => return Err(SessionError::Answer(error)),
+                // What the command said and how it ended is known; nobody needs the guest for it.
+                Event::Stopped(_) if self.status.is_some() => self.outputs = 0,
+                Event::Stopped(stopped) => return Err(GuestEnd::of(stopped, &self.words).into()),
+                Event::DevicesFailed(error) => return Err(SessionError::Devices(error)),
+            }
+            if self.status.is_some() && self.outputs == 0 {
+                return Ok(self.status);
+            }
+        }
+    }
+
+    /// The guest has closed its control connection. Its PID 1 does that when it fails, and its
+    /// kernel panics next, which is the better explanation.
+    fn why_silent(&self) -> SessionError {
+        let deadline = Instant::now() + LAST_WORDS_PATIENCE;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        while let Ok(event) = self.events.recv_timeout(left()) {
+            match event {
+                Event::Stopped(stopped) => return GuestEnd::of(stopped, &self.words).into(),
+                Event::LauncherGone => break,
+                _ => {}
+            }
+        }
+        SessionError::Hangup(Said(self.words.last()))
+    }
+
+    /// Saves the machine and lets it go on. Whoever asked may have gone.
+    fn save(&self, request: SaveRequest) {
+        let _ = request.done.send(self.try_save(&request.dir));
+    }
+
+    fn try_save(&self, dir: &Path) -> Result<OwnedFd, String> {
+        let one_line = |error: &dyn std::error::Error| Chain(error).to_string();
+        let draft = Draft::reopen(dir).map_err(|error| one_line(&error))?;
+        let held = self.gate_keeper.hold().map_err(|error| one_line(&error))?;
+        let (facts, ring0) = (self.facts.clone(), self.ring0);
+        let saved = self.vcpu.with_machine(move |machine| {
+            let saved = saving::save(machine, &draft, facts, ring0);
+            machine.resume();
+            saved
+        });
+        drop(held);
+        match saved {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(one_line(&error)),
+            None => return Err("the guest has stopped".to_owned()),
+        }
+        self.disk_image
+            .try_clone()
+            .map_err(|error| one_line(&error))
+    }
+}
+
+fn serve_devices(
+    disk: Arc<Mutex<Block>>,
+    sockets: Arc<Mutex<Vsock>>,
+    gate: Gate,
+    events: &Sender<Event>,
+) {
+    let serve = || -> Result<(), event_manager::Error> {
+        let mut manager = EventManager::<Arc<Mutex<dyn MutEventSubscriber>>>::new()?;
+        manager.add_subscriber(disk);
+        manager.add_subscriber(sockets);
+        manager.add_subscriber(Arc::new(Mutex::new(gate)));
+        loop {
+            manager.run()?;
+        }
+    };
+    if let Err(error) = serve() {
+        tell(events, Event::DevicesFailed(error));
+    }
+}
+
+/// Tells both the launcher, with the doorbell's own stamp, and the main thread.
+fn mark_reporter(
+    channel: Arc<Channel>,
+    events: Sender<Event>,
+) -> Box<dyn FnMut(Mark, MonotonicNs) + Send> {
+    Box::new(move |mark, at| {
+        if let Err(error) = channel.send(&ToLauncher::Reached(mark.into(), at)) {
+            tracing::debug!("{mark:?} can't be told: {error}");
+        }
+        tell(&events, Event::Reached(mark));
+    })
+}

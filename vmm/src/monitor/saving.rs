@@ -1,0 +1,40 @@
+//! Writes a machine that stands still into a snapshot.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::machine::{self, Machine};
+use crate::ring0::Ring0;
+use crate::snapshot::{Description, Draft, DraftError, HostIdentity, MachineFacts};
+
+/// A machine is not saved.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SaveError {
+    #[error("the machine's state can't be read")]
+    Machine(#[from] machine::SaveError),
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+}
+
+/// Writes state and memory of `machine`, whose devices are not served. It may go on after this,
+/// before the draft is on the disk.
+pub(super) fn save(
+    machine: &mut Machine,
+    draft: &Draft,
+    facts: MachineFacts,
+    ring0: Ring0,
+) -> Result<(), SaveError> {
+    let state = machine.save()?;
+    let memory = draft.write_memory(machine.memory())?;
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let description = Description {
+        host: HostIdentity::of_host(ring0),
+        machine: MachineFacts {
+            saved_at_unix_seconds: since_1970.as_secs(),
+            ..facts
+        },
+        memory,
+    };
+    Ok(draft.write_state(&description, &state)?)
+}

@@ -1,0 +1,90 @@
+//! Makes a template: boots until PID 1 waits for a workload, and saves that.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use guest_protocol::{GUEST_CID, Mark};
+
+use super::assignment::KernelFile;
+use super::session::{Session, SessionError, disk, is_verbose};
+use super::{saving, streams};
+use crate::boot::kernel::Kernel;
+use crate::builder::{self, Boot, Devices};
+use crate::devices::virtio::vsock::Vsock;
+use crate::guest_end::GuestEnd;
+use crate::kvm;
+use crate::last_words::LastWords;
+use crate::snapshot::Draft;
+use crate::vcpu::{Kick, Stop};
+
+/// Makes it in the directory `into`, which is on the disk afterwards. No device is served
+/// meanwhile: the disk is empty, and the guest has nobody to talk to yet.
+pub(super) fn make(
+    session: Session,
+    kernel: KernelFile<OwnedFd>,
+    memory_bytes: u64,
+    into: &Path,
+) -> Result<(), SessionError> {
+    let Session {
+        watch,
+        ring0,
+        facts,
+        ..
+    } = session;
+    thread::spawn(move || {
+        watch.until_gone();
+        // Nobody is left who would use it.
+        std::process::exit(1)
+    });
+    // Kept: a port whose other end is closed would be saved as one that refuses the guest.
+    let (guest_ends, _host_ends) = streams::pairs().map_err(SessionError::Sockets)?;
+    let empty = File::open("/dev/null").map_err(SessionError::EmptyDisk)?;
+    let ready = Arc::new(AtomicBool::new(false));
+    let words = LastWords::default();
+    let devices = Devices {
+        disk: disk(empty.into())?,
+        sockets: Arc::new(Mutex::new(
+            Vsock::new(GUEST_CID, guest_ends).map_err(SessionError::Sockets)?,
+        )),
+        on_mark: Box::new({
+            let ready = ready.clone();
+            move |mark, _| {
+                if mark == Mark::Ready {
+                    ready.store(true, Ordering::Relaxed);
+                    stop_here();
+                }
+            }
+        }),
+        on_line: words.listener(),
+    };
+    let from = Boot {
+        kernel: &Kernel::parse(kernel.image.into()).map_err(SessionError::Kernel)?,
+        backing: kernel.backing,
+        memory_bytes,
+        ring0,
+        verbose: is_verbose(),
+        init: guest_images::INIT,
+    };
+    let mut machine = builder::boot(kvm::open()?, from, devices, |_| {})?;
+    loop {
+        match machine.run() {
+            Ok(Stop::Kicked) if ready.load(Ordering::Relaxed) => break,
+            Ok(Stop::Kicked) => {}
+            stopped => return Err(GuestEnd::of(stopped, &words).into()),
+        }
+    }
+    let draft = Draft::create(into)?;
+    saving::save(&mut machine, &draft, facts, ring0)?;
+    Ok(draft.sync()?)
+}
+
+/// The vCPU runs on the calling thread, and stops before the guest's next instruction.
+fn stop_here() {
+    if let Err(error) = Kick::this_thread().and_then(|kick| kick.kick()) {
+        tracing::error!("the vCPU can't be stopped: {error}");
+    }
+}
