@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use entry::{Entry, Privileges, Spec};
+use entry::{Entry, Privileges, Spec, Stage};
 use host::{Placement, RunDir};
 use launch::{Finding, Instance, Launcher, MonotonicNs, Prepared, Progress, Side, Stdio, Workload};
 
@@ -101,12 +101,14 @@ impl Prepared for PreparedContainer {
             privileges: self.privileges,
         })
         .map_err(Error::from)?;
+        let stage = Stage::new(scratch.dir(), self.privileges).map_err(Error::from)?;
         let placement = dir.make_cgroup(resources)?;
         let cgroup_made = MonotonicNs::now();
         let task = Task {
             namespaces: Namespaces::new(self.privileges, command.credentials()),
             way: way(&placement)?,
             scratch,
+            stage,
             entry,
             stdio,
         };

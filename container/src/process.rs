@@ -3,7 +3,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use entry::{Entry, Failure, Mark, Step};
+use entry::{Entry, Failure, Mark, Stage, Step};
 use host::cgroup::Entrance;
 use launch::{ExitStatus, MonotonicNs, Stdio};
 use nix::errno::Errno;
@@ -38,6 +38,7 @@ pub(crate) struct Task<'a> {
     pub(crate) namespaces: Namespaces,
     pub(crate) way: Way<'a>,
     pub(crate) scratch: Scratch,
+    pub(crate) stage: Stage,
     pub(crate) entry: Entry,
     pub(crate) stdio: Stdio,
 }
@@ -69,7 +70,7 @@ impl Process {
         // executed the command, or is dead.
         let (lifeline, child_end) = pipe2(OFlag::O_CLOEXEC).map_err(Error::Report)?;
         // SAFETY: what runs in the child makes system calls only: `Entrance::enter`,
-        // `Namespaces::complete`, `Report` and `Entry::run` are made for that. It ends by `_exit`.
+        // `Namespaces::complete`, `Report`, `Stage::set` and `Entry::run` are made for that. It ends by `_exit`.
         let Some(pidfd) = (unsafe { clone(&task.namespaces, &task.way) }).map_err(Error::Clone)?
         else {
             match become_command(task, child_end.as_fd(), &report) {
@@ -235,14 +236,17 @@ fn become_command(
     }
     task.namespaces.complete()?;
     report.stamp(Moment::Placed);
+    entry::bring_loopback_up()?;
+    report.stamp(Moment::Networked);
     task.scratch.mount()?;
-    Err(task.entry.run(&task.stdio, Some(lifeline), |mark| {
+    let scenery = task.stage.set()?;
+    let ring = |mark| {
         report.stamp(match mark {
             Mark::Root => Moment::Mounted,
-            Mark::Network => Moment::Networked,
             Mark::Main => Moment::Main,
         });
-    }))
+    };
+    Err(task.entry.run(scenery, &task.stdio, Some(lifeline), ring))
 }
 
 /// Makes a child process: `None` in the child, its pidfd in the parent.

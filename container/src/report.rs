@@ -15,10 +15,10 @@ pub(crate) enum Moment {
     Cloned,
     /// It is in its cgroup and in all its namespaces.
     Placed,
-    /// Its root is in place.
-    Mounted,
     /// Its loopback interface is up.
     Networked,
+    /// Its root is in place.
+    Mounted,
     /// Its next system call is the command's `execve`.
     Main,
 }
@@ -28,8 +28,8 @@ impl Moment {
     pub(crate) const ALL: [Self; 5] = [
         Self::Cloned,
         Self::Placed,
-        Self::Mounted,
         Self::Networked,
+        Self::Mounted,
         Self::Main,
     ];
 
@@ -38,8 +38,8 @@ impl Moment {
         match self {
             Self::Cloned => "clone",
             Self::Placed => "join",
-            Self::Mounted => "mounts",
             Self::Networked => "network",
+            Self::Mounted => "mounts",
             Self::Main => "exec",
         }
     }

@@ -47,6 +47,11 @@ impl Scratch {
         })
     }
 
+    /// Where else than in the overlay's directories there is room, once it is mounted.
+    pub(crate) fn dir(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.dir.as_bytes()))
+    }
+
     /// The overlay's upper directory, once it is mounted.
     pub(crate) fn upper(&self) -> &Path {
         Path::new(OsStr::from_bytes(self.upper.as_bytes()))

@@ -1,12 +1,11 @@
-//! What can be done to a new root, as data.
+//! What can be done on the way to a new root, as data.
 
 use std::ffi::CStr;
 
 use crate::failure::Step;
 use crate::masks::Cover;
-use crate::working_directory::WorkingDirectory;
 
-/// One thing that is done to the new root. All paths are relative to it.
+/// One thing that is done below a directory. All paths are relative to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Mounts a file system of the kernel's, on a directory that is made if it is missing.
@@ -41,10 +40,6 @@ pub(crate) enum Action {
         /// Which of the two.
         cover: Cover,
     },
-    /// Makes the working directory if it is missing.
-    WorkingDirectory(WorkingDirectory),
-    /// Makes the root read-only, but nothing that is mounted on it.
-    ReadOnlyRoot,
 }
 
 /// A file system that is a kernel's own: it has no device, and needs no path to be mounted.

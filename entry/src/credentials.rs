@@ -62,8 +62,6 @@ impl Identity {
 
     /// Becomes it.
     pub(crate) fn assume(&self) -> Result<(), Failure> {
-        // Needs CAP_SETPCAP, so before the user is changed.
-        drop_all_but(default_set()).at(Step::BoundingSet)?;
         // Groups before the user: they need CAP_SETGID, which goes with user 0.
         if self.set_groups {
             syscall::set_groups(&self.credentials.groups).at(Step::Groups)?;
@@ -78,7 +76,10 @@ impl Identity {
     }
 }
 
-fn drop_all_but(set: u64) -> syscall::Result<()> {
+/// Takes away what nothing that is executed may ever have. Needs CAP_SETPCAP, so it comes before
+/// the user is changed.
+pub(crate) fn reduce_bounding_set() -> syscall::Result<()> {
+    let set = default_set();
     for capability in (0..u64::BITS).filter(|capability| set >> capability & 1 == 0) {
         match syscall::drop_from_bounding_set(capability) {
             // The first one that this kernel does not know ends them.

@@ -48,7 +48,7 @@ const LINKS: [(&CStr, &CStr); 5] = [
     (c"ptmx", c"pts/ptmx"),
 ];
 
-const DEV: Filesystem = Filesystem {
+pub(crate) const DEV: Filesystem = Filesystem {
     step: Step::Dev,
     kind: c"tmpfs",
     options: &[(c"mode", c"755"), (c"size", c"65536k")],

@@ -6,16 +6,13 @@ use std::path::Path;
 
 use launch::{Command, Hostname, Stdio};
 
-use crate::action::Action;
 use crate::credentials::Identity;
 use crate::descriptors::{self, LIFELINE};
-use crate::devices::DeviceNodes;
 use crate::exec::Program;
 use crate::failure::{At, Failure, Step};
 use crate::name_files::NameFiles;
-use crate::plan;
-use crate::rootfs::{self, Layers};
-use crate::signals;
+use crate::rootfs::{Layers, Root};
+use crate::stage::Scenery;
 use crate::syscall;
 use crate::working_directory::WorkingDirectory;
 
@@ -59,19 +56,14 @@ pub struct InvalidPath(std::path::PathBuf);
 pub enum Mark {
     /// The root file system is in place, with all that is mounted in it.
     Root,
-    /// The loopback interface is up.
-    Network,
     /// The doorbell: the next system call is the command's `execve`.
     Main,
 }
 
 /// All that is needed to become the command, made while memory can still be had.
 pub struct Entry {
-    layers: Layers,
-    names: NameFiles,
-    actions: Vec<Action>,
+    root: Root,
     hostname: CString,
-    working_directory: WorkingDirectory,
     identity: Identity,
     program: Program,
 }
@@ -84,22 +76,19 @@ impl Entry {
     /// When one of the paths can't be given to a system call.
     pub fn new(spec: &Spec<'_>) -> Result<Self, InvalidPath> {
         let is_root = spec.privileges == Privileges::Root;
-        let nodes = if is_root {
-            DeviceNodes::Made
-        } else {
-            DeviceNodes::Borrowed
-        };
         Ok(Self {
-            layers: Layers {
-                lower: c_path(spec.lower)?,
-                upper: c_path(spec.upper)?,
-                work: c_path(spec.work)?,
-                user_xattr: !is_root,
+            root: Root {
+                layers: Layers {
+                    lower: c_path(spec.lower)?,
+                    upper: c_path(spec.upper)?,
+                    work: c_path(spec.work)?,
+                    user_xattr: !is_root,
+                },
+                names: NameFiles::new(spec.hostname),
+                working_directory: WorkingDirectory::new(spec.command.cwd()),
+                read_only: spec.read_only,
             },
-            names: NameFiles::new(spec.hostname),
-            actions: plan::plan(spec.command, nodes, spec.read_only),
             hostname: spec.hostname.as_c_str().to_owned(),
-            working_directory: WorkingDirectory::new(spec.command.cwd()),
             identity: Identity::new(spec.command.credentials(), is_root),
             program: Program::new(spec.command),
         })
@@ -107,10 +96,8 @@ impl Entry {
 
     /// Becomes the command; returns only if that fails.
     ///
-    /// The caller is a process of one thread in new pid, mount, uts, ipc and cgroup namespaces,
-    /// with a `/proc` that shows itself; its network namespace is the command's. It may be the
-    /// child of a process with several threads: nothing is allocated, locked or left to panic
-    /// here. After a failure the process is neither here nor there and can only end.
+    /// The caller is the process that set the stage, and what is said there of
+    /// [the first half](crate::Stage::set) goes for this one too.
     ///
     /// `stdio` becomes the command's standard streams; every other descriptor is closed.
     ///
@@ -121,11 +108,12 @@ impl Entry {
     /// `ring` is called at each [`Mark`], and keeps the rules above.
     pub fn run(
         &self,
+        scenery: Scenery,
         stdio: &Stdio,
         lifeline: Option<BorrowedFd<'_>>,
         ring: impl Fn(Mark),
     ) -> Failure {
-        match self.become_command(stdio, lifeline, ring) {
+        match self.become_command(scenery, stdio, lifeline, ring) {
             Ok(never) => match never {},
             Err(failure) => failure,
         }
@@ -133,21 +121,22 @@ impl Entry {
 
     fn become_command(
         &self,
+        scenery: Scenery,
         stdio: &Stdio,
         lifeline: Option<BorrowedFd<'_>>,
         ring: impl Fn(Mark),
     ) -> Result<Infallible, Failure> {
-        // Modes are given in full until the command gets the mask that docker gives it.
-        syscall::set_umask(0);
-        rootfs::enter(&self.layers, &self.names, &self.actions)?;
+        self.root.enter(&scenery)?;
+        // Before all other descriptors are closed.
+        drop(scenery);
         ring(Mark::Root);
         syscall::set_hostname(&self.hostname).at(Step::Hostname)?;
-        syscall::bring_interface_up(c"lo").at(Step::Loopback)?;
-        ring(Mark::Network);
-        syscall::start_session().at(Step::Session)?;
         descriptors::put_in_place(stdio, lifeline).at(Step::Descriptors)?;
         // While root: docker enters a directory that only root may, too.
-        self.working_directory.enter().at(Step::WorkingDirectory)?;
+        self.root
+            .working_directory
+            .enter()
+            .at(Step::WorkingDirectory)?;
         self.program.check().at(Step::Exec)?;
         self.identity.assume()?;
         if lifeline.is_some() {
@@ -161,13 +150,12 @@ impl Entry {
                 });
             }
         }
-        signals::reset().at(Step::Signals)?;
         syscall::set_umask(0o022);
         ring(Mark::Main);
         Err(self.program.execute()).at(Step::Exec)
     }
 }
 
-fn c_path(path: &Path) -> Result<CString, InvalidPath> {
+pub(crate) fn c_path(path: &Path) -> Result<CString, InvalidPath> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| InvalidPath(path.to_owned()))
 }

@@ -16,8 +16,12 @@ pub enum Step {
     Cgroup,
     /// The cgroup becomes the root of a cgroup namespace.
     CgroupNamespace,
-    /// The file system that takes the workload's writes is mounted.
+    /// The disk with the image is mounted.
+    Disk,
+    /// The file system that takes the workload's writes is made ready.
     Scratch,
+    /// The directory is opened in which mounts are prepared.
+    Stage,
     /// Mounts stop being shared with other mount namespaces.
     PrivateMounts,
     /// The image is opened.
@@ -84,7 +88,9 @@ impl fmt::Display for Step {
             Self::UserMapping => "mapping the user into a user namespace",
             Self::Cgroup => "entering the cgroup",
             Self::CgroupNamespace => "making a cgroup namespace",
-            Self::Scratch => "mounting a file system for writes",
+            Self::Disk => "mounting the disk",
+            Self::Scratch => "preparing a file system for writes",
+            Self::Stage => "opening the stage",
             Self::PrivateMounts => "making mounts private",
             Self::OpenImage => "opening the root file system",
             Self::OpenUpper => "opening the directory for writes",

@@ -4,9 +4,11 @@
 //! credentials, the doorbell, the command. One piece of code does it, so the two sides can't
 //! drift apart in what the command sees.
 //!
-//! [`Entry::new`] prepares, in a process that can do anything; [`Entry::run`] makes system calls
-//! and nothing else, in a child that may not even allocate. What is mounted is a list that
-//! `plan` makes and `rootfs` works through; the rest is `Entry::run`, from top to bottom.
+//! The way has two halves. [`Stage`] is all that depends neither on the command nor on its image,
+//! so that a guest has it behind it before it is told either; [`Entry`] is the rest. `new` of each
+//! prepares, in a process that can do anything; [`Stage::set`] and [`Entry::run`] make system
+//! calls and nothing else, in a child that may not even allocate. What is mounted is a list that
+//! `plan` makes and `rootfs` works through; the rest are those two, from top to bottom.
 
 mod action;
 mod credentials;
@@ -21,8 +23,10 @@ mod name_files;
 mod plan;
 mod rootfs;
 mod signals;
+mod stage;
 mod syscall;
 mod working_directory;
 
 pub use entry::{Entry, InvalidPath, Mark, Privileges, Spec};
 pub use failure::{Failure, Step};
+pub use stage::{Scenery, Stage, bring_loopback_up};

@@ -1,13 +1,10 @@
-//! What is mounted and made between a fresh mount namespace and `pivot_root`, as data: so its
-//! order can be tested without the right to mount anything.
-
-use launch::Command;
+//! What is mounted and made for any root, as data: so its order can be tested without the right
+//! to mount anything.
 
 use crate::action::{Action, Filesystem, NO_SUID_EXEC_DEV};
 use crate::devices::{self, DeviceNodes};
 use crate::failure::Step;
 use crate::masks;
-use crate::working_directory::WorkingDirectory;
 
 const PROC: Filesystem = Filesystem {
     step: Step::Proc,
@@ -27,8 +24,11 @@ const SYS: Filesystem = Filesystem {
     name: c"sys",
 };
 
-/// All that is done to the root, in order.
-pub(crate) fn plan(command: &Command, nodes: DeviceNodes, read_only: bool) -> Vec<Action> {
+/// Where a root has what is planned here.
+pub(crate) const TOP_LEVEL: [&Filesystem; 3] = [&PROC, &SYS, &devices::DEV];
+
+/// All that is done, in order.
+pub(crate) fn plan(nodes: DeviceNodes) -> Vec<Action> {
     let mut actions = vec![Action::Mount(PROC), Action::Mount(SYS)];
     actions.extend(devices::actions(nodes));
     // Masks lie on what is in /proc and /sys, and `/dev/null` is what hides a file: so after all
@@ -39,26 +39,12 @@ pub(crate) fn plan(command: &Command, nodes: DeviceNodes, read_only: bool) -> Ve
             .zip(0..)
             .map(|((path, cover), index)| Action::Cover { index, path, cover }),
     );
-    // What is missing is made before the root becomes read-only.
-    actions.push(Action::WorkingDirectory(WorkingDirectory::new(
-        command.cwd(),
-    )));
-    if read_only {
-        actions.push(Action::ReadOnlyRoot);
-    }
     actions
 }
 
 #[cfg(test)]
 mod tests {
-    use launch::Credentials;
-
     use super::*;
-
-    fn planned(nodes: DeviceNodes, read_only: bool) -> Vec<Action> {
-        let command = Command::new(["true"], [], "/work", Credentials::default()).unwrap();
-        plan(&command, nodes, read_only)
-    }
 
     fn position(actions: &[Action], wanted: impl Fn(&Action) -> bool) -> usize {
         actions.iter().position(wanted).unwrap()
@@ -83,7 +69,7 @@ mod tests {
     fn file_systems_are_mounted_outside_in() {
         for nodes in [DeviceNodes::Made, DeviceNodes::Borrowed] {
             assert_eq!(
-                mounts(&planned(nodes, false)),
+                mounts(&plan(nodes)),
                 [
                     "proc on ./proc",
                     "sysfs on ./sys",
@@ -98,7 +84,7 @@ mod tests {
 
     #[test]
     fn nothing_is_hidden_before_there_is_a_dev_null_to_hide_it_with() {
-        let actions = planned(DeviceNodes::Made, false);
+        let actions = plan(DeviceNodes::Made);
         let null = position(
             &actions,
             |action| matches!(action, Action::Node { name, .. } if *name == c"null"),
@@ -108,15 +94,18 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_done_to_the_root_once_it_is_read_only() {
-        let actions = planned(DeviceNodes::Made, true);
-        assert_eq!(actions.last(), Some(&Action::ReadOnlyRoot));
-        assert!(!planned(DeviceNodes::Made, false).contains(&Action::ReadOnlyRoot));
+    fn all_is_below_what_is_moved_into_the_root() {
+        for mount in mounts(&plan(DeviceNodes::Made)) {
+            let (_, point) = mount.split_once(" on ").unwrap();
+            let top = point.trim_start_matches("./").split('/').next().unwrap();
+            let is_moved = |top_level: &Filesystem| top_level.name.to_bytes() == top.as_bytes();
+            assert!(TOP_LEVEL.into_iter().any(is_moved), "{mount}");
+        }
     }
 
     #[test]
     fn in_a_user_namespace_no_device_node_is_made() {
-        let actions = planned(DeviceNodes::Borrowed, false);
+        let actions = plan(DeviceNodes::Borrowed);
         assert!(
             !actions
                 .iter()
@@ -126,7 +115,7 @@ mod tests {
 
     #[test]
     fn no_file_system_but_dev_lets_programs_or_device_nodes_in() {
-        for action in planned(DeviceNodes::Made, false) {
+        for action in plan(DeviceNodes::Made) {
             if let Action::Mount(fs) = action {
                 assert_ne!(fs.attributes & libc::MOUNT_ATTR_NOSUID, 0, "{:?}", fs.name);
                 let open = fs.attributes & libc::MOUNT_ATTR_NOEXEC == 0;

@@ -13,7 +13,9 @@ use crate::action::{Action, Filesystem};
 use crate::failure::{At, Failure, Step};
 use crate::masks::Cover;
 use crate::name_files::NameFiles;
+use crate::stage::Scenery;
 use crate::syscall::{self, Errno, FilesystemContext, Result};
+use crate::working_directory::WorkingDirectory;
 
 /// The directories of the overlay, each a path where the caller is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,19 +30,52 @@ pub(crate) struct Layers {
     pub(crate) user_xattr: bool,
 }
 
-/// Mounts the overlay, does all that is planned in it, and makes it the root.
-pub(crate) fn enter(
-    layers: &Layers,
-    names: &NameFiles,
+/// A root, as the command will see it.
+pub(crate) struct Root {
+    pub(crate) layers: Layers,
+    pub(crate) names: NameFiles,
+    pub(crate) working_directory: WorkingDirectory,
+    pub(crate) read_only: bool,
+}
+
+impl Root {
+    /// Mounts the overlay, moves the scenery into it, and makes it the root.
+    pub(crate) fn enter(&self, scenery: &Scenery) -> std::result::Result<(), Failure> {
+        let root = mount_overlay(&self.layers, &self.names)?;
+        for (filesystem, mount) in scenery.mounts() {
+            move_into(root.as_fd(), filesystem.name, mount).at(filesystem.step)?;
+        }
+        // What is missing is made before the root becomes read-only.
+        self.working_directory
+            .make(root.as_fd())
+            .at(Step::MakeWorkingDirectory)?;
+        if self.read_only {
+            syscall::make_read_only(root.as_fd()).at(Step::ReadOnlyRoot)?;
+        }
+        syscall::pivot(root.as_fd()).at(Step::Pivot)
+    }
+}
+
+/// Moves a mount to a directory of the root, which is made if it is missing.
+fn move_into(root: BorrowedFd<'_>, name: &CStr, mount: BorrowedFd<'_>) -> Result<()> {
+    let point = match target(root, name, libc::O_DIRECTORY) {
+        Err(Errno(libc::ENOENT)) => {
+            syscall::make_directory(root, name, 0o755)?;
+            target(root, name, libc::O_DIRECTORY)?
+        }
+        result => result?,
+    };
+    syscall::attach(mount, point.as_fd())
+}
+
+/// Does all that is planned below a directory.
+pub(crate) fn apply_all(
+    directory: BorrowedFd<'_>,
     actions: &[Action],
 ) -> std::result::Result<(), Failure> {
-    // Before anything is mounted: nothing of it may reach another mount namespace.
-    syscall::make_all_mounts_private().at(Step::PrivateMounts)?;
-    let root = mount_overlay(layers, names)?;
-    for action in actions {
-        apply(root.as_fd(), action).at(step(action))?;
-    }
-    syscall::pivot(root.as_fd()).at(Step::Pivot)
+    actions
+        .iter()
+        .try_for_each(|action| apply(directory, action).at(step(action)))
 }
 
 fn mount_overlay(layers: &Layers, names: &NameFiles) -> std::result::Result<OwnedFd, Failure> {
@@ -77,8 +112,6 @@ fn step(action: &Action) -> Step {
         Action::Mount(filesystem) => filesystem.step,
         Action::Node { .. } | Action::BorrowedNode { .. } | Action::Link { .. } => Step::Dev,
         Action::Cover { index, .. } => Step::Mask(*index),
-        Action::WorkingDirectory(_) => Step::MakeWorkingDirectory,
-        Action::ReadOnlyRoot => Step::ReadOnlyRoot,
     }
 }
 
@@ -104,8 +137,6 @@ fn apply(root: BorrowedFd<'_>, action: &Action) -> Result<()> {
             Err(errno) => Err(errno),
             Ok(covered) => cover_with(root, covered.as_fd(), *cover),
         },
-        Action::WorkingDirectory(directory) => directory.make(root),
-        Action::ReadOnlyRoot => syscall::make_read_only(root),
     }
 }
 
@@ -146,7 +177,7 @@ fn cover_with(root: BorrowedFd<'_>, covered: BorrowedFd<'_>, cover: Cover) -> Re
 
 /// Opens what something is mounted on or made in. A link on the way there is an error: nothing
 /// that is ours lies behind one.
-fn target(root: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
+pub(crate) fn target(root: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
     syscall::open_in_root(root, path, flags, libc::RESOLVE_NO_SYMLINKS)
 }
 

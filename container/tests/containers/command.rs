@@ -133,7 +133,7 @@ fn the_timeline_has_all_spans_and_reaches_main() {
     assert_eq!(
         names,
         [
-            "cgroup", "clone", "join", "mounts", "network", "exec", "run"
+            "cgroup", "clone", "join", "network", "mounts", "exec", "run"
         ]
     );
     assert!(timeline.launch_to_main_ns() > Some(0));

@@ -1,7 +1,7 @@
-use std::cell::Cell;
+use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use entry::{Entry, Failure, Privileges, Spec, Step};
+use entry::{Entry, Failure, Privileges, Spec, Stage};
 use guest_protocol::{Mark, Task};
 use launch::{Credentials, ExitStatus, Stdio};
 use rustix::fs::{Uid, fchown};
@@ -9,9 +9,10 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
 
+use crate::cgroup::Entrance;
+use crate::child::{self, Child, Outcome};
 use crate::doorbell::Doorbell;
 use crate::fatal::Fatal;
-use crate::pids_limit::Cgroup;
 use crate::root;
 use crate::stream::Stream;
 
@@ -24,31 +25,23 @@ pub(crate) struct Pipes {
 
 impl Pipes {
     /// Pipes, and not the connections themselves: a command may open `/dev/stdout` again, which
-    /// a socket refuses. They are `user`'s, who may not be root, for the same reason.
-    pub(crate) fn open(user: &Credentials) -> Result<(Self, Stdio), Fatal> {
+    /// a socket refuses.
+    pub(crate) fn open() -> Result<(Self, Stdio), Fatal> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(Fatal::when("making a pipe"));
         let (stdin_reader, stdin) = pipe()?;
         let (stdout, stdout_writer) = pipe()?;
         let (stderr, stderr_writer) = pipe()?;
+        let ours = Self {
+            stdin,
+            stdout,
+            stderr,
+        };
         let theirs = Stdio {
             stdin: stdin_reader,
             stdout: stdout_writer,
             stderr: stderr_writer,
         };
-        if user.uid != 0 {
-            for pipe in [&theirs.stdin, &theirs.stdout, &theirs.stderr] {
-                fchown(pipe, Some(Uid::from_raw(user.uid)), None)
-                    .map_err(Fatal::when("changing the owner of a pipe"))?;
-            }
-        }
-        Ok((
-            Self {
-                stdin,
-                stdout,
-                stderr,
-            },
-            theirs,
-        ))
+        Ok((ours, theirs))
     }
 
     /// Joins each to its connection: input, output, error.
@@ -66,6 +59,18 @@ impl Pipes {
     }
 }
 
+/// Gives the pipes to the command's user, who may not be root and may open `/dev/stdout` again.
+pub(crate) fn give_to(user: &Credentials, pipes: &Stdio) -> Result<(), Fatal> {
+    if user.uid == 0 {
+        return Ok(());
+    }
+    for pipe in [&pipes.stdin, &pipes.stdout, &pipes.stderr] {
+        fchown(pipe, Some(Uid::from_raw(user.uid)), None)
+            .map_err(Fatal::when("changing the owner of a pipe"))?;
+    }
+    Ok(())
+}
+
 /// The process that was started, until it has been waited for.
 pub(crate) struct Command {
     pid: Pid,
@@ -80,104 +85,69 @@ pub(crate) enum Started {
     Failed(Failure),
 }
 
-/// Starts the command in namespaces of its own. When this returns it was executed, or that
-/// failed; our copies of its streams are closed.
-pub(crate) fn start(
-    task: &Task,
+/// What the process is told that becomes the command.
+struct Orders {
+    entry: Entry,
     stdio: Stdio,
-    pids_limit: Option<&Cgroup>,
-    doorbell: &Doorbell,
-) -> Result<Started, Fatal> {
-    let entry = Entry::new(&Spec {
-        lower: root::image(),
-        upper: root::upper(),
-        work: root::work(),
-        read_only: task.read_only,
-        hostname: &task.hostname,
-        command: &task.command,
-        privileges: Privileges::Root,
-    })?;
-    let ring = |mark| match mark {
-        entry::Mark::Root => doorbell.ring(Mark::Root),
-        // Only a container has a network namespace to be timed.
-        entry::Mark::Network => {}
-        entry::Mark::Main => doorbell.ring(Mark::Main),
-    };
-    let namespaces =
-        libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
-    spawn(namespaces, &|| match enter_cgroup(pids_limit) {
-        Ok(()) => entry.run(&stdio, None, ring),
-        Err(failure) => failure,
-    })
 }
 
-/// Moves into the cgroup, if there is one, and makes it the root of a namespace: so what the
-/// command reads in `/proc/self/cgroup` is the same with and without a limit.
-fn enter_cgroup(cgroup: Option<&Cgroup>) -> Result<(), Failure> {
-    let failed = |step| {
-        move |errno: Errno| Failure {
-            step,
-            errno: errno.raw_os_error(),
+/// A process in namespaces of its own that has done all that it can without knowing the command.
+pub(crate) struct Prepared(Child<Orders>);
+
+impl Prepared {
+    /// Makes it.
+    pub(crate) fn make(cgroup: Entrance, doorbell: Doorbell) -> Result<Self, Fatal> {
+        let stage = Stage::new(root::stage(), Privileges::Root)?;
+        let namespaces =
+            libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+        let ring = move |mark| match mark {
+            entry::Mark::Root => doorbell.ring(Mark::Root),
+            entry::Mark::Main => doorbell.ring(Mark::Main),
+        };
+        let errand = move |orders: child::Orders<'_, Orders>| -> Result<Infallible, Failure> {
+            cgroup.enter()?;
+            entry::bring_loopback_up()?;
+            let scenery = stage.set()?;
+            let Orders { entry, stdio } = orders.wait();
+            root::mount_image()?;
+            Err(entry.run(scenery, stdio, None, ring))
+        };
+        Child::make(namespaces, move |orders| match errand(orders) {
+            Ok(never) => match never {},
+            Err(failure) => failure,
+        })
+        .map(Self)
+    }
+
+    /// Has it become the command. When this returns the command was executed, or that failed; our
+    /// copies of its streams are closed.
+    pub(crate) fn start(self, task: &Task, stdio: Stdio) -> Result<Started, Fatal> {
+        let entry = Entry::new(&Spec {
+            lower: root::image(),
+            upper: root::upper(),
+            work: root::work(),
+            read_only: task.read_only,
+            hostname: &task.hostname,
+            command: &task.command,
+            privileges: Privileges::Root,
+        })?;
+        started(self.0, Orders { entry, stdio })
+    }
+}
+
+fn started<T>(child: Child<T>, orders: T) -> Result<Started, Fatal> {
+    let pid = child.pid();
+    match child.order(orders) {
+        Outcome::Failed(failure) => {
+            wait(pid)?;
+            Ok(Started::Failed(failure))
         }
-    };
-    if let Some(cgroup) = cgroup {
-        cgroup.enter().map_err(failed(Step::Cgroup))?;
+        Outcome::Executed => {
+            let pidfd = pidfd_open(pid, PidfdFlags::empty())
+                .map_err(Fatal::when("watching the command"))?;
+            Ok(Started::Running(Command { pid, pidfd }))
+        }
     }
-    // SAFETY: no descriptor and no memory is unshared, only the cgroup namespace.
-    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWCGROUP) }
-        .map_err(failed(Step::CgroupNamespace))
-}
-
-/// Bytes of stack for a child that does nothing but system calls.
-const STACK_BYTES: usize = 32 << 10;
-
-/// What a child needs, in the memory that it shares with us.
-struct Child<'a> {
-    become_command: &'a dyn Fn() -> Failure,
-    failure: Cell<Option<Failure>>,
-}
-
-extern "C" fn child_main(child: *mut libc::c_void) -> libc::c_int {
-    // SAFETY: `spawn` passes a `Child` that lives until this process executed or ended.
-    let child = unsafe { &*child.cast::<Child<'_>>() };
-    child.failure.set(Some((child.become_command)()));
-    0
-}
-
-/// Makes a child that becomes the command and returns only if it can't, as `posix_spawn` does
-/// it: the child shares our memory and we stand still until it has called `execve` or ended. So
-/// no page table is copied and no page written to is copied either, and the reason of a failure
-/// needs no pipe.
-fn spawn(namespaces: libc::c_int, become_command: &dyn Fn() -> Failure) -> Result<Started, Fatal> {
-    let child = Child {
-        become_command,
-        failure: Cell::new(None),
-    };
-    let mut stack = Box::<[u128]>::new_uninit_slice(STACK_BYTES / size_of::<u128>());
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | namespaces;
-    // SAFETY: the stack is ours alone, grows down from its end, which is aligned to 16 bytes, and
-    // outlives the child's use of it, as does `child`: with CLONE_VFORK clone(2) returns only
-    // when the child no longer shares our memory. This process has one thread, so nothing here
-    // runs meanwhile, and no lock is held by anybody; the child allocates nothing.
-    let pid = unsafe {
-        libc::clone(
-            child_main,
-            stack.as_mut_ptr_range().end.cast(),
-            flags,
-            (&raw const child).cast_mut().cast(),
-        )
-    };
-    let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) else {
-        let error = std::io::Error::last_os_error();
-        return Err(Fatal::when("starting a process")(error));
-    };
-    if let Some(failure) = child.failure.get() {
-        wait(pid)?;
-        return Ok(Started::Failed(failure));
-    }
-    let pidfd =
-        pidfd_open(pid, PidfdFlags::empty()).map_err(Fatal::when("watching the command"))?;
-    Ok(Started::Running(Command { pid, pidfd }))
 }
 
 impl Command {
@@ -221,12 +191,24 @@ pub(crate) mod tests {
     use std::ffi::CStr;
     use std::os::fd::AsRawFd;
 
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use entry::Step;
+
     use super::*;
 
+    /// A child that becomes what it is ordered to.
+    fn spawn(become_command: impl Fn() -> Failure + 'static) -> Result<Started, Fatal> {
+        let child = Child::make(0, |orders: child::Orders<'_, Box<dyn Fn() -> Failure>>| {
+            orders.wait()()
+        })?;
+        started(child, Box::new(become_command))
+    }
+
     /// A command that runs in place of an image's, with these streams.
-    pub(crate) fn start_shell(script: &CStr, stdio: Stdio) -> Command {
+    pub(crate) fn start_shell(script: &'static CStr, stdio: Stdio) -> Command {
         let executed = shell(script);
-        let started = spawn(0, &|| {
+        let started = spawn(move || {
             for (number, fd) in (0..).zip([&stdio.stdin, &stdio.stdout, &stdio.stderr]) {
                 // SAFETY: numbers only, and the child has descriptors of its own.
                 unsafe { libc::dup2(fd.as_raw_fd(), number) };
@@ -240,7 +222,7 @@ pub(crate) mod tests {
     }
 
     /// Executes a shell.
-    fn shell(script: &CStr) -> impl Fn() -> Failure {
+    fn shell(script: &'static CStr) -> impl Fn() -> Failure + 'static {
         let argv = [
             c"/bin/sh".as_ptr(),
             c"-c".as_ptr(),
@@ -259,8 +241,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn status_of(script: &CStr) -> ExitStatus {
-        match spawn(0, &shell(script)).unwrap() {
+    fn status_of(script: &'static CStr) -> ExitStatus {
+        match spawn(shell(script)).unwrap() {
             Started::Running(command) => command.wait().unwrap(),
             Started::Failed(failure) => panic!("{failure}"),
         }
@@ -284,15 +266,49 @@ pub(crate) mod tests {
             step: Step::Hostname,
             errno: libc::EPERM,
         };
-        let Started::Failed(told) = spawn(0, &|| failure).unwrap() else {
+        let Started::Failed(told) = spawn(move || failure).unwrap() else {
             panic!("nothing was executed");
         };
         assert_eq!(told, failure);
     }
 
     #[test]
+    fn a_step_that_failed_before_the_orders_is_told_when_they_are_given() {
+        let failure = Failure {
+            step: Step::Stage,
+            errno: libc::ENOENT,
+        };
+        let child = Child::make(0, move |_: child::Orders<'_, ()>| failure).unwrap();
+        let Started::Failed(told) = started(child, ()).unwrap() else {
+            panic!("nothing was executed");
+        };
+        assert_eq!(told, failure);
+    }
+
+    #[test]
+    fn a_child_has_done_what_it_does_before_its_orders_when_it_is_made() {
+        static DONE: AtomicBool = AtomicBool::new(false);
+        let failure = Failure {
+            step: Step::Stage,
+            errno: 0,
+        };
+        let child = Child::make(0, move |orders: child::Orders<'_, i32>| {
+            DONE.store(true, Ordering::Relaxed);
+            Failure {
+                errno: *orders.wait(),
+                ..failure
+            }
+        });
+        assert!(DONE.load(Ordering::Relaxed));
+        let Started::Failed(told) = started(child.unwrap(), 7).unwrap() else {
+            panic!("nothing was executed");
+        };
+        assert_eq!(told.errno, 7);
+    }
+
+    #[test]
     fn a_signal_reaches_the_command() {
-        let Started::Running(command) = spawn(0, &shell(c"sleep 60")).unwrap() else {
+        let Started::Running(command) = spawn(shell(c"sleep 60")).unwrap() else {
             panic!("the shell is there");
         };
         command.signal(15);

@@ -8,6 +8,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 use crate::fatal::Fatal;
 
 /// The page that the host notices stores to.
+#[derive(Clone, Copy)]
 pub(crate) struct Doorbell(NonNull<u32>);
 
 impl Doorbell {

@@ -98,7 +98,6 @@ mod tests {
     use std::thread;
 
     use guest_protocol::write_message;
-    use launch::Credentials;
 
     use super::*;
     use crate::command::Pipes;
@@ -109,7 +108,7 @@ mod tests {
 
     /// Runs a shell script as a guest would, and meanwhile what the host does.
     fn run<T: Send>(
-        script: &CStr,
+        script: &'static CStr,
         host: impl FnOnce(HostEnds) -> T + Send,
     ) -> (Result<ExitStatus, Fatal>, T) {
         let pairs = [(); 4].map(|()| UnixStream::pair().unwrap());
@@ -117,7 +116,7 @@ mod tests {
         for stream in [&stdin, &stdout, &stderr] {
             stream.set_nonblocking(true).unwrap();
         }
-        let (ours, theirs) = Pipes::open(&Credentials::default()).unwrap();
+        let (ours, theirs) = Pipes::open().unwrap();
         let command = start_shell(script, theirs);
         // The host stays, even when what it does is done.
         let _stays = h0.try_clone().unwrap();

@@ -1,4 +1,5 @@
-//! PID 1 of a guest: mounts the root, runs the one command, and is its line to the host.
+//! PID 1 of a guest: prepares all that it can, learns what to run, runs that one command, and is
+//! its line to the host.
 //!
 //! It is static, has one thread, and makes few system calls: where the guest's kernel is
 //! emulated, each costs milliseconds. What it does, in order, is [`run`].
@@ -14,6 +15,8 @@
 // A test calls the parts; the whole takes a guest.
 #![cfg_attr(test, allow(dead_code))]
 
+mod cgroup;
+mod child;
 mod command;
 mod connections;
 mod disk;
@@ -21,14 +24,14 @@ mod doorbell;
 mod fatal;
 mod forward;
 mod identity;
-mod pids_limit;
 mod root;
 mod stream;
 
 use std::os::fd::AsFd;
 
-use command::{Pipes, Started};
-use connections::Connections;
+use cgroup::Cgroup;
+use command::{Pipes, Prepared, Started};
+use connections::{Connections, Sockets};
 use disk::Disk;
 use doorbell::Doorbell;
 use fatal::Fatal;
@@ -55,20 +58,26 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     doorbell.ring(Mark::Init);
     let identity = Identity::open()?;
     let disk = Disk::open()?;
+    let (ours, theirs) = Pipes::open()?;
+    let (cgroup, entrance) = Cgroup::make()?;
+    root::make_directories()?;
+    let prepared = Prepared::make(entrance, doorbell)?;
+    let sockets = Sockets::open()?;
     doorbell.ring(Mark::Ready);
 
     // A machine that was saved at that mark goes on here, as a copy of which there are others.
-    let mut connections = Connections::open()?;
+    let mut connections = sockets.connect()?;
     let start = receive_start(&mut connections)?;
     identity.assume(&start)?;
     doorbell.ring(Mark::Started);
 
     disk.wait_for(start.disk_sectors)?;
-    root::mount_image()?;
     let task = start.task;
-    let pids_limit = task.pids.map(pids_limit::Cgroup::limited_to).transpose()?;
-    let (ours, theirs) = Pipes::open(task.command.credentials())?;
-    let answer = match command::start(&task, theirs, pids_limit.as_ref(), &doorbell)? {
+    if let Some(limit) = task.pids {
+        cgroup.limit_pids(limit)?;
+    }
+    command::give_to(task.command.credentials(), &theirs)?;
+    let answer = match prepared.start(&task, theirs)? {
         Started::Running(command) => {
             let Connections {
                 control,

@@ -1,8 +1,9 @@
 //! The directories of PID 1 itself, which the command never sees. All are in the initial root,
-//! a tmpfs in guest memory.
+//! a tmpfs in guest memory, and made before it is known what to run.
 
 use std::path::Path;
 
+use entry::{Failure, Step};
 use rustix::fs::{Gid, Mode, Stat, Uid, chmod, chown, mkdir, stat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind};
@@ -35,6 +36,14 @@ pub(crate) fn work() -> &'static Path {
     Path::new(WORK)
 }
 
+/// Where the command's `/proc`, `/sys` and `/dev` are prepared.
+const STAGE: &str = "/stage";
+
+/// Where the command's `/proc`, `/sys` and `/dev` are prepared.
+pub(crate) fn stage() -> &'static Path {
+    Path::new(STAGE)
+}
+
 /// Moves to a second mount of the initial root that lies on the first: `pivot_root(2)` refuses
 /// to replace the first mount of all, which nothing lies under.
 pub(crate) fn leave_initial_root() -> Result<(), Fatal> {
@@ -48,21 +57,31 @@ pub(crate) fn leave_initial_root() -> Result<(), Fatal> {
     mount("proc", "/proc", "proc", flags, None).map_err(failed("mounting /proc"))
 }
 
-/// Mounts the image from the disk, and makes what the overlay needs.
-pub(crate) fn mount_image() -> Result<(), Fatal> {
-    let failed = Fatal::when::<Errno>;
-    mkdir(IMAGE, Mode::RWXU).map_err(failed("making /image"))?;
-    mount(disk::PATH, IMAGE, "erofs", MountFlags::RDONLY, None)
-        .map_err(failed("mounting the disk"))?;
-    let root = stat(IMAGE).map_err(failed("reading the image"))?;
-    make_upper(UPPER, &root).map_err(failed("making /upper"))?;
-    mkdir(WORK, Mode::RWXU).map_err(failed("making /work"))
+/// Makes the directories.
+pub(crate) fn make_directories() -> Result<(), Fatal> {
+    [IMAGE, UPPER, WORK, STAGE]
+        .into_iter()
+        .try_for_each(|path| mkdir(path, Mode::RWXU))
+        .map_err(Fatal::when("making a directory"))
 }
 
-/// An upper layer without a file, whose root is what the overlay shows as its own: so it takes
-/// after the image's.
-fn make_upper(path: &str, image: &Stat) -> Result<(), Errno> {
-    mkdir(path, Mode::RWXU)?;
+/// Mounts the image from the disk, and has the upper layer take after it. Makes system calls and
+/// nothing else.
+pub(crate) fn mount_image() -> Result<(), Failure> {
+    let failed = |step| {
+        move |errno: Errno| Failure {
+            step,
+            errno: errno.raw_os_error(),
+        }
+    };
+    mount(disk::PATH, IMAGE, "erofs", MountFlags::RDONLY, None).map_err(failed(Step::Disk))?;
+    let root = stat(IMAGE).map_err(failed(Step::OpenImage))?;
+    take_after(UPPER, &root).map_err(failed(Step::Scratch))
+}
+
+/// Makes the directory like the root of the image: an overlay shows that of its upper layer as
+/// its own.
+fn take_after(path: &str, image: &Stat) -> Result<(), Errno> {
     if (image.st_uid, image.st_gid) != (0, 0) {
         chown(
             path,
@@ -85,7 +104,9 @@ mod tests {
         std::fs::create_dir_all(&image).unwrap();
         chmod(&image, Mode::from_raw_mode(0o1757)).unwrap();
         let wanted = stat(&image).unwrap();
-        let made = make_upper(upper.to_str().unwrap(), &wanted).and_then(|()| stat(&upper));
+        let made = mkdir(&upper, Mode::RWXU)
+            .and_then(|()| take_after(upper.to_str().unwrap(), &wanted))
+            .and_then(|()| stat(&upper));
         std::fs::remove_dir_all(&dir).unwrap();
         let made = made.unwrap();
         assert_eq!(

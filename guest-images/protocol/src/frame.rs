@@ -7,6 +7,9 @@ use serde::de::DeserializeOwned;
 /// kernel limits to 2 MiB with the usual stack limit (`execve(2)`), and some more.
 pub const MAX_MESSAGE_BYTES: u32 = 4 << 20;
 
+/// As long as most messages are, in bytes.
+const USUAL_BYTES: usize = 4096;
+
 /// Why a message can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -45,16 +48,17 @@ pub fn write_message(writer: &mut impl Write, message: &impl Serialize) -> Resul
 /// When the reader fails, or what it gives is too long or no message.
 pub fn read_message<T: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<T>, FrameError> {
     let mut length = [0; 4];
-    match reader.read(&mut length[..1])? {
+    match reader.read(&mut length)? {
         0 => return Ok(None),
-        _ => reader.read_exact(&mut length[1..])?,
+        bytes => reader.read_exact(&mut length[bytes..])?,
     }
     let length = u32::from_le_bytes(length);
     if length > MAX_MESSAGE_BYTES {
         return Err(FrameError::TooLong(length as usize));
     }
-    // Grows with what arrives, not with what was announced.
-    let mut body = Vec::new();
+    // For most messages one read is enough. Beyond that it grows with what arrives, not with what
+    // was announced.
+    let mut body = Vec::with_capacity(USUAL_BYTES.min(length as usize));
     reader.take(length.into()).read_to_end(&mut body)?;
     if body.len() < length as usize {
         return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into()));
