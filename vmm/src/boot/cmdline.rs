@@ -33,6 +33,9 @@ const EMULATED: &[&str] = &[
     "mitigations=off",
     "rodata=off",
     "highres=off",
+    // Where the time-stamp counter is the host's own, whatever it is set to, a clock that counts
+    // it jumps when a machine goes on from a snapshot. KVM's clock does not.
+    "clocksource=kvm-clock",
 ];
 
 /// The command line can't be made.
