@@ -1,10 +1,11 @@
-//! `jaula compare`: both sides, one after the other, and what differs.
+//! `jaula compare`: every way, one after the other, and what differs.
 
 use std::fs::File;
 use std::io::{self, Seek};
 
-use bench::{Comparison, Environment, Interrupt, Outcome, Plan, Sides, table};
-use launch::{ExitStatus, Progress, Side};
+use bench::{Comparison, Environment, Interrupt, Outcome, Plan, Ways, table};
+use launch::{ExitStatus, Progress};
+use vmm::StartMode;
 use vmm::ring0::Ring0;
 
 use crate::args::CompareArgs;
@@ -17,7 +18,7 @@ use crate::{output, progress, workload};
 /// Width of a report that goes to no terminal.
 const DEFAULT_WIDTH: u16 = 100;
 
-/// Compares and prints; the exit code says whether both sides could run the command.
+/// Compares and prints; the exit code says whether all could run the command.
 pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     // Before signals are held: a user who types it may call it off as usual.
     let stdin = if args.workload.interactive {
@@ -57,12 +58,12 @@ fn measure(
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let workload = workload::from_args(&args.workload, &installation.cache, progress)?;
-    let launcher = |side| installation.launcher(side, args.workload.kernel.as_deref());
-    let (container, vm) = (launcher(Side::Container), launcher(Side::Vm));
+    let kernel = args.workload.kernel.as_deref();
     let plan = Plan {
-        launchers: Sides {
-            container: container.as_ref(),
-            vm: vm.as_ref(),
+        launchers: Ways {
+            container: &installation.container(),
+            vm_cold: &installation.vm(kernel, StartMode::Cold),
+            vm_warm: &installation.vm(kernel, StartMode::Warm),
         },
         workload: &workload,
         stdin,
@@ -77,7 +78,7 @@ fn ring0() -> Option<Ring0> {
     vmm::ring0::of_host(&kvm).ok()
 }
 
-/// All of standard input in a file without a name, as each side reads it from its beginning.
+/// All of standard input in a file without a name, as each run reads it from its beginning.
 fn keep_stdin() -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     io::copy(&mut io::stdin().lock(), &mut file)?;
@@ -86,9 +87,9 @@ fn keep_stdin() -> io::Result<File> {
 }
 
 fn exit_code(comparison: &Comparison) -> u8 {
-    let Sides { container, vm } = &comparison.sides;
+    let reports = comparison.ways.as_ref().into_array();
     let ran = |outcome: &Outcome| matches!(outcome, Outcome::Ended { .. });
-    if ran(&container.outcome) && ran(&vm.outcome) {
+    if reports.iter().all(|report| ran(&report.outcome)) {
         0
     } else {
         ExitStatus::LAUNCHER_FAILED

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use launch::{Finding, Level, Side};
+use launch::{Finding, Launcher, Level, Side};
+use vmm::StartMode;
 
 use crate::error::Error;
 use crate::installation::Installation;
@@ -11,8 +12,11 @@ use crate::output;
 /// Prints what each side found; the exit code says whether both can launch.
 pub fn doctor() -> Result<u8, Error> {
     let installation = Installation::of_user().map_err(launch::Error::new)?;
-    let sides =
-        [Side::Container, Side::Vm].map(|side| (side, installation.launcher(side, None).probe()));
+    let vm = installation.vm(None, StartMode::Auto);
+    let sides = [
+        (Side::Container, installation.container().probe()),
+        (Side::Vm, vm.probe()),
+    ];
     output::print(&report(&sides))?;
     let missing = sides
         .iter()

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use container::ContainerLauncher;
 use guest_images::Cache;
 use host::RunDir;
-use launch::{Launcher, Side};
 use nix::unistd::geteuid;
 use vmm::{GuestKernel, StartMode, VmLauncher};
 
@@ -39,22 +38,18 @@ impl Installation {
         Ok(())
     }
 
-    /// The launcher of this side, whose guests boot `kernel` or, without it, jaula's own.
-    pub fn launcher(&self, side: Side, kernel: Option<&Path>) -> Box<dyn Launcher> {
-        match side {
-            Side::Container => Box::new(ContainerLauncher::new(&self.run_dir)),
-            Side::Vm => {
-                let kernel = match kernel {
-                    Some(path) => GuestKernel::File(path.to_owned()),
-                    None => GuestKernel::BuiltIn,
-                };
-                Box::new(VmLauncher::new(
-                    &self.run_dir,
-                    self.cache.clone(),
-                    kernel,
-                    StartMode::Auto,
-                ))
-            }
-        }
+    /// The launcher of containers.
+    pub fn container(&self) -> ContainerLauncher {
+        ContainerLauncher::new(&self.run_dir)
+    }
+
+    /// The launcher of VMs that start in this way, whose guests boot `kernel` or, without it,
+    /// jaula's own.
+    pub fn vm(&self, kernel: Option<&Path>, start: StartMode) -> VmLauncher {
+        let kernel = match kernel {
+            Some(path) => GuestKernel::File(path.to_owned()),
+            None => GuestKernel::BuiltIn,
+        };
+        VmLauncher::new(&self.run_dir, self.cache.clone(), kernel, start)
     }
 }

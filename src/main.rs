@@ -16,6 +16,7 @@ mod run;
 mod signals;
 mod snapshot;
 mod stdio;
+mod template;
 mod usage;
 mod workload;
 
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Action::Doctor => doctor::doctor(),
         Action::Kernel(action) => kernel::kernel(*action),
         Action::Snapshot(action) => snapshot::snapshot(action),
+        Action::Template(action) => template::template(action),
     })
 }
 

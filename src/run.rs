@@ -4,10 +4,10 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use launch::{ExitStatus, Instance, Prepared, Progress};
+use launch::{ExitStatus, Instance, Launcher, Prepared, Progress};
 use nix::sys::signal::Signal;
 
-use crate::args::RunArgs;
+use crate::args::{RunArgs, Way};
 use crate::error::Error;
 use crate::installation::Installation;
 use crate::interruption::Interruption;
@@ -43,12 +43,21 @@ fn prepare(
     args: &RunArgs,
     progress: &dyn Progress,
 ) -> Result<(String, Box<dyn Prepared>), launch::Error> {
+    let way = args
+        .way()
+        .map_err(|error| launch::Error::new(error).with_remedy("leave it out, or add --as vm"))?;
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let workload = workload::from_args(&args.workload, &installation.cache, progress)?;
-    let launcher = installation.launcher(args.side.into(), args.workload.kernel.as_deref());
     let program = workload.command.program().to_string_lossy().into_owned();
-    Ok((program, launcher.prepare(&workload, progress)?))
+    let prepared = match way {
+        Way::Container => installation.container().prepare(&workload, progress),
+        Way::Vm(start) => {
+            let kernel = args.workload.kernel.as_deref();
+            installation.vm(kernel, start).prepare(&workload, progress)
+        }
+    };
+    Ok((program, prepared?))
 }
 
 /// Why the command never ran, though everything around it was ready.

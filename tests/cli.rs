@@ -28,6 +28,8 @@ fn help_and_version_are_answers_and_no_errors() {
         &["kernel", "--help"],
         &["kernel", "build", "--help"],
         &["snapshot", "--help"],
+        &["template", "--help"],
+        &["template", "build", "--help"],
         &["snapshot", "inspect", "--help"],
     ] {
         let seen = jaula(args);
@@ -56,6 +58,7 @@ fn every_flag_is_explained() {
         "--rootfs",
         "--kernel",
         "--as",
+        "--start",
     ] {
         assert!(help.contains(flag), "{flag}");
     }
@@ -80,6 +83,10 @@ fn what_makes_no_sense_is_125_and_one_line() {
         &["run", "--entrypoint", "", "busybox"],
         &["kernel"],
         &["snapshot", "rm"],
+        &["template"],
+        &["template", "rm"],
+        &["template", "rm", "--all", "x"],
+        &["run", "--as", "vm", "--start", "tepid", "busybox"],
         &["snapshot", "inspect", "../x"],
     ] {
         let seen = jaula(args);
@@ -241,7 +248,35 @@ fn without_snapshots_the_list_of_them_is_empty() {
 }
 
 #[test]
-fn a_comparison_shows_both_sides_and_what_differs() {
+fn a_template_is_listed_until_it_is_removed() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    // Of a size that no other test needs.
+    let built = world.run(["template", "build", "-m", "48m"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let name = built.stdout_text();
+    let name = name.trim_end();
+    let listed = |world: &World| world.run(["template", "ls"]).stdout_text();
+    let list = listed(&world);
+    let line = list.lines().find(|line| line.starts_with(name));
+    let line = line.unwrap_or_else(|| panic!("no {name} in {list}"));
+    assert!(line.contains(" 48.0 MiB "), "{line}");
+    assert!(line.ends_with(" current"), "{line}");
+    let removed = world.run(["template", "rm", name]);
+    assert_eq!(
+        removed.stdout_text(),
+        format!("{name}\n"),
+        "{}",
+        removed.stderr
+    );
+    assert!(!listed(&world).contains(name));
+}
+
+#[test]
+fn a_comparison_shows_every_way_and_what_differs() {
     if !can_run(Side::Vm) {
         return;
     }
@@ -250,21 +285,30 @@ fn a_comparison_shows_both_sides_and_what_differs() {
     let script = "cat; uname -r; echo same; exit 3";
     let seen = see(
         world.jaula(["compare", "-i", "--json", "busybox", "sh", "-c", script]),
-        b"read by both\n",
+        b"read by all\n",
     );
     assert_eq!(seen.code, Some(0), "{}", seen.stderr);
     let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
-    for report in [&comparison.sides.container, &comparison.sides.vm] {
+    for report in comparison.ways.as_ref().into_array() {
         assert!(
             matches!(report.outcome, bench::Outcome::Ended { exit_code: 3, .. }),
             "{report:?}"
         );
-        assert!(report.stdout.text.starts_with("read by both\n"));
+        assert!(report.stdout.text.starts_with("read by all\n"));
         let spans: u64 = report.spans.iter().map(|span| span.duration_ns).sum();
         assert_eq!(report.launch_to_exit_ns, Some(spans));
         assert!(report.launch_to_main_ns < report.launch_to_exit_ns);
     }
-    // The kernel, and nothing but the kernel.
-    assert_eq!(comparison.stdout_difference.equal_lines, 2);
-    assert_eq!(comparison.stdout_difference.hunks.len(), 1);
+    let [of_kernels, of_starts] = &comparison.stdout_differences[..] else {
+        panic!("{:?}", comparison.stdout_differences);
+    };
+    // The kernel, and nothing but the kernel; and how a VM starts makes no difference.
+    assert_eq!((of_kernels.equal_lines, of_kernels.hunks.len()), (2, 1));
+    assert!(of_starts.identical, "{of_starts:?}");
+    let has_booted = |report: &bench::WayReport| {
+        let mut spans = report.spans.iter();
+        spans.any(|span| span.name == "kernel boot")
+    };
+    assert!(has_booted(&comparison.ways.vm_cold));
+    assert!(!has_booted(&comparison.ways.vm_warm));
 }

@@ -10,7 +10,8 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use harness::{Place, World, can_run, flag, wait};
+use bench::Way;
+use harness::{Place, World, can_run, run, wait};
 use launch::Side;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -47,8 +48,8 @@ impl Moments {
 }
 
 /// Ends a run at a random moment of its first `life`, again and again, and looks.
-fn an_end_at_any_moment_leaves_nothing(side: Side, signal: Signal, life: Duration) {
-    if !can_run(side) {
+fn an_end_at_any_moment_leaves_nothing(way: Way, signal: Signal, life: Duration) {
+    if !can_run(way.side()) {
         return;
     }
     let world = World::new();
@@ -56,12 +57,12 @@ fn an_end_at_any_moment_leaves_nothing(side: Side, signal: Signal, life: Duratio
     for round in 0..MOMENTS {
         let moment = moments.next(life);
         eprintln!(
-            "{side}, {signal} after {moment:?} (seed {}, round {round})",
+            "{way}, {signal} after {moment:?} (seed {}, round {round})",
             moments.seed
         );
-        let place = Place::take(side);
+        let place = Place::take(way.side());
         let name = format!("{}{round}", world.name_prefix());
-        let mut child = start(&world, side, &name);
+        let mut child = start(&world, way, &name);
         thread::sleep(moment);
         let pid = Pid::from_raw(child.id().try_into().unwrap());
         kill(pid, signal).unwrap();
@@ -77,18 +78,10 @@ fn an_end_at_any_moment_leaves_nothing(side: Side, signal: Signal, life: Duratio
     }
 }
 
-fn start(world: &World, side: Side, name: &str) -> Child {
+fn start(world: &World, way: Way, name: &str) -> Child {
+    let args = [run(way), &["--name", name, "busybox", "sleep", "1000"]].concat();
     world
-        .jaula([
-            "run",
-            "--as",
-            flag(side),
-            "--name",
-            name,
-            "busybox",
-            "sleep",
-            "1000",
-        ])
+        .jaula(args)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -105,25 +98,46 @@ fn insist(child: &mut Child, pid: Pid) {
 #[test]
 fn a_container_that_is_killed_leaves_nothing() {
     let life = Duration::from_millis(60);
-    an_end_at_any_moment_leaves_nothing(Side::Container, Signal::SIGKILL, life);
+    an_end_at_any_moment_leaves_nothing(Way::Container, Signal::SIGKILL, life);
 }
 
 #[test]
 fn a_container_that_is_interrupted_leaves_nothing() {
     let life = Duration::from_millis(60);
-    an_end_at_any_moment_leaves_nothing(Side::Container, Signal::SIGINT, life);
+    an_end_at_any_moment_leaves_nothing(Way::Container, Signal::SIGINT, life);
 }
 
 #[test]
-fn a_vm_that_is_killed_leaves_nothing() {
+fn a_vm_that_is_killed_while_it_boots_leaves_nothing() {
     let life = Duration::from_secs(15);
-    an_end_at_any_moment_leaves_nothing(Side::Vm, Signal::SIGKILL, life);
+    an_end_at_any_moment_leaves_nothing(Way::VmCold, Signal::SIGKILL, life);
+}
+
+#[test]
+fn a_vm_that_is_killed_while_it_goes_on_leaves_nothing() {
+    if template_is_built() {
+        let life = Duration::from_secs(2);
+        an_end_at_any_moment_leaves_nothing(Way::VmWarm, Signal::SIGKILL, life);
+    }
 }
 
 #[test]
 fn a_vm_that_is_interrupted_leaves_nothing() {
-    let life = Duration::from_secs(15);
-    an_end_at_any_moment_leaves_nothing(Side::Vm, Signal::SIGINT, life);
+    if template_is_built() {
+        let life = Duration::from_secs(2);
+        an_end_at_any_moment_leaves_nothing(Way::VmWarm, Signal::SIGINT, life);
+    }
+}
+
+/// So that no run of a test is ended while it builds one. `false` where no VM can run.
+fn template_is_built() -> bool {
+    if !can_run(Side::Vm) {
+        return false;
+    }
+    let _place = Place::take(Side::Vm);
+    let built = World::new().run(["template", "build"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    true
 }
 
 /// What the other tests rely on: that their look is not blind. (A container's mounts are in a
@@ -214,20 +228,13 @@ fn an_interrupted_comparison_ends_soon_and_leaves_nothing() {
 
 #[test]
 fn a_run_that_ends_by_itself_leaves_nothing_even_without_a_next_one() {
-    for side in [Side::Container, Side::Vm] {
-        if can_run(side) {
-            let _place = Place::take(side);
+    for way in [Way::Container, Way::VmCold, Way::VmWarm] {
+        if can_run(way.side()) {
+            let _place = Place::take(way.side());
             let world = World::new();
             let name = format!("{}0", world.name_prefix());
-            let seen = world.run([
-                "run",
-                "--as",
-                flag(side),
-                "--name",
-                &name,
-                "busybox",
-                "true",
-            ]);
+            let args = [run(way), &["--name", &name, "busybox", "true"]].concat();
+            let seen = world.run(args);
             assert_eq!(seen.code, Some(0), "{}", seen.stderr);
             world.assert_no_traces();
         }

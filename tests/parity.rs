@@ -1,8 +1,8 @@
-//! What a workload sees and how it ends is the same on both sides.
+//! What a workload sees and how it ends is the same each way.
 //!
 //! One list of workloads with what is promised of them; each promise is a test as container and
-//! one as VM. Where a boot takes ten seconds one run has to show more than one thing, so rows
-//! with another exit code each also show something else.
+//! one as VM that goes on from a template, which the first of them builds if need be. A few are
+//! tested on a VM that boots, too: what comes after the boot is the same.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,8 +13,8 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use harness::{Place, Seen, World, can_run, flag, see, wait};
-use launch::Side;
+use bench::Way;
+use harness::{Place, Seen, World, can_run, run, see, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -30,14 +30,13 @@ struct Promise {
 }
 
 impl Promise {
-    fn holds_on(self, side: Side) {
-        if !can_run(side) {
+    fn holds(self, way: Way) {
+        if !can_run(way.side()) {
             return;
         }
-        let _place = Place::take(side);
+        let _place = Place::take(way.side());
         let world = World::new();
-        let run = ["run", "--as", flag(side)];
-        let args = [&run[..], self.flags, &["busybox"], self.command].concat();
+        let args = [run(way), self.flags, &["busybox"], self.command].concat();
         let seen = see(world.jaula(args), &self.stdin);
         let promised = Seen {
             code: Some(self.code),
@@ -66,25 +65,39 @@ impl Promise {
     }
 }
 
-macro_rules! the_same_on_both_sides {
+macro_rules! the_same_each_way {
     ($($promise:ident)*) => {$(
         mod $promise {
             use super::*;
 
             #[test]
             fn as_container() {
-                super::$promise().holds_on(Side::Container);
+                super::$promise().holds(Way::Container);
             }
 
             #[test]
             fn as_vm() {
-                super::$promise().holds_on(Side::Vm);
+                super::$promise().holds(Way::VmWarm);
             }
         }
     )*};
 }
 
-the_same_on_both_sides! {
+macro_rules! also_on_a_vm_that_boots {
+    ($($promise:ident)*) => {
+        mod on_a_vm_that_boots {
+            use super::*;
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise().holds(Way::VmCold);
+                }
+            )*
+        }
+    };
+}
+
+the_same_each_way! {
     success_is_silent
     env_cwd_user_and_hostname_reach_the_command
     stdout_and_stderr_are_kept_apart
@@ -95,6 +108,12 @@ the_same_on_both_sides! {
     a_directory_as_command_is_126
     a_killed_child_is_seen_by_its_parent
     memory_above_the_limit_is_137
+}
+
+also_on_a_vm_that_boots! {
+    env_cwd_user_and_hostname_reach_the_command
+    stdout_and_stderr_are_kept_apart
+    a_missing_command_is_127
 }
 
 fn success_is_silent() -> Promise {
@@ -240,8 +259,8 @@ struct Running {
 }
 
 impl Running {
-    fn start(world: &World, side: Side, script: &str) -> Self {
-        let args = ["run", "--as", flag(side), "busybox", "sh", "-c", script];
+    fn start(world: &World, way: Way, script: &str) -> Self {
+        let args = [run(way), &["busybox", "sh", "-c", script]].concat();
         let mut child = world.jaula(args).stderr(Stdio::inherit()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self { child, stdout }
@@ -259,15 +278,15 @@ impl Running {
     }
 }
 
-fn a_workload_may_ignore_sigterm_and_end_when_it_likes(side: Side) {
-    if !can_run(side) {
+fn a_workload_may_ignore_sigterm_and_end_when_it_likes(way: Way) {
+    if !can_run(way.side()) {
         return;
     }
-    let _place = Place::take(side);
+    let _place = Place::take(way.side());
     let world = World::new();
     let mut running = Running::start(
         &world,
-        side,
+        way,
         "trap 'echo no' TERM; trap 'exit 9' USR1; echo ready; while :; do sleep 1; done",
     );
     assert_eq!(running.line(), "ready\n");
@@ -280,22 +299,22 @@ fn a_workload_may_ignore_sigterm_and_end_when_it_likes(side: Side) {
 
 #[test]
 fn a_container_may_ignore_sigterm_and_end_when_it_likes() {
-    a_workload_may_ignore_sigterm_and_end_when_it_likes(Side::Container);
+    a_workload_may_ignore_sigterm_and_end_when_it_likes(Way::Container);
 }
 
 #[test]
 fn a_vm_may_ignore_sigterm_and_end_when_it_likes() {
-    a_workload_may_ignore_sigterm_and_end_when_it_likes(Side::Vm);
+    a_workload_may_ignore_sigterm_and_end_when_it_likes(Way::VmWarm);
 }
 
 /// A user who types Ctrl-C three times means it, whatever the command does with it.
-fn the_third_interrupt_kills(side: Side) {
-    if !can_run(side) {
+fn the_third_interrupt_kills(way: Way) {
+    if !can_run(way.side()) {
         return;
     }
-    let _place = Place::take(side);
+    let _place = Place::take(way.side());
     let world = World::new();
-    let mut running = Running::start(&world, side, "trap '' INT; echo ready; exec sleep 1000");
+    let mut running = Running::start(&world, way, "trap '' INT; echo ready; exec sleep 1000");
     assert_eq!(running.line(), "ready\n");
     for _ in 0..3 {
         assert_eq!(running.child.try_wait().unwrap(), None);
@@ -308,10 +327,10 @@ fn the_third_interrupt_kills(side: Side) {
 
 #[test]
 fn the_third_interrupt_kills_a_container() {
-    the_third_interrupt_kills(Side::Container);
+    the_third_interrupt_kills(Way::Container);
 }
 
 #[test]
 fn the_third_interrupt_kills_a_vm() {
-    the_third_interrupt_kills(Side::Vm);
+    the_third_interrupt_kills(Way::VmWarm);
 }

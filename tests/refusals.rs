@@ -152,6 +152,22 @@ fn memory_of_nothing_or_of_more_than_there_is() {
 }
 
 #[test]
+fn a_container_that_is_told_how_a_vm_starts() {
+    for how in ["cold", "warm", "auto"] {
+        let world = World::new();
+        let seen = world.run(["run", "--start", how, "busybox", "true"]);
+        assert_refused(&world, &seen, &["--start", "--as vm"]);
+    }
+}
+
+#[test]
+fn a_template_that_does_not_exist() {
+    let world = World::new();
+    let seen = world.run(["template", "rm", "no-such-template"]);
+    assert_refused(&world, &seen, &["no-such-template", "jaula template ls"]);
+}
+
+#[test]
 fn a_snapshot_that_does_not_exist() {
     for action in ["inspect", "rm"] {
         let world = World::new();

@@ -2,31 +2,26 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use launch::{Launcher, Progress, Side, Workload};
+use launch::{Launcher, Progress, Workload};
 
 use crate::measure::{MeasureError, measure};
-use crate::{Comparison, Difference, Environment, Interrupt, Sides, WorkloadFacts};
+use crate::{Comparison, Difference, Environment, Interrupt, Way, WayReport, Ways, WorkloadFacts};
 
-/// Why there is no comparison. A launcher that fails while it runs the workload is not such a
-/// reason: it is in the report.
+/// Why there is no comparison. A launcher that fails is not such a reason, unless all do: it is
+/// in the report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A side can't run this workload at all.
-    #[error("the {side} can't be prepared")]
-    Prepare {
-        /// Which side.
-        side: Side,
-        /// Why.
-        source: launch::Error,
-    },
+    /// No launcher can run this workload at all; this is the container's reason.
+    #[error("neither a container nor a vm can be prepared")]
+    Prepare(#[source] launch::Error),
     /// What the command reads can't be opened.
     #[error("standard input can't be opened")]
     Stdin(#[source] io::Error),
     /// A run could not be measured.
-    #[error("the {side} can't be measured")]
+    #[error("the {way} can't be measured")]
     Measure {
-        /// Which side.
-        side: Side,
+        /// Which way it ran.
+        way: Way,
         /// Why.
         source: MeasureError,
     },
@@ -37,53 +32,65 @@ pub enum Error {
 
 /// What is compared, and how.
 pub struct Plan<'a> {
-    /// The two sides.
-    pub launchers: Sides<&'a dyn Launcher>,
-    /// What runs on both.
+    /// Who launches each way.
+    pub launchers: Ways<&'a dyn Launcher>,
+    /// What runs each way.
     pub workload: &'a Workload,
-    /// What the command reads, from the file's beginning on each side; nothing if `None`.
+    /// What the command reads, from the file's beginning each time; nothing if `None`.
     pub stdin: Option<&'a File>,
     /// Where it runs, for the report.
     pub environment: Environment,
 }
 
-/// Runs the workload once on each side, one after the other, and compares what came of it.
+/// Runs the workload once each way, one after the other, and compares what came of it.
 ///
-/// Both sides are prepared before either is launched, so that the second one's preparation does
-/// not disturb the first one's run.
+/// All ways are prepared before any is launched, so that the preparation of one does not disturb
+/// the run of another. One that can't be prepared is reported as failed.
 ///
 /// # Errors
 ///
-/// When a side can't be prepared or measured, or `interrupt` was raised. Nothing is left
+/// When no way can be prepared, one can't be measured, or `interrupt` was raised. Nothing is left
 /// running.
 pub fn compare(
     plan: Plan<'_>,
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Comparison, Error> {
-    let prepared = Sides::try_of(|side| {
-        plan.launchers
-            .get(side)
-            .prepare(plan.workload, progress)
-            .map_err(|source| Error::Prepare { side, source })
+    let prepared = Ways::try_of(|way| {
+        if interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        Ok(plan.launchers.get(way).prepare(plan.workload, progress))
     })?;
-    let sides = Sides::try_of(|side| {
+    let prepared = match prepared {
+        Ways {
+            container: Err(error),
+            vm_cold: Err(_),
+            vm_warm: Err(_),
+        } => return Err(Error::Prepare(error)),
+        some => some,
+    };
+    let ways = Ways::try_of(|way| {
+        let prepared = match prepared.get(way) {
+            Ok(prepared) => prepared.as_ref(),
+            Err(error) => return Ok(WayReport::not_launched(way, error)),
+        };
         let stdin = open_stdin(plan.stdin).map_err(Error::Stdin)?;
-        measure(side, prepared.get(side).as_ref(), stdin, interrupt).map_err(|error| match error {
+        measure(way, prepared, stdin, interrupt).map_err(|error| match error {
             MeasureError::Interrupted => Error::Interrupted,
-            source => Error::Measure { side, source },
+            source => Error::Measure { way, source },
         })
     })?;
     Ok(Comparison {
         workload: WorkloadFacts::from(plan.workload),
         environment: plan.environment,
-        stdout_difference: Difference::between(sides.as_ref().map(|report| &report.stdout)),
-        stderr_difference: Difference::between(sides.as_ref().map(|report| &report.stderr)),
-        sides,
+        stdout_differences: Difference::of_neighbours(&ways, |report| &report.stdout),
+        stderr_differences: Difference::of_neighbours(&ways, |report| &report.stderr),
+        ways,
     })
 }
 
-/// Opens `file` anew, so that each side has a position of its own in it.
+/// Opens `file` anew, so that each run has a position of its own in it.
 fn open_stdin(file: Option<&File>) -> io::Result<OwnedFd> {
     let opened = match file {
         Some(file) => File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?,
@@ -94,68 +101,153 @@ fn open_stdin(file: Option<&File>) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use launch::fake::{FakeLauncher, workload};
-    use launch::{ExitStatus, NoProgress, Prepared};
+    use launch::{ExitStatus, NoProgress, Prepared, Side};
 
     use super::*;
-    use crate::{FootprintMoment, FootprintReading, Outcome};
+    use crate::{FootprintMoment, FootprintReading, Outcome, Pair};
 
-    fn environment() -> Environment {
-        Environment::of_this_host(None)
+    fn plan<'a>(launchers: Ways<&'a dyn Launcher>, workload: &'a Workload) -> Plan<'a> {
+        Plan {
+            launchers,
+            workload,
+            stdin: None,
+            environment: Environment::of_this_host(None),
+        }
     }
 
-    fn run(container: &FakeLauncher, vm: &FakeLauncher) -> Comparison {
-        let plan = Plan {
-            launchers: Sides { container, vm },
-            workload: &workload(),
-            stdin: None,
-            environment: environment(),
-        };
-        compare(plan, &NoProgress, &Interrupt::default()).unwrap()
+    fn compared(launchers: Ways<&dyn Launcher>) -> Result<Comparison, Error> {
+        let workload = workload();
+        let plan = plan(launchers, &workload);
+        compare(plan, &NoProgress, &Interrupt::default())
+    }
+
+    fn run(container: &FakeLauncher, vm_cold: &FakeLauncher, vm_warm: &FakeLauncher) -> Comparison {
+        compared(Ways {
+            container,
+            vm_cold,
+            vm_warm,
+        })
+        .unwrap()
     }
 
     fn exiting(code: u8) -> FakeLauncher {
         FakeLauncher::exiting(ExitStatus::Exited(code))
     }
 
+    fn saying(text: &str) -> FakeLauncher {
+        exiting(0).stdout(text)
+    }
+
+    /// Prepares nothing, and remembers that it was asked to.
+    struct Unable<'a> {
+        name: &'static str,
+        asked: &'a RefCell<Vec<&'static str>>,
+    }
+
+    impl Launcher for Unable<'_> {
+        fn side(&self) -> Side {
+            Side::Vm
+        }
+
+        fn probe(&self) -> Vec<launch::Finding> {
+            Vec::new()
+        }
+
+        fn prepare(
+            &self,
+            _workload: &Workload,
+            _progress: &dyn Progress,
+        ) -> Result<Box<dyn Prepared>, launch::Error> {
+            self.asked.borrow_mut().push(self.name);
+            Err(launch::Error::new(format!("no {}", self.name)).with_remedy("make one"))
+        }
+    }
+
     #[test]
-    fn each_side_is_reported_with_its_own_figures() {
+    fn each_way_is_reported_with_its_own_figures() {
         let comparison = run(
             &exiting(0).spans([("mounts", 2_000), ("exec", 3_000)]),
             &exiting(7).on(Side::Vm).spans([("kernel boot", 9_000)]),
+            &exiting(8).on(Side::Vm).spans([("restore", 4_000)]),
         );
-        let Sides { container, vm } = comparison.sides;
-        assert_eq!(container.side, Side::Container);
+        let Ways {
+            container,
+            vm_cold,
+            vm_warm,
+        } = comparison.ways;
+        assert_eq!(container.way, Way::Container);
         assert_eq!(container.launch_to_main_ns, Some(5_000));
         assert_eq!(container.launch_to_exit_ns, Some(1_005_000));
-        assert_eq!(vm.side, Side::Vm);
-        assert_eq!(vm.launch_to_main_ns, Some(9_000));
+        assert_eq!(vm_cold.way, Way::VmCold);
+        assert_eq!(vm_cold.launch_to_main_ns, Some(9_000));
         assert_eq!(
-            vm.outcome,
+            vm_cold.outcome,
             Outcome::Ended {
                 status: ExitStatus::Exited(7),
                 exit_code: 7
             }
         );
+        assert_eq!(vm_warm.way, Way::VmWarm);
+        assert_eq!(vm_warm.launch_to_main_ns, Some(4_000));
     }
 
     #[test]
     fn outputs_are_captured_and_compared_stream_by_stream() {
         let comparison = run(
-            &exiting(0).stdout("6.18\nsame\n").stderr("oops\n"),
-            &exiting(0).stdout("6.12\nsame\n").stderr("oops\n"),
+            &saying("6.18\nsame\n").stderr("oops\n"),
+            &saying("6.12\nsame\n").stderr("oops\n"),
+            &saying("6.12\nsame\n").stderr("oops\n"),
         );
-        assert_eq!(comparison.sides.container.stdout.text, "6.18\nsame\n");
-        assert_eq!(comparison.stdout_difference.hunks.len(), 1);
-        assert_eq!(comparison.stdout_difference.equal_lines, 1);
-        assert!(comparison.stderr_difference.identical);
+        assert_eq!(comparison.ways.container.stdout.text, "6.18\nsame\n");
+        let [kernel, none] = &comparison.stdout_differences[..] else {
+            panic!("{:?}", comparison.stdout_differences);
+        };
+        assert_eq!((kernel.hunks.len(), kernel.equal_lines), (1, 1));
+        assert!(none.identical);
+        assert!(comparison.stderr_differences.iter().all(|it| it.identical));
+    }
+
+    #[test]
+    fn the_container_is_held_against_a_vm_and_the_vms_against_each_other() {
+        let failing = FakeLauncher::failing("x").stdout("half a line");
+        let said = saying("a\n");
+        let (first, second) = (Way::Container, Way::VmCold);
+        for (ways, expected) in [
+            (
+                [&said, &said, &said],
+                &[
+                    Pair { first, second },
+                    Pair {
+                        first: Way::VmCold,
+                        second: Way::VmWarm,
+                    },
+                ][..],
+            ),
+            (
+                [&said, &failing, &said],
+                &[Pair {
+                    first,
+                    second: Way::VmWarm,
+                }],
+            ),
+            ([&said, &said, &failing], &[Pair { first, second }]),
+            ([&said, &failing, &failing], &[]),
+        ] {
+            let [container, vm_cold, vm_warm] = ways;
+            let differences = run(container, vm_cold, vm_warm).stdout_differences;
+            let pairs: Vec<_> = differences.iter().map(|it| it.between).collect();
+            assert_eq!(pairs, expected);
+        }
     }
 
     #[test]
     fn a_footprint_of_an_ended_instance_says_so() {
-        let comparison = run(&exiting(0), &exiting(0));
+        let comparison = run(&exiting(0), &exiting(0), &exiting(0));
         assert!(matches!(
-            comparison.sides.vm.footprint,
+            comparison.ways.vm_cold.footprint,
             FootprintReading::Taken {
                 moment: FootprintMoment::AfterExit,
                 ..
@@ -164,72 +256,89 @@ mod tests {
     }
 
     #[test]
-    fn a_side_that_fails_is_reported_beside_one_that_does_not() {
-        let comparison = run(&exiting(0), &FakeLauncher::failing("the guest panicked"));
+    fn a_way_that_fails_is_reported_beside_those_that_do_not() {
+        let panicking = FakeLauncher::failing("the guest panicked");
+        let comparison = run(&exiting(0), &panicking, &exiting(0));
         assert_eq!(
-            comparison.sides.vm.outcome,
+            comparison.ways.vm_cold.outcome,
             Outcome::Failed {
                 error: "the guest panicked".into(),
                 remedy: None
             }
         );
-        assert!(matches!(
-            comparison.sides.container.outcome,
-            Outcome::Ended { .. }
-        ));
+        for report in [comparison.ways.container, comparison.ways.vm_warm] {
+            assert!(matches!(report.outcome, Outcome::Ended { .. }));
+        }
     }
 
     #[test]
-    fn nothing_is_launched_after_an_interrupt() {
+    fn a_way_that_cant_be_prepared_is_reported_as_failed() {
+        let asked = RefCell::default();
+        let comparison = compared(Ways {
+            container: &exiting(0),
+            vm_cold: &exiting(0),
+            vm_warm: &Unable {
+                name: "template",
+                asked: &asked,
+            },
+        })
+        .unwrap();
+        let vm_warm = comparison.ways.vm_warm;
+        assert_eq!(vm_warm.way, Way::VmWarm);
+        assert_eq!(
+            vm_warm.outcome,
+            Outcome::Failed {
+                error: "no template".into(),
+                remedy: Some("make one".into())
+            }
+        );
+    }
+
+    #[test]
+    fn when_no_way_can_be_prepared_there_is_no_comparison() {
+        let asked = RefCell::default();
+        let unable = |name| Unable {
+            name,
+            asked: &asked,
+        };
+        let error = compared(Ways {
+            container: &unable("memory"),
+            vm_cold: &unable("kvm"),
+            vm_warm: &unable("template"),
+        })
+        .unwrap_err();
+        assert_eq!(
+            launch::Chain(&error).to_string(),
+            "neither a container nor a vm can be prepared: no memory"
+        );
+    }
+
+    #[test]
+    fn after_an_interrupt_nothing_is_prepared_or_launched() {
         let interrupt = Interrupt::default();
         interrupt.raise();
-        let fake = exiting(0);
-        let plan = Plan {
-            launchers: Sides {
-                container: &fake,
-                vm: &fake,
-            },
-            workload: &workload(),
-            stdin: None,
-            environment: environment(),
+        let asked = RefCell::default();
+        let unable = Unable {
+            name: "container",
+            asked: &asked,
         };
+        let workload = workload();
+        let fake = exiting(0);
+        let plan = plan(
+            Ways {
+                container: &unable,
+                vm_cold: &fake,
+                vm_warm: &fake,
+            },
+            &workload,
+        );
         let result = compare(plan, &NoProgress, &interrupt);
         assert!(matches!(result, Err(Error::Interrupted)));
+        assert!(asked.borrow().is_empty());
     }
 
     #[test]
-    fn a_side_that_cant_be_prepared_is_named() {
-        struct Unable;
-        impl Launcher for Unable {
-            fn side(&self) -> Side {
-                Side::Vm
-            }
-            fn probe(&self) -> Vec<launch::Finding> {
-                Vec::new()
-            }
-            fn prepare(
-                &self,
-                _workload: &Workload,
-                _progress: &dyn Progress,
-            ) -> Result<Box<dyn Prepared>, launch::Error> {
-                Err(launch::Error::new("no kernel"))
-            }
-        }
-        let plan = Plan {
-            launchers: Sides {
-                container: &exiting(0),
-                vm: &Unable,
-            },
-            workload: &workload(),
-            stdin: None,
-            environment: environment(),
-        };
-        let error = compare(plan, &NoProgress, &Interrupt::default()).unwrap_err();
-        assert_eq!(error.to_string(), "the vm can't be prepared");
-    }
-
-    #[test]
-    fn both_sides_read_the_same_input_from_its_beginning() {
+    fn each_run_reads_the_same_input_from_its_beginning() {
         use std::io::{Read, Write};
         let path = std::env::temp_dir().join(format!("jaula-bench-stdin-{}", std::process::id()));
         let mut file = File::options()
@@ -252,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_comparison_survives_json() {
-        let comparison = run(&exiting(0).stdout("a"), &FakeLauncher::failing("x"));
+        let comparison = run(&saying("a"), &FakeLauncher::failing("x"), &saying("b"));
         let json = serde_json::to_string(&comparison).unwrap();
         assert_eq!(
             serde_json::from_str::<Comparison>(&json).unwrap(),

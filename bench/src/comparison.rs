@@ -1,21 +1,22 @@
-use launch::{ExitStatus, Footprint, Side, Span, Workload};
+use launch::{ExitStatus, Footprint, Span, Workload};
 use serde::{Deserialize, Serialize};
 
-use crate::{Captured, Difference, Environment, Sides};
+use crate::{Captured, Difference, Environment, Way, Ways};
 
 /// What `jaula compare` found. Every duration is in nanoseconds of the host's clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// What ran, the same on both sides.
+    /// What ran, the same each way.
     pub workload: WorkloadFacts,
     /// Where it ran.
     pub environment: Environment,
-    /// What each side did.
-    pub sides: Sides<SideReport>,
-    /// How the standard outputs differ.
-    pub stdout_difference: Difference,
-    /// How the standard errors differ.
-    pub stderr_difference: Difference,
+    /// What came of each way.
+    pub ways: Ways<WayReport>,
+    /// How the standard outputs differ: of those ways that could run the command, each is held
+    /// against the one before it.
+    pub stdout_differences: Vec<Difference>,
+    /// How the standard errors differ, likewise.
+    pub stderr_differences: Vec<Difference>,
 }
 
 /// The part of a [`Workload`] that figures must be read with.
@@ -52,11 +53,11 @@ impl From<&Workload> for WorkloadFacts {
     }
 }
 
-/// One run on one side.
+/// One run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SideReport {
-    /// Which side.
-    pub side: Side,
+pub struct WayReport {
+    /// Which way it ran.
+    pub way: Way,
     /// How it ended.
     pub outcome: Outcome,
     /// From the entry of `launch()` to the doorbell immediately before the command's `execve`;
@@ -85,7 +86,7 @@ pub enum Outcome {
         /// The same as an exit code.
         exit_code: u8,
     },
-    /// The launcher failed.
+    /// The launcher failed, or could not be prepared.
     Failed {
         /// Why, with its causes, in one line.
         error: String,

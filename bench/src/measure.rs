@@ -3,10 +3,10 @@ use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Side, Stdio, Timeline};
+use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Stdio, Timeline};
 
 use crate::capture::Capture;
-use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome, SideReport};
+use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome, Way, WayReport};
 
 /// How often a run looks whether it was interrupted, or is due for a reading.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -27,11 +27,11 @@ pub enum MeasureError {
 
 /// Runs `prepared` once, on `stdin`, to its end.
 pub(crate) fn measure(
-    side: Side,
+    way: Way,
     prepared: &dyn Prepared,
     stdin: OwnedFd,
     interrupt: &Interrupt,
-) -> Result<SideReport, MeasureError> {
+) -> Result<WayReport, MeasureError> {
     if interrupt.is_raised() {
         return Err(MeasureError::Interrupted);
     }
@@ -44,7 +44,7 @@ pub(crate) fn measure(
     });
     let instance = match launched {
         Ok(instance) => instance,
-        Err(error) => return Ok(SideReport::not_launched(side, &error)),
+        Err(error) => return Ok(WayReport::not_launched(way, &error)),
     };
     // Not before the launch, which is cheapest while there is one thread.
     let stdout = stdout.start().map_err(MeasureError::Capture)?;
@@ -54,8 +54,8 @@ pub(crate) fn measure(
     let timeline = instance.timeline();
     // Nobody holds the writing ends after this, so that both captures end.
     drop(instance);
-    Ok(SideReport {
-        side,
+    Ok(WayReport {
+        way,
         outcome,
         launch_to_main_ns: timeline.launch_to_main_ns(),
         launch_to_exit_ns: Some(timeline.total_ns()),
@@ -118,10 +118,11 @@ fn read_footprint(instance: &dyn Instance, moment: FootprintMoment) -> Footprint
     }
 }
 
-impl SideReport {
-    fn not_launched(side: Side, error: &launch::Error) -> Self {
+impl WayReport {
+    /// Of a run that failed before anything ran.
+    pub(crate) fn not_launched(way: Way, error: &launch::Error) -> Self {
         Self {
-            side,
+            way,
             outcome: Outcome::failed(error),
             launch_to_main_ns: None,
             launch_to_exit_ns: None,

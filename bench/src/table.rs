@@ -9,13 +9,13 @@ use std::fmt::Write;
 use comfy_table::{
     Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets::NOTHING,
 };
-use launch::{Charge, Span};
+use launch::Charge;
 use vmm::ring0::Ring0;
 
 pub use escape::visible;
 
 use crate::units::{size, time};
-use crate::{Comparison, FootprintMoment, FootprintReading, Outcome, SideReport, Sides};
+use crate::{Comparison, FootprintMoment, FootprintReading, Outcome, WayReport, Ways};
 
 /// No borders: a rule under the heads is enough, and columns are easy to cut out.
 const STYLE: TableStyle = NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
@@ -37,26 +37,26 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
         "{}\n",
         escape::command_line(&comparison.workload.argv)
     )?;
-    writeln!(text, "{}\n", figures(&comparison.sides, width))?;
+    writeln!(text, "{}\n", figures(&comparison.ways, width))?;
     writeln!(text, "Where the time went, from launch to exit\n")?;
-    writeln!(text, "{}\n", spans(&comparison.sides, width))?;
+    writeln!(text, "{}\n", spans(&comparison.ways, width))?;
     writeln!(text, "What differs in what they saw\n")?;
-    for (name, difference, outputs) in [
+    for (name, differences, outputs) in [
         (
             "standard output",
-            &comparison.stdout_difference,
-            comparison.sides.as_ref().map(|report| &report.stdout),
+            &comparison.stdout_differences,
+            comparison.ways.as_ref().map(|report| &report.stdout),
         ),
         (
             "standard error",
-            &comparison.stderr_difference,
-            comparison.sides.as_ref().map(|report| &report.stderr),
+            &comparison.stderr_differences,
+            comparison.ways.as_ref().map(|report| &report.stderr),
         ),
     ] {
         writeln!(
             text,
             "{}\n",
-            differences::render(name, difference, outputs, width)
+            differences::render(name, differences, &outputs, width)
         )?;
     }
     writeln!(text, "{}", paragraph::fill(&host(comparison), width))?;
@@ -88,11 +88,13 @@ fn finish(table: &Table) -> String {
     lines.join("\n")
 }
 
-fn figures(sides: &Sides<SideReport>, width: u16) -> String {
+fn figures(ways: &Ways<WayReport>, width: u16) -> String {
+    let reports = ways.as_ref().into_array();
     let mut table = table(width);
-    table.set_header(["", "container", "vm"]);
-    let mut row = |name: &str, figure: &dyn Fn(&SideReport) -> String| {
-        table.add_row([name, &figure(&sides.container), &figure(&sides.vm)]);
+    let ways = reports.map(|report| report.way.to_string());
+    table.set_header([String::new()].into_iter().chain(ways));
+    let mut row = |name: &str, figure: &dyn Fn(&WayReport) -> String| {
+        table.add_row([name.to_owned()].into_iter().chain(reports.map(figure)));
     };
     let optional_time = |ns: Option<u64>| ns.map_or_else(|| NONE.into(), time);
     row("exit code", &|report| exit_code(&report.outcome));
@@ -123,31 +125,34 @@ fn exit_code(outcome: &Outcome) -> String {
     }
 }
 
-fn spans(sides: &Sides<SideReport>, width: u16) -> String {
+fn spans(ways: &Ways<WayReport>, width: u16) -> String {
+    let reports = ways.as_ref().into_array();
     let mut table = table(width);
-    table.set_header(["container", "", "vm", ""]);
-    let rows = sides.container.spans.len().max(sides.vm.spans.len());
-    for row in 0..rows {
-        let cells = |spans: &[Span]| match spans.get(row) {
-            Some(span) => [span.name.to_string(), time(span.duration_ns)],
-            None => [String::new(), String::new()],
-        };
-        let [container, container_time] = cells(&sides.container.spans);
-        let [vm, vm_time] = cells(&sides.vm.spans);
-        let right = |text| Cell::new(text).set_alignment(CellAlignment::Right);
-        table.add_row([
-            Cell::new(container),
-            right(container_time),
-            Cell::new(vm),
-            right(vm_time),
-        ]);
+    table.set_header(
+        reports
+            .map(|report| [report.way.to_string(), String::new()])
+            .concat(),
+    );
+    let rows = reports.map(|report| report.spans.len()).into_iter().max();
+    for row in 0..rows.unwrap_or(0) {
+        let cells = reports.map(|report| match report.spans.get(row) {
+            Some(span) => [
+                Cell::new(&span.name),
+                Cell::new(time(span.duration_ns)).set_alignment(CellAlignment::Right),
+            ],
+            None => [Cell::new(""), Cell::new("")],
+        });
+        table.add_row(cells.into_iter().flatten());
     }
     finish(&table)
 }
 
 fn host(comparison: &Comparison) -> String {
-    let charge = [&comparison.sides.container, &comparison.sides.vm]
-        .iter()
+    let charge = comparison
+        .ways
+        .as_ref()
+        .into_array()
+        .into_iter()
         .find_map(|report| match &report.footprint {
             FootprintReading::Taken { footprint, .. } => Some(footprint.charge),
             FootprintReading::Unavailable { .. } => None,
@@ -168,11 +173,12 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     ) {
         notes.push(
             "this host emulates the guest's kernel mode, some thousand times slower than \
-             hardware runs it: the vm's boot time here is a fact about this host, not about VMs"
+             hardware runs it: the time that vm cold takes to boot, and most of what vm warm takes \
+             after its restore, are facts about this host, not about VMs"
                 .into(),
         );
     }
-    let reports = [&comparison.sides.container, &comparison.sides.vm];
+    let reports = comparison.ways.as_ref().into_array();
     let ended_early: Vec<_> = reports
         .iter()
         .filter(|report| {
@@ -184,16 +190,19 @@ fn notes(comparison: &Comparison) -> Vec<String> {
                 }
             )
         })
-        .map(|report| report.side.to_string())
+        .map(|report| report.way.to_string())
         .collect();
-    if !ended_early.is_empty() {
+    if let Some((last, others)) = ended_early.split_last() {
+        let others = match others {
+            [] => String::new(),
+            others => format!("{} and ", others.join(", ")),
+        };
         notes.push(format!(
-            "{} ended within 2 s of main: only the peak of the memory is known",
-            ended_early.join(" and ")
+            "{others}{last} ended within 2 s of main: only the peak of the memory is known"
         ));
     }
-    for SideReport {
-        side,
+    for WayReport {
+        way,
         outcome,
         footprint,
         ..
@@ -201,14 +210,14 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     {
         match (outcome, footprint) {
             (Outcome::Failed { error, remedy }, _) => notes.push(format!(
-                "{side} failed: {}",
+                "{way} failed: {}",
                 escape::visible(&match remedy {
                     Some(remedy) => format!("{error}; {remedy}"),
                     None => error.clone(),
                 })
             )),
             (Outcome::Ended { .. }, FootprintReading::Unavailable { reason }) => notes.push(
-                format!("{side}'s memory is not known: {}", escape::visible(reason)),
+                format!("{way}'s memory is not known: {}", escape::visible(reason)),
             ),
             (Outcome::Ended { .. }, FootprintReading::Taken { .. }) => {}
         }

@@ -4,14 +4,16 @@ mod compare;
 mod kernel;
 mod run;
 mod snapshot;
+mod template;
 mod workload;
 
 use clap::{Parser, Subcommand};
 
 pub use compare::CompareArgs;
 pub use kernel::KernelAction;
-pub use run::RunArgs;
+pub use run::{RunArgs, Way};
 pub use snapshot::SnapshotAction;
+pub use template::{BuildArgs as TemplateBuildArgs, RmArgs as TemplateRmArgs, TemplateAction};
 pub use workload::{NoImage, Source, WorkloadArgs};
 
 /// Runs one workload as a Linux container or as a KVM microVM, and compares the two.
@@ -27,7 +29,7 @@ Examples:
   jaula doctor                             see what this machine can do
   jaula run busybox uname -r               the host's kernel answers
   jaula run --as vm busybox uname -r       the guest's kernel answers
-  jaula compare busybox sh -c 'free -m'    both, and what differs
+  jaula compare busybox sh -c 'free -m'    every way, and what differs
 
 Exit codes of run are docker's: the command's own; 125 when jaula itself failed, 126 when the \
 command can't be executed, 127 when there is no such command, 128+n when signal n killed it.";
@@ -41,11 +43,12 @@ pub enum Action {
     /// later one belongs to the command.
     #[command(disable_help_flag = true, override_usage = run::USAGE, after_help = run::EXAMPLES)]
     Run(RunArgs),
-    /// Run a command both ways and show what each took and what differs
+    /// Run a command every way and show what each took and what differs
     ///
-    /// The command runs once as a container, then once as a VM, from the same image and with the
-    /// same limits. Its output is captured, not shown: what differs in it is. Ends with 0 when
-    /// both sides could run the command, whatever it exited with, and with 125 otherwise.
+    /// The command runs once as a container, once as a VM that goes on from a template (warm), and
+    /// once as a VM that boots (cold), from the same image and with the same limits. Its output is
+    /// captured, not shown: what differs in it is. Ends with 0 when all three could run the
+    /// command, whatever it exited with, and with 125 otherwise.
     #[command(disable_help_flag = true, override_usage = compare::USAGE, after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
     /// Say what this machine can do, and what to do about the rest
@@ -58,6 +61,13 @@ pub enum Action {
     /// Work with saved VMs
     #[command(subcommand, after_help = snapshot::EXAMPLES)]
     Snapshot(SnapshotAction),
+    /// Work with the templates that VMs start from
+    ///
+    /// A template is a VM that was saved when its init waited for a workload. A VM that goes on
+    /// from it needs no boot. It fits one kernel, one size of memory and one kind of host
+    /// processor; a run that needs another builds that when asked to start warm.
+    #[command(subcommand, after_help = template::EXAMPLES)]
+    Template(TemplateAction),
 }
 
 #[cfg(test)]

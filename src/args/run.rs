@@ -1,7 +1,7 @@
 //! `jaula run`.
 
 use clap::{Args, ValueEnum};
-use launch::Side;
+use vmm::StartMode;
 
 use super::WorkloadArgs;
 
@@ -12,6 +12,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   jaula run busybox echo hello
   jaula run --as vm -m 256m busybox free -m
+  jaula run --as vm --start cold busybox uname -r
   echo hello | jaula run -i busybox tr a-z A-Z
   jaula run -u nobody -w /tmp -e WHO=me --read-only busybox sh -c 'id; pwd; echo $WHO'
   jaula run --rootfs ./debian bash -c 'cat /etc/os-release'";
@@ -20,24 +21,100 @@ Examples:
 pub struct RunArgs {
     /// Which way to run it
     #[arg(long = "as", value_name = "SIDE", value_enum, default_value_t = As::Container)]
-    pub side: As,
+    side: As,
+    /// How the VM starts [default: auto]
+    #[arg(long, value_name = "HOW", value_enum)]
+    start: Option<Start>,
     #[command(flatten)]
     pub workload: WorkloadArgs,
 }
 
+/// Which way a workload is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Container,
+    Vm(StartMode),
+}
+
+/// A container was to be started like a VM.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--start is for VMs: a container has nothing to boot")]
+pub struct StartOfContainer;
+
+impl RunArgs {
+    /// Which way to run it.
+    pub fn way(&self) -> Result<Way, StartOfContainer> {
+        match (self.side, self.start) {
+            (As::Container, None) => Ok(Way::Container),
+            (As::Container, Some(_)) => Err(StartOfContainer),
+            (As::Vm, start) => Ok(Way::Vm(start.unwrap_or(Start::Auto).into())),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum As {
+enum As {
     /// Processes on this kernel, in namespaces and a cgroup
     Container,
     /// A kernel of its own, on KVM
     Vm,
 }
 
-impl From<As> for Side {
-    fn from(side: As) -> Self {
-        match side {
-            As::Container => Self::Container,
-            As::Vm => Self::Vm,
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Start {
+    /// Boots its kernel
+    Cold,
+    /// Goes on from a template, in which a kernel has booted; the template is built if need be
+    Warm,
+    /// Goes on from a template if there is a good one, and boots otherwise
+    Auto,
+}
+
+impl From<Start> for StartMode {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::Cold => Self::Cold,
+            Start::Warm => Self::Warm,
+            Start::Auto => Self::Auto,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Action, Cli};
+
+    fn way(flags: &[&str]) -> Result<Way, StartOfContainer> {
+        let line = [&["jaula", "run"], flags, &["busybox"]].concat();
+        match Cli::try_parse_from(line).unwrap().action {
+            Action::Run(run) => run.way(),
+            _ => panic!("not a run"),
+        }
+    }
+
+    #[test]
+    fn only_a_vm_is_told_how_to_start() {
+        for (flags, expected) in [
+            (&[][..], Ok(Way::Container)),
+            (&["--as", "vm"], Ok(Way::Vm(StartMode::Auto))),
+            (
+                &["--as", "vm", "--start", "warm"],
+                Ok(Way::Vm(StartMode::Warm)),
+            ),
+            (
+                &["--start", "cold", "--as", "vm"],
+                Ok(Way::Vm(StartMode::Cold)),
+            ),
+            (&["--start", "auto"], Err(StartOfContainer)),
+            (
+                &["--as", "container", "--start", "warm"],
+                Err(StartOfContainer),
+            ),
+        ] {
+            assert_eq!(way(flags), expected, "{flags:?}");
         }
     }
 }

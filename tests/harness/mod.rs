@@ -15,6 +15,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bench::Way;
 use launch::Side;
 use tempfile::TempDir;
 
@@ -28,11 +29,12 @@ const VMS_AT_ONCE: u32 = 2;
 /// The binary.
 pub const JAULA: &str = env!("CARGO_BIN_EXE_jaula");
 
-/// The value of `--as`.
-pub fn flag(side: Side) -> &'static str {
-    match side {
-        Side::Container => "container",
-        Side::Vm => "vm",
+/// `jaula run` with the flags for this way.
+pub fn run(way: Way) -> &'static [&'static str] {
+    match way {
+        Way::Container => &["run", "--as", "container"],
+        Way::VmCold => &["run", "--as", "vm", "--start", "cold"],
+        Way::VmWarm => &["run", "--as", "vm", "--start", "warm"],
     }
 }
 

@@ -1,28 +1,72 @@
-//! The lines in which two outputs differ.
+//! The lines in which outputs differ.
 
 use super::escape::visible;
 use super::{finish, table};
 use crate::units::size;
-use crate::{Captured, Difference, Hunk, Sides};
+use crate::{Captured, Difference, Hunk, Pair, Way, Ways};
 
-/// Most lines that are shown of one stream: the rest is for programs, in JSON.
+/// Most lines that are shown of one difference: the rest is for programs, in JSON.
 const SHOWN_LINES: usize = 40;
 
-/// What the sides of one stream have in common, and a table of what they have not.
+/// What one stream has in common each way, and tables of what it has not.
 pub(super) fn render(
     name: &str,
-    difference: &Difference,
-    outputs: Sides<&Captured>,
+    differences: &[Difference],
+    outputs: &Ways<&Captured>,
     width: u16,
 ) -> String {
-    let mut text = format!("{name}: {}", summary(difference, &outputs));
+    if differences.is_empty() {
+        return format!("{name}: there are no two to compare");
+    }
+    if differences.iter().all(|difference| difference.identical) {
+        let total_bytes = outputs.get(differences[0].between.first).total_bytes;
+        return match total_bytes {
+            0 => format!("{name}: nothing from any"),
+            bytes => format!("{name}: the same from all, {}", size(bytes)),
+        };
+    }
+    let vms_alike = differences
+        .iter()
+        .any(|it| it.identical && it.between.first == Way::VmCold);
+    let parts: Vec<_> = differences
+        .iter()
+        .map(|difference| {
+            let names = names(difference.between, vms_alike);
+            one(name, difference, &names, outputs, width)
+        })
+        .collect();
+    parts.join("\n\n")
+}
+
+/// What the two are called: a VM is just that where it makes no difference how it started.
+fn names(between: Pair<Way>, vms_alike: bool) -> Pair<String> {
+    let Pair { first, second } = between;
+    Pair {
+        first: first.to_string(),
+        second: match first {
+            Way::Container if vms_alike => second.side().to_string(),
+            _ => second.to_string(),
+        },
+    }
+}
+
+fn one(
+    stream: &str,
+    difference: &Difference,
+    names: &Pair<String>,
+    outputs: &Ways<&Captured>,
+    width: u16,
+) -> String {
+    let Pair { first, second } = names;
+    let summary = summary(difference, outputs);
+    let mut text = format!("{stream}, {first} and {second}: {summary}");
     let (hunks, omitted) = shown(&difference.hunks);
     if !hunks.is_empty() {
         text.push_str("\n\n");
         text.push_str(&if fit_side_by_side(&hunks, width) {
-            side_by_side(&hunks, width)
+            side_by_side(names, &hunks, width)
         } else {
-            one_above_the_other(&hunks, width)
+            one_above_the_other(names, &hunks, width)
         });
     }
     if omitted > 0 {
@@ -37,61 +81,65 @@ pub(super) fn render(
 fn shown(hunks: &[Hunk]) -> (Vec<Hunk>, usize) {
     let mut room = SHOWN_LINES;
     let mut omitted = 0;
-    let mut first = Vec::new();
-    for hunk in hunks {
-        let lines = hunk.container.len().max(hunk.vm.len());
+    let mut beginning = Vec::new();
+    for Pair { first, second } in hunks {
+        let lines = first.len().max(second.len());
         let shown = lines.min(room);
         room -= shown;
         omitted += lines - shown;
         if shown > 0 {
-            let cut =
-                |lines: &Vec<String>| lines.iter().take(shown).map(|it| visible(it)).collect();
-            first.push(hunk.as_ref().map(cut));
+            let cut = |lines: &[String]| lines.iter().take(shown).map(|it| visible(it)).collect();
+            beginning.push(Pair {
+                first: cut(first),
+                second: cut(second),
+            });
         }
     }
-    (first, omitted)
+    (beginning, omitted)
 }
 
-/// Whether no line has to be broken when each side has half of the width.
+/// Whether no line has to be broken when each way has half of the width.
 fn fit_side_by_side(hunks: &[Hunk], width: u16) -> bool {
     // A blank on either side of each column.
     let column = usize::from(width / 2).saturating_sub(2);
     hunks
         .iter()
-        .flat_map(|hunk| hunk.container.iter().chain(&hunk.vm))
+        .flat_map(|hunk| hunk.first.iter().chain(&hunk.second))
         .all(|line| line.chars().count() <= column)
 }
 
-fn side_by_side(hunks: &[Hunk], width: u16) -> String {
+fn side_by_side(names: &Pair<String>, hunks: &[Hunk], width: u16) -> String {
     let mut table = table(width);
-    table.set_header(["container", "vm"]);
+    table.set_header([&names.first, &names.second]);
     for hunk in hunks {
-        table.add_row([hunk.container.join("\n"), hunk.vm.join("\n")]);
+        table.add_row([hunk.first.join("\n"), hunk.second.join("\n")]);
     }
     finish(&table)
 }
 
-/// So that the columns of a line stay together, and above those of the other side.
-fn one_above_the_other(hunks: &[Hunk], width: u16) -> String {
+/// So that the columns of a line stay together, and above those of the other way.
+fn one_above_the_other(names: &Pair<String>, hunks: &[Hunk], width: u16) -> String {
     let blocks: Vec<_> = hunks
         .iter()
         .map(|hunk| {
             let mut table = table(width);
-            table.add_row(["container", &hunk.container.join("\n")]);
-            table.add_row(["vm", &hunk.vm.join("\n")]);
+            table.add_row([&names.first, &hunk.first.join("\n")]);
+            table.add_row([&names.second, &hunk.second.join("\n")]);
             finish(&table)
         })
         .collect();
     blocks.join("\n\n")
 }
 
-fn summary(difference: &Difference, outputs: &Sides<&Captured>) -> String {
-    let Sides { container, vm } = outputs;
-    let mut summary = if difference.identical && container.total_bytes == 0 {
+fn summary(difference: &Difference, outputs: &Ways<&Captured>) -> String {
+    let Pair { first, second } = difference.between;
+    let (first, second) = (outputs.get(first), outputs.get(second));
+    let truncated = first.truncated || second.truncated;
+    let mut summary = if difference.identical && first.total_bytes == 0 {
         "nothing on both".to_owned()
     } else if difference.identical {
-        format!("the same on both, {}", size(container.total_bytes))
-    } else if difference.hunks.is_empty() && !container.truncated && !vm.truncated {
+        format!("the same, {}", size(first.total_bytes))
+    } else if difference.hunks.is_empty() && !truncated {
         "differs in line ends or in bytes that are no text".to_owned()
     } else {
         match difference.equal_lines {
@@ -99,12 +147,12 @@ fn summary(difference: &Difference, outputs: &Sides<&Captured>) -> String {
             lines => format!("{lines} lines alike"),
         }
     };
-    if (container.truncated || vm.truncated) && !difference.identical {
+    if truncated && !difference.identical {
         summary.push_str(&format!(
             " in the first {} of {} and of {}",
             size(crate::KEPT_BYTES as u64),
-            size(container.total_bytes),
-            size(vm.total_bytes)
+            size(first.total_bytes),
+            size(second.total_bytes)
         ));
     }
     summary

@@ -14,9 +14,18 @@ fn environment(guest_ring0: Option<Ring0>) -> Environment {
     }
 }
 
-fn rendered(container: &FakeLauncher, vm: &FakeLauncher, ring0: Option<Ring0>) -> String {
+fn rendered(
+    container: &FakeLauncher,
+    vm_cold: &FakeLauncher,
+    vm_warm: &FakeLauncher,
+    ring0: Option<Ring0>,
+) -> String {
     let plan = Plan {
-        launchers: Sides { container, vm },
+        launchers: Ways {
+            container,
+            vm_cold,
+            vm_warm,
+        },
         workload: &workload(),
         stdin: None,
         environment: environment(ring0),
@@ -31,81 +40,143 @@ fn exiting(code: u8) -> FakeLauncher {
     FakeLauncher::exiting(ExitStatus::Exited(code))
 }
 
+fn saying(text: impl Into<Vec<u8>>) -> FakeLauncher {
+    exiting(0).stdout(text)
+}
+
+const EMULATED: Ring0 = Ring0::Emulated {
+    instructions_per_second: 1_300_000,
+};
+
 #[test]
 fn the_report_reads_from_figures_to_differences_to_the_host() {
-    let container = exiting(0).stdout("6.18.0\n2\nNAME=\"BusyBox\"\n").spans([
+    let container = saying("6.18.0\n2\nNAME=\"BusyBox\"\n").spans([
         ("cgroup", 250_000),
         ("mounts", 1_400_000),
         ("exec", 90_000),
     ]);
-    let vm = exiting(0)
-        .on(Side::Vm)
-        .stdout("6.12.48\n1\nNAME=\"BusyBox\"\n")
+    let vm = saying("6.12.48\n1\nNAME=\"BusyBox\"\n").on(Side::Vm);
+    let vm_cold = vm
+        .clone()
         .spans([("create", 3_000_000), ("kernel boot", 8_500_000_000)]);
-    let emulated = Ring0::Emulated {
-        instructions_per_second: 1_300_000,
-    };
+    let vm_warm = vm.spans([
+        ("create", 800_000),
+        ("restore", 1_100_000),
+        ("connect", 90_000_000),
+    ]);
     let expected = "\
 true
 
-                         container   vm
-─────────────────────────────────────────────
- exit code               0           0
- launch to main          1.74 ms     8.50 s
- launch to exit          2.74 ms     8.50 s
- memory, unreclaimable   -           -
- memory, peak            4.0 MiB     4.0 MiB
+                         container   vm cold   vm warm
+───────────────────────────────────────────────────────
+ exit code               0           0         0
+ launch to main          1.74 ms     8.50 s    91.9 ms
+ launch to exit          2.74 ms     8.50 s    92.9 ms
+ memory, unreclaimable   -           -         -
+ memory, peak            4.0 MiB     4.0 MiB   4.0 MiB
 
 Where the time went, from launch to exit
 
- container             vm
-─────────────────────────────────────────────
- cgroup       250 µs   create        3.00 ms
- mounts      1.40 ms   kernel boot    8.50 s
- exec        90.0 µs   run           1.00 ms
- run         1.00 ms
+ container             vm cold                 vm warm
+─────────────────────────────────────────────────────────────────
+ cgroup       250 µs   create        3.00 ms   create     800 µs
+ mounts      1.40 ms   kernel boot    8.50 s   restore   1.10 ms
+ exec        90.0 µs   run           1.00 ms   connect   90.0 ms
+ run         1.00 ms                           run       1.00 ms
 
 What differs in what they saw
 
-standard output: 1 line alike
+standard output, container and vm: 1 line alike
 
  container   vm
 ─────────────────────
  6.18.0      6.12.48
  2           1
 
-standard error: nothing on both
+standard output, vm cold and vm warm: the same, 25 B
+
+standard error: nothing from any
 
 2026-01-02T03:04:05Z: AMD EPYC, 2 CPUs, Linux 6.18.0, guest kernel mode emulated
 at 1.3 million instructions a second, cgroup v2
 Note: this host emulates the guest's kernel mode, some thousand times slower
-than hardware runs it: the vm's boot time here is a fact about this host, not
-about VMs.
-Note: container and vm ended within 2 s of main: only the peak of the memory is
-known.
+than hardware runs it: the time that vm cold takes to boot, and most of what vm
+warm takes after its restore, are facts about this host, not about VMs.
+Note: container, vm cold and vm warm ended within 2 s of main: only the peak of
+the memory is known.
 ";
-    assert_eq!(rendered(&container, &vm, Some(emulated)), expected);
+    assert_eq!(
+        rendered(&container, &vm_cold, &vm_warm, Some(EMULATED)),
+        expected
+    );
 }
 
 #[test]
-fn the_boot_time_is_not_excused_on_hardware() {
+fn vms_that_saw_different_things_are_shown_against_each_other() {
+    let text = rendered(
+        &saying("2\nup 5000\n"),
+        &saying("1\nup 8\n"),
+        &saying("1\nup 9\n"),
+        None,
+    );
+    let expected = "\
+standard output, container and vm cold: 0 lines alike
+
+ container   vm cold
+─────────────────────
+ 2           1
+ up 5000     up 8
+
+standard output, vm cold and vm warm: 1 line alike
+
+ vm cold   vm warm
+───────────────────
+ up 8      up 9
+
+standard error: nothing from any
+";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn what_all_saw_is_said_once() {
+    let text = rendered(&saying("x\n"), &saying("x\n"), &saying("x\n"), None);
+    assert!(
+        text.contains("standard output: the same from all, 2 B\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_way_without_another_is_compared_with_none() {
+    let failing = FakeLauncher::failing("no KVM");
+    let text = rendered(&saying("x\n"), &failing, &failing, None);
+    assert!(
+        text.contains("standard output: there are no two to compare\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_boot_is_not_excused_on_hardware() {
     let hardware = Ring0::Hardware {
         instructions_per_second: 2_000_000_000,
     };
-    let text = rendered(&exiting(0), &exiting(0), Some(hardware));
+    let text = rendered(&exiting(0), &exiting(0), &exiting(0), Some(hardware));
     assert!(text.contains("kernel mode in\nhardware"), "{text}");
     assert!(!text.contains("not about VMs"), "{text}");
 }
 
 #[test]
-fn a_side_that_failed_says_why_in_a_note() {
-    let text = rendered(
-        &exiting(0),
-        &FakeLauncher::failing("the guest panicked\u{7}").on(Side::Vm),
-        None,
+fn a_way_that_failed_has_its_column_and_says_why_in_a_note() {
+    let failing = FakeLauncher::failing("the guest panicked\u{7}").on(Side::Vm);
+    let text = rendered(&exiting(0), &exiting(0), &failing, None);
+    assert!(
+        text.contains(" exit code               0           0         failed\n"),
+        "{text}"
     );
     assert!(
-        text.contains("Note: vm failed: the guest panicked\\u{7}."),
+        text.contains("Note: vm warm failed: the guest panicked\\u{7}."),
         "{text}"
     );
 }
@@ -113,7 +184,7 @@ fn a_side_that_failed_says_why_in_a_note() {
 #[test]
 fn of_many_different_lines_only_some_are_shown() {
     let lines: String = (0..100).map(|n| format!("{n}\n")).collect();
-    let text = rendered(&exiting(0).stdout(lines), &exiting(0), None);
+    let text = rendered(&saying(lines), &exiting(0), &exiting(0), None);
     assert!(text.contains("and 60 more lines"), "{text}");
     assert!(text.lines().count() < 80, "{text}");
 }
@@ -122,8 +193,9 @@ fn of_many_different_lines_only_some_are_shown() {
 fn lines_too_long_for_half_the_width_stand_one_above_the_other() {
     let memory = |total: u32| format!("Mem: {total:>12}          486       10878           9\n");
     let text = rendered(
-        &exiting(0).stdout(memory(24106)),
-        &exiting(0).stdout(memory(115)),
+        &saying(memory(24106)),
+        &saying(memory(115)),
+        &saying(memory(115)),
         None,
     );
     let expected = "
@@ -131,4 +203,15 @@ fn lines_too_long_for_half_the_width_stand_one_above_the_other() {
  vm          Mem:          115          486       10878           9
 ";
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn what_real_runs_give_fits_a_terminal() {
+    let container = exiting(0).spans([("cgroup", 709_000), ("network", 1_290_000)]);
+    let boot = exiting(0).spans([("kernel boot", 7_360_000_000), ("root mount", 647_000_000)]);
+    let restore = exiting(0).spans([("restore", 1_100_000), ("root mount", 101_000_000)]);
+    let text = rendered(&container, &boot, &restore, Some(EMULATED));
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
 }
