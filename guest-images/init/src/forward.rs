@@ -1,6 +1,6 @@
 use std::fs::File;
 
-use guest_protocol::{ToGuest, read_message};
+use guest_protocol::{Incarnation, ToGuest, read_message};
 use launch::ExitStatus;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -10,11 +10,12 @@ use crate::fatal::Fatal;
 use crate::stream::Stream;
 
 /// Carries the command's streams and the host's signals, until the command has ended and all
-/// that it wrote has been sent.
+/// that it wrote has been sent. `assume` is called when it goes on in another machine.
 pub(crate) fn until_end(
     control: &mut File,
     command: &Command,
     streams: &mut [Stream<'_>; 3],
+    assume: impl Fn(&Incarnation) -> Result<(), Fatal>,
 ) -> Result<ExitStatus, Fatal> {
     let mut status = None;
     loop {
@@ -37,6 +38,7 @@ pub(crate) fn until_end(
             match read_message(control)? {
                 Some(ToGuest::Signal(number)) if status.is_none() => command.signal(number),
                 Some(ToGuest::Signal(_)) => {}
+                Some(ToGuest::Restored(incarnation)) => assume(&incarnation)?,
                 Some(ToGuest::Start(_)) | None => return Err(Fatal::HostGone),
             }
         }
@@ -124,7 +126,7 @@ mod tests {
             let host = scope.spawn(move || host([h0, h1, h2, h3]));
             let mut streams = ours.joined_to(stdin.as_fd(), stdout.as_fd(), stderr.as_fd());
             let mut control = File::from(OwnedFd::from(control));
-            let ended = until_end(&mut control, &command, &mut streams);
+            let ended = until_end(&mut control, &command, &mut streams, |_| Ok(()));
             drop((control, streams));
             drop((stdin, stdout, stderr));
             (ended, host.join().unwrap())

@@ -3,7 +3,7 @@
 
 use std::os::fd::OwnedFd;
 
-use guest_protocol::{Entropy, Start};
+use guest_protocol::{Entropy, Incarnation};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Timespec, makedev, mknodat, open};
 use rustix::io::Errno;
 use rustix::ioctl::{NoArg, Setter, ioctl, opcode};
@@ -49,11 +49,11 @@ impl Identity {
     }
 
     /// Takes random numbers and the time from the host.
-    pub(crate) fn assume(&self, start: &Start) -> Result<(), Fatal> {
+    pub(crate) fn assume(&self, incarnation: &Incarnation) -> Result<(), Fatal> {
         // The first, as time goes on meanwhile.
-        clock_settime(ClockId::Realtime, timespec(start.wall_clock_ns))
+        clock_settime(ClockId::Realtime, timespec(incarnation.wall_clock_ns))
             .map_err(Fatal::when("setting the clock"))?;
-        self.reseed(&start.entropy)
+        self.reseed(&incarnation.entropy)
             .map_err(Fatal::when("seeding the random numbers"))
     }
 

@@ -68,7 +68,7 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     // A machine that was saved at that mark goes on here, as a copy of which there are others.
     let mut connections = sockets.connect()?;
     let start = receive_start(&mut connections)?;
-    identity.assume(&start)?;
+    identity.assume(&start.incarnation)?;
     doorbell.ring(Mark::Started);
 
     disk.wait_for(start.disk_sectors)?;
@@ -86,7 +86,12 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
                 stderr,
             } = &mut connections;
             let mut streams = ours.joined_to(stdin.as_fd(), stdout.as_fd(), stderr.as_fd());
-            ToHost::Ended(forward::until_end(control, &command, &mut streams)?)
+            ToHost::Ended(forward::until_end(
+                control,
+                &command,
+                &mut streams,
+                |incarnation| identity.assume(incarnation),
+            )?)
         }
         Started::Failed(failure) => {
             connections.end_outputs()?;
@@ -106,6 +111,6 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
 fn receive_start(connections: &mut Connections) -> Result<Start, Fatal> {
     match read_message(&mut connections.control)? {
         Some(ToGuest::Start(start)) => Ok(start),
-        Some(ToGuest::Signal(_)) | None => Err(Fatal::NothingToStart),
+        Some(ToGuest::Signal(_) | ToGuest::Restored(_)) | None => Err(Fatal::NothingToStart),
     }
 }

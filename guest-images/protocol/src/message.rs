@@ -16,15 +16,22 @@ pub struct Task {
     pub pids: Option<PidsLimit>,
 }
 
-/// What makes one guest of a machine that many may be copies of, sent once.
+/// What sets a machine apart from all others that go on from the same snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incarnation {
+    /// Seeds the guest's random numbers.
+    pub entropy: Entropy,
+    /// The host's `CLOCK_REALTIME` when this was sent, in nanoseconds since 1970.
+    pub wall_clock_ns: u64,
+}
+
+/// What makes one guest of a machine that waits for its task, sent once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// What to run.
     pub task: Task,
-    /// Seeds the guest's random numbers before anything of the task runs.
-    pub entropy: Entropy,
-    /// The host's `CLOCK_REALTIME` when this was sent, in nanoseconds since 1970.
-    pub wall_clock_ns: u64,
+    /// Taken on before anything of the task runs.
+    pub incarnation: Incarnation,
     /// Size of the root disk, in sectors of 512 bytes. Until the guest's driver has seen that the
     /// disk was put in, it shows another.
     pub disk_sectors: u64,
@@ -37,6 +44,8 @@ pub enum ToGuest {
     Start(Start),
     /// Send this signal to the command.
     Signal(u8),
+    /// The machine was saved while the command ran, and goes on from there.
+    Restored(Incarnation),
 }
 
 /// What the guest says on the control connection, once.

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use guest_protocol::{
-    Entropy, FrameError, Start, Task, ToGuest, ToHost, read_message, write_message,
+    Entropy, FrameError, Incarnation, Start, Task, ToGuest, ToHost, read_message, write_message,
 };
 use nix::sys::socket::{MsgFlags, send};
 
@@ -20,15 +20,22 @@ pub(super) struct Instructions {
 
 impl Instructions {
     fn now(self) -> Start {
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Start {
             task: self.task,
-            entropy: self.entropy,
-            wall_clock_ns: since_1970.as_nanos() as u64,
+            incarnation: incarnation_now(self.entropy),
             disk_sectors: self.disk_sectors,
         }
+    }
+}
+
+/// What a machine becomes that takes this on at once.
+pub(super) fn incarnation_now(entropy: Entropy) -> Incarnation {
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Incarnation {
+        entropy,
+        wall_clock_ns: since_1970.as_nanos() as u64,
     }
 }
 
@@ -46,8 +53,10 @@ pub(super) fn converse(
     read_message(&mut guest)
 }
 
-/// Waits for the one answer of a guest that was told long ago; `None` as above.
-pub(super) fn await_answer(mut guest: UnixStream) -> Result<Option<ToHost>, FrameError> {
+/// Tells a guest that its command goes on in another machine, and waits for the one answer;
+/// `None` as above.
+pub(super) fn go_on(mut guest: UnixStream, entropy: Entropy) -> Result<Option<ToHost>, FrameError> {
+    write_message(&mut guest, &ToGuest::Restored(incarnation_now(entropy)))?;
     read_message(&mut guest)
 }
 

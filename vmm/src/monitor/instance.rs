@@ -86,11 +86,12 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         serve_devices(disk, sockets, gate, events);
     })?;
     let (guest_ready, ready) = mpsc::channel();
+    let entropy = control::entropy().map_err(SessionError::Entropy)?;
     match run.work {
         Work::New(task) => {
             let instructions = Instructions {
                 task,
-                entropy: control::entropy().map_err(SessionError::Entropy)?,
+                entropy,
                 disk_sectors: sectors,
             };
             threads.start("control", move |events| {
@@ -99,9 +100,10 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
             })?;
         }
         Work::Running => {
+            // Whole frames, each in one write: they are not mixed up with the signals'.
             signals.guest_listens();
             threads.start("control", move |events| {
-                tell(events, Event::Answer(control::await_answer(control)));
+                tell(events, Event::Answer(control::go_on(control, entropy)));
             })?;
         }
     }
