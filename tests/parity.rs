@@ -1,7 +1,7 @@
 //! What a workload sees and how it ends is the same each way.
 //!
 //! One list of workloads with what is promised of them; each promise is a test as container and
-//! one as VM that goes on from a template, which the first of them builds if need be. A few are
+//! one as VM that goes on from a template, which is built if need be. A few are
 //! tested on a VM that boots, too: what comes after the boot is the same.
 
 #![allow(clippy::unwrap_used)]
@@ -36,6 +36,9 @@ impl Promise {
         }
         let _place = Place::take(way.side());
         let world = World::new();
+        if way == Way::VmWarm {
+            build_template(&world, self.flags);
+        }
         let args = [run(way), self.flags, &["busybox"], self.command].concat();
         let seen = see(world.jaula(args), &self.stdin);
         let promised = Seen {
@@ -63,6 +66,14 @@ impl Promise {
             promised.stdout.len()
         );
     }
+}
+
+/// What is said while a template is built is not the workload's.
+fn build_template(world: &World, flags: &[&'static str]) {
+    let memory = flags.windows(2).find(|pair| pair[0] == "-m");
+    let args = [&["template", "build"], memory.unwrap_or(&[])].concat();
+    let built = world.run(args);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
 }
 
 macro_rules! the_same_each_way {
