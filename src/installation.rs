@@ -1,11 +1,13 @@
-//! What jaula uses on this machine: its cache, its run directory, the two launchers.
+//! What jaula uses on this machine: its cache, its run directory, its snapshots, the two launchers.
 
 use std::path::{Path, PathBuf};
 
 use container::ContainerLauncher;
 use guest_images::Cache;
 use host::RunDir;
+use launch::Chain;
 use nix::unistd::geteuid;
+use vmm::snapshot::Store;
 use vmm::{GuestKernel, StartMode, VmLauncher};
 
 /// Root's cache, in which an ordinary user finds a kernel that root has built.
@@ -15,6 +17,7 @@ const SYSTEM_CACHE: &str = "/var/cache/jaula";
 pub struct Installation {
     pub cache: Cache,
     run_dir: PathBuf,
+    data_dir: Result<PathBuf, host::paths::Error>,
 }
 
 impl Installation {
@@ -24,6 +27,7 @@ impl Installation {
         Ok(Self {
             cache: Cache::new(host::paths::cache_dir()?, system),
             run_dir: host::paths::run_dir()?,
+            data_dir: host::paths::data_dir(),
         })
     }
 
@@ -35,7 +39,24 @@ impl Installation {
             // Another run's trouble must not keep this one from running.
             tracing::warn!("what instance {id} left can't be cleared: {error}");
         }
+        // Where there is no place for snapshots, nothing was left.
+        if let Ok(snapshots) = self.snapshots()
+            && let Err(error) = snapshots.sweep()
+        {
+            tracing::warn!("unfinished snapshots can't be cleared: {}", Chain(&error));
+        }
         Ok(())
+    }
+
+    /// The directories of running instances.
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// The user's snapshots.
+    pub fn snapshots(&self) -> Result<Store, launch::Error> {
+        let dir = self.data_dir.clone().map_err(launch::Error::new)?;
+        Ok(Store::new(dir.join("snapshots")))
     }
 
     /// The launcher of containers.

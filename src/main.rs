@@ -5,6 +5,7 @@ mod compare;
 mod doctor;
 mod environment;
 mod error;
+mod foreground;
 mod installation;
 mod interruption;
 mod kernel;

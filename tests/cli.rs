@@ -30,6 +30,8 @@ fn help_and_version_are_answers_and_no_errors() {
         &["snapshot", "--help"],
         &["template", "--help"],
         &["template", "build", "--help"],
+        &["snapshot", "create", "--help"],
+        &["snapshot", "restore", "--help"],
         &["snapshot", "inspect", "--help"],
     ] {
         let seen = jaula(args);
@@ -88,6 +90,10 @@ fn what_makes_no_sense_is_125_and_one_line() {
         &["template", "rm", "--all", "x"],
         &["run", "--as", "vm", "--start", "tepid", "busybox"],
         &["snapshot", "inspect", "../x"],
+        &["snapshot", "create", "running"],
+        &["snapshot", "create", "running", "../x"],
+        &["snapshot", "restore"],
+        &["snapshot", "restore", "--as", "vm", "x"],
     ] {
         let seen = jaula(args);
         assert_eq!(seen.code, Some(125), "{args:?}");

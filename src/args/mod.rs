@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 pub use compare::CompareArgs;
 pub use kernel::KernelAction;
 pub use run::{RunArgs, Way};
-pub use snapshot::SnapshotAction;
+pub use snapshot::{RestoreArgs, SnapshotAction};
 pub use template::{BuildArgs as TemplateBuildArgs, RmArgs as TemplateRmArgs, TemplateAction};
 pub use workload::{NoImage, Source, WorkloadArgs};
 
@@ -59,6 +59,10 @@ pub enum Action {
     #[command(subcommand)]
     Kernel(KernelAction),
     /// Work with saved VMs
+    ///
+    /// A snapshot is a VM that was saved while its command ran. The command can go on from there
+    /// any number of times, each time in a VM of its own. It fits one kind of host processor and
+    /// one version of jaula.
     #[command(subcommand, after_help = snapshot::EXAMPLES)]
     Snapshot(SnapshotAction),
     /// Work with the templates that VMs start from

@@ -1,6 +1,7 @@
 //! `jaula snapshot`: machines that users saved and named.
 
 mod facts;
+mod restore;
 
 use std::fs;
 use std::io;
@@ -15,6 +16,7 @@ use vmm::{kvm, ring0};
 
 use crate::args::SnapshotAction;
 use crate::error::Error;
+use crate::installation::Installation;
 use crate::{listing, output};
 
 /// What takes the place of what is not known.
@@ -23,11 +25,17 @@ const UNKNOWN: &str = "-";
 /// Size of a block in `st_blocks`, stat(3type).
 const BLOCK_BYTES: u64 = 512;
 
-/// Does it; the exit code is 0.
+/// Does it; the exit code is that of the command if one goes on, and 0 otherwise.
 pub fn snapshot(action: &SnapshotAction) -> Result<u8, Error> {
-    let dir = host::paths::data_dir().map_err(launch::Error::new)?;
-    let store = Store::new(dir.join("snapshots"));
+    let installation = Installation::of_user().map_err(launch::Error::new)?;
+    let store = installation.snapshots()?;
     match action {
+        SnapshotAction::Create { instance, name } => {
+            installation.sweep()?;
+            vmm::save(installation.run_dir(), instance, &store, name)?;
+            output::print(&name.to_string())?;
+        }
+        SnapshotAction::Restore(args) => return restore::restore(args, &installation, &store),
         SnapshotAction::Ls => output::print(&list(&store, host_identity().as_ref())?)?,
         SnapshotAction::Inspect(args) => {
             output::print(&inspect(&store, &args.name, args.json)?)?;
@@ -49,10 +57,7 @@ fn host_identity() -> Option<HostIdentity> {
 }
 
 fn failed(error: StoreError) -> launch::Error {
-    let remedy = match error {
-        StoreError::Unknown(_) => Some("see jaula snapshot ls"),
-        _ => error.remedy(),
-    };
+    let remedy = error.remedy();
     launch::Error::remedied(error, remedy)
 }
 

@@ -63,7 +63,7 @@ impl StoreError {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Exists(_) => Some("remove it first, or choose another name"),
-            Self::Unknown(_) => Some("name one that is listed"),
+            Self::Unknown(_) => Some("see jaula snapshot ls"),
             Self::Unusable { source, .. } => source.remedy(),
             Self::Draft(error) => error.remedy(),
             Self::Dir { .. } => None,

@@ -1,0 +1,56 @@
+//! An instance that the caller waits for: it has the caller's own streams and signals.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use launch::{ExitStatus, Instance, Prepared};
+use nix::sys::signal::Signal;
+
+use crate::error::Error;
+use crate::signals::Signals;
+use crate::stdio;
+
+/// A user who types Ctrl-C this often means it, whatever the command does with it. docker's
+/// number, too.
+const INTERRUPTS_TO_KILL: u32 = 3;
+
+/// How often it is looked whether the user means it.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Launches, passes signals on, and waits for the end and for all output.
+pub fn follow(
+    prepared: &dyn Prepared,
+    interactive: bool,
+    signals: &Signals,
+) -> Result<ExitStatus, Error> {
+    let (stdio, terminals) = stdio::for_command(interactive)?;
+    let instance = prepared.launch(stdio)?;
+    let outputs = terminals.start()?;
+    let interrupts = AtomicU32::new(0);
+    let status = signals.during(
+        |signal| {
+            if signal == Signal::SIGINT {
+                interrupts.fetch_add(1, Ordering::Relaxed);
+            }
+            // An instance that can't be reached has ended, and why is what the waiting tells.
+            let _ = instance.signal(signal);
+        },
+        || wait(instance.as_ref(), &interrupts),
+    )?;
+    // Nothing of the instance is left to write after this, so that the outputs end.
+    drop(instance);
+    outputs.finish();
+    Ok(status?)
+}
+
+fn wait(instance: &dyn Instance, interrupts: &AtomicU32) -> Result<ExitStatus, launch::Error> {
+    loop {
+        if let Some(status) = instance.wait(Some(LOOK_EVERY))? {
+            return Ok(status);
+        }
+        if interrupts.load(Ordering::Relaxed) >= INTERRUPTS_TO_KILL {
+            // Dropping the instance kills the command.
+            return Ok(ExitStatus::Signaled(Signal::SIGKILL as u8));
+        }
+    }
+}
