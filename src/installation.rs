@@ -7,8 +7,9 @@ use guest_images::Cache;
 use host::RunDir;
 use launch::Chain;
 use nix::unistd::geteuid;
+use vmm::ring0::{self, Ring0};
 use vmm::snapshot::Store;
-use vmm::{GuestKernel, StartMode, VmLauncher};
+use vmm::{GuestKernel, StartMode, VmLauncher, kvm};
 
 /// Root's cache, in which an ordinary user finds a kernel that root has built.
 const SYSTEM_CACHE: &str = "/var/cache/jaula";
@@ -73,4 +74,9 @@ impl Installation {
         };
         VmLauncher::new(&self.run_dir, self.cache.clone(), kernel, start)
     }
+}
+
+/// Who executes a guest kernel's instructions here; not known where no VM can run.
+pub fn ring0() -> Option<Ring0> {
+    ring0::of_host(&kvm::open().ok()?).ok()
 }

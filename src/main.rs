@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod date;
 mod doctor;
 mod environment;
 mod error;

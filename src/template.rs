@@ -2,15 +2,14 @@
 
 use bench::{size, visible};
 use launch::Progress;
-use vmm::ring0::Ring0;
-use vmm::{StartMode, Template, TemplateFacts, TemplateState, Templates, kvm, ring0};
+use vmm::{StartMode, Template, TemplateFacts, TemplateState, Templates};
 
 use crate::args::{TemplateAction, TemplateBuildArgs, TemplateRmArgs};
 use crate::error::Error;
-use crate::installation::Installation;
+use crate::installation::{self, Installation};
 use crate::interruption::Interruption;
 use crate::signals::Signals;
-use crate::{listing, output, progress};
+use crate::{date, listing, output, progress};
 
 /// How many digits of a template's name are shown: enough to tell it from all others, as docker
 /// has it.
@@ -42,7 +41,7 @@ pub fn template(action: &TemplateAction) -> Result<u8, Error> {
             output::print(shown(&name))?;
         }
         TemplateAction::Ls => {
-            let templates = Templates(&installation.cache).list(host_ring0()?);
+            let templates = Templates(&installation.cache).list(installation::ring0());
             output::print(&list(&templates))?;
         }
         TemplateAction::Rm(args) => {
@@ -72,18 +71,9 @@ fn build(installation: &Installation, args: &TemplateBuildArgs) -> Result<String
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// Whether a template is stale depends on it.
-fn host_ring0() -> Result<Ring0, launch::Error> {
-    let kvm = kvm::open().map_err(|error| {
-        let remedy = error.remedy();
-        launch::Error::new(error).with_remedy(remedy)
-    })?;
-    ring0::of_host(&kvm).map_err(launch::Error::new)
-}
-
 fn remove(installation: &Installation, args: &TemplateRmArgs) -> Result<Vec<String>, Error> {
     let shelf = Templates(&installation.cache);
-    let templates = shelf.list(host_ring0()?);
+    let templates = shelf.list(installation::ring0());
     let chosen: Vec<_> = if args.all {
         templates.iter().collect()
     } else {
@@ -131,15 +121,13 @@ fn row(template: &Template) -> [String; 5] {
         shown(&template.name).to_owned(),
         fact(|facts| size(facts.memory_bytes)),
         size(template.disk_bytes),
-        fact(|facts| humantime::format_rfc3339_seconds(facts.made).to_string()),
+        fact(|facts| date::utc(facts.made_unix_seconds)),
         state,
     ]
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
-
     use super::*;
 
     fn template(name: &str) -> Template {
@@ -149,7 +137,7 @@ mod tests {
             state: TemplateState::Current(TemplateFacts {
                 memory_bytes: 128 << 20,
                 kernel: launch::Digest::from_bytes(&[2; 32]),
-                made: UNIX_EPOCH + Duration::from_secs(1_767_323_045),
+                made_unix_seconds: 1_767_323_045,
             }),
         }
     }

@@ -1,11 +1,12 @@
 //! What a snapshot says of itself, for a person.
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bench::{size, visible};
 use vmm::snapshot::envelope::FORMAT_VERSION;
 use vmm::snapshot::{Description, HostIdentity, MachineFacts, SnapshotName};
+
+use crate::date;
 
 /// Each fact in a line.
 pub fn render(name: &SnapshotName, description: &Description) -> String {
@@ -18,7 +19,7 @@ pub fn render(name: &SnapshotName, description: &Description) -> String {
                 init,
                 command_line,
                 jaula_version,
-                saved_at_unix_seconds: _,
+                saved_at_unix_seconds,
                 label,
             },
         memory,
@@ -26,7 +27,7 @@ pub fn render(name: &SnapshotName, description: &Description) -> String {
     let facts = [
         ("name", name.to_string()),
         ("runs", label.clone()),
-        ("saved at", saved_at(description)),
+        ("saved at", date::utc(*saved_at_unix_seconds)),
         (
             "saved by",
             format!("jaula {jaula_version}, format {FORMAT_VERSION}"),
@@ -56,20 +57,4 @@ pub fn render(name: &SnapshotName, description: &Description) -> String {
         let _ = writeln!(text, "{fact:width$}   {}", visible(&value));
     }
     text
-}
-
-/// When it was saved, in UTC. The file may say any number; one that is no date is told as it is.
-pub fn saved_at(description: &Description) -> String {
-    let seconds = description.machine.saved_at_unix_seconds;
-    match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
-        Some(time) if seconds <= LAST_DATE_UNIX_SECONDS => date(time),
-        _ => format!("{seconds} s after 1970"),
-    }
-}
-
-/// The end of the year 9999, the last that RFC 3339 can write.
-const LAST_DATE_UNIX_SECONDS: u64 = 253_402_300_799;
-
-fn date(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
 }

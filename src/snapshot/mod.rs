@@ -12,12 +12,11 @@ use bench::size;
 use launch::Chain;
 use serde::Serialize;
 use vmm::snapshot::{CpuIdentity, Description, HostIdentity, SnapshotName, Store, StoreError};
-use vmm::{kvm, ring0};
 
 use crate::args::SnapshotAction;
 use crate::error::Error;
-use crate::installation::Installation;
-use crate::{listing, output};
+use crate::installation::{self, Installation};
+use crate::{date, listing, output};
 
 /// What takes the place of what is not known.
 const UNKNOWN: &str = "-";
@@ -36,7 +35,10 @@ pub fn snapshot(action: &SnapshotAction) -> Result<u8, Error> {
             output::print(&name.to_string())?;
         }
         SnapshotAction::Restore(args) => return restore::restore(args, &installation, &store),
-        SnapshotAction::Ls => output::print(&list(&store, host_identity().as_ref())?)?,
+        SnapshotAction::Ls => {
+            let here = installation::ring0().map(HostIdentity::of_host);
+            output::print(&list(&store, here.as_ref())?)?;
+        }
         SnapshotAction::Inspect(args) => {
             output::print(&inspect(&store, &args.name, args.json)?)?;
         }
@@ -48,12 +50,6 @@ pub fn snapshot(action: &SnapshotAction) -> Result<u8, Error> {
         }
     }
     Ok(0)
-}
-
-/// This host's; not known where no VM can run.
-fn host_identity() -> Option<HostIdentity> {
-    let kvm = kvm::open().ok()?;
-    ring0::of_host(&kvm).ok().map(HostIdentity::of_host)
 }
 
 fn failed(error: StoreError) -> launch::Error {
@@ -74,7 +70,7 @@ fn list(store: &Store, here: Option<&HostIdentity>) -> Result<String, launch::Er
                     name.to_string(),
                     size(description.memory.bytes()),
                     on_disk,
-                    facts::saved_at(description),
+                    date::utc(description.machine.saved_at_unix_seconds),
                     state(description, here).to_owned(),
                 ]
             }

@@ -2,14 +2,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use guest_images::{Cache, CacheError, Shelf};
 use launch::Chain;
 
 use crate::launcher::blueprint::{VERSION, init_digest};
 use crate::ring0::Ring0;
-use crate::snapshot::{Description, HostIdentity, StateFile};
+use crate::snapshot::{CpuIdentity, Description, StateFile};
 
 /// A template in a cache, as a user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +40,8 @@ pub struct TemplateFacts {
     pub memory_bytes: u64,
     /// Digest of its kernel.
     pub kernel: launch::Digest,
-    /// When it was made.
-    pub made: SystemTime,
+    /// When it was made, in seconds since the epoch: any number.
+    pub made_unix_seconds: u64,
 }
 
 /// A template can't be removed.
@@ -60,8 +59,9 @@ pub enum RemoveError {
 pub struct Templates<'a>(pub &'a Cache);
 
 impl Templates<'_> {
-    /// All of them, the newest first. `ring0` is this host's.
-    pub fn list(&self, ring0: Ring0) -> Vec<Template> {
+    /// All of them, the newest first. `ring0` is this host's; where it is not known, a template is
+    /// judged by all else.
+    pub fn list(&self, ring0: Option<Ring0>) -> Vec<Template> {
         let dirs = self.0.entries(Shelf::Templates);
         dirs.iter().map(|dir| look_at(dir, ring0)).collect()
     }
@@ -85,7 +85,7 @@ impl Templates<'_> {
     }
 }
 
-fn look_at(dir: &Path, ring0: Ring0) -> Template {
+fn look_at(dir: &Path, ring0: Option<Ring0>) -> Template {
     let name = dir.file_name().unwrap_or_default();
     Template {
         name: name.to_string_lossy().into_owned(),
@@ -96,8 +96,7 @@ fn look_at(dir: &Path, ring0: Ring0) -> Template {
                 let facts = TemplateFacts {
                     memory_bytes: description.memory.bytes(),
                     kernel: description.machine.kernel.clone(),
-                    made: UNIX_EPOCH
-                        + Duration::from_secs(description.machine.saved_at_unix_seconds),
+                    made_unix_seconds: description.machine.saved_at_unix_seconds,
                 };
                 if is_current(description, ring0) {
                     TemplateState::Current(facts)
@@ -112,8 +111,9 @@ fn look_at(dir: &Path, ring0: Ring0) -> Template {
 
 /// Whether some launch of this jaula on this host could look for it: with which kernel and what
 /// parameters is the launch's affair.
-fn is_current(description: &Description, ring0: Ring0) -> bool {
-    description.host == HostIdentity::of_host(ring0)
+fn is_current(description: &Description, ring0: Option<Ring0>) -> bool {
+    description.host.cpu == CpuIdentity::of_host()
+        && ring0.is_none_or(|ring0| description.host.ring0 == ring0.into())
         && description.machine.init == init_digest()
         && description.machine.jaula_version == VERSION
 }
@@ -129,7 +129,7 @@ fn disk_bytes(dir: &Path) -> u64 {
 /// Removes what no launch of this jaula on this host will ever look for.
 pub(super) fn clear_stale(cache: &Cache, ring0: Ring0) {
     let templates = Templates(cache);
-    for template in templates.list(ring0) {
+    for template in templates.list(Some(ring0)) {
         if !matches!(template.state, TemplateState::Current(_))
             && let Err(error) = templates.remove(&template.name)
         {
