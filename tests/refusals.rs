@@ -9,25 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use harness::nobody::{is_root, nobodys_jaula, run_as_nobody};
+use harness::refused::assert_refused;
 use harness::{JAULA, Seen, World, can_run, see};
-use launch::{ExitStatus, Side};
-
-/// One line, 125, and all of `names` in it.
-fn assert_refused(world: &World, seen: &Seen, names: &[&str]) {
-    let said = &seen.stderr;
-    assert_eq!(
-        seen.code,
-        Some(ExitStatus::LAUNCHER_FAILED.into()),
-        "{said}"
-    );
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.starts_with("jaula: "), "{said}");
-    for name in names {
-        assert!(said.contains(name), "{name:?} is not in: {said}");
-    }
-    assert_eq!(seen.stdout_text(), "");
-    world.assert_no_traces();
-}
+use launch::Side;
 
 /// A file in the test's directory.
 fn file(world: &World, name: &str, contents: &[u8]) -> String {

@@ -4,7 +4,9 @@
 #![allow(dead_code)]
 #![allow(clippy::unwrap_used)]
 
+pub mod counter;
 pub mod nobody;
+pub mod refused;
 mod traces;
 
 use std::fs::File;

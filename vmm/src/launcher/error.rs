@@ -9,7 +9,7 @@ use super::MIN_MEMORY;
 use crate::boot::cmdline::CommandLineError;
 use crate::boot::kernel::KernelError;
 use crate::kvm::KvmError;
-use crate::monitor::{AssignmentError, ChannelError};
+use crate::monitor::{AssignmentError, ChannelError, Reason};
 use crate::ring0::ProbeError;
 use crate::snapshot::{MemoryFileError, StateError, StoreError};
 
@@ -59,9 +59,11 @@ pub(crate) enum Error {
     Channel(#[from] ChannelError),
     #[error("can't wait for the monitor")]
     Wait(#[source] Errno),
-    /// What the monitor said, in one line.
-    #[error("{0}")]
-    Failed(String),
+    #[error("the virtual machine {id} can't be saved: {}", reason.why)]
+    NotSaved { id: InstanceId, reason: Reason },
+    /// What the monitor said.
+    #[error("{}", .0.why)]
+    Failed(Reason),
     #[error("the monitor died: {0}")]
     Died(std::process::ExitStatus),
 }
@@ -73,6 +75,8 @@ pub(crate) enum SnapshotError {
     State(#[from] StateError),
     #[error(transparent)]
     Memory(#[from] MemoryFileError),
+    #[error("its disk image is missing")]
+    NoDisk,
 }
 
 impl Error {
@@ -88,11 +92,18 @@ impl Error {
             Self::Snapshot { source, .. } => match source {
                 SnapshotError::State(error) => error.remedy().map(str::to_owned),
                 SnapshotError::Memory(error) => error.remedy().map(str::to_owned),
+                SnapshotError::NoDisk => Some(
+                    "copy the snapshot again from where it is whole, or make it again".to_owned(),
+                ),
             },
             Self::Store(error) => error.remedy().map(str::to_owned),
             Self::NotRunning(_) => {
                 Some("give the name of one that jaula run --as vm --name started".to_owned())
             }
+            Self::KeepDisk { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("remove snapshots or other files there".to_owned())
+            }
+            Self::NotSaved { reason, .. } | Self::Failed(reason) => reason.remedy.clone(),
             _ => None,
         }
     }

@@ -21,7 +21,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::error::Error;
 use crate::monitor::{
-    ARGV0, Assignment, Channel, ChannelError, Phase, Received, ToLauncher, ToMonitor,
+    ARGV0, Assignment, Channel, ChannelError, Phase, Reason, Received, ToLauncher, ToMonitor,
 };
 
 /// Our own executable, whatever has become of its path.
@@ -49,7 +49,7 @@ struct Known {
 #[derive(Clone, Debug)]
 enum Verdict {
     Ended(ExitStatus, MonotonicNs),
-    Failed(String),
+    Failed(Reason),
 }
 
 /// The process has ended.
@@ -69,7 +69,7 @@ impl Known {
         let gone = self.gone?;
         Some(match &self.verdict {
             Some(Verdict::Ended(status, _)) => Ok(*status),
-            Some(Verdict::Failed(text)) => Err(Error::Failed(text.clone())),
+            Some(Verdict::Failed(reason)) => Err(Error::Failed(reason.clone())),
             None => Err(Error::Died(gone.status)),
         })
     }
@@ -137,7 +137,7 @@ impl MonitorProcess {
         self.wait_until(None, None, |known| known.gone.is_some())?;
         let known = self.news()?;
         match (&known.verdict, known.gone) {
-            (Some(Verdict::Failed(text)), _) => Err(Error::Failed(text.clone())),
+            (Some(Verdict::Failed(reason)), _) => Err(Error::Failed(reason.clone())),
             (_, Some(gone)) if !gone.status.success() => Err(Error::Died(gone.status)),
             _ => Ok(()),
         }
@@ -202,8 +202,8 @@ impl MonitorProcess {
                 Received::Message(ToLauncher::Ended(status, at)) => {
                     known.verdict = Some(Verdict::Ended(status, at));
                 }
-                Received::Message(ToLauncher::Failed(text)) => {
-                    known.verdict = Some(Verdict::Failed(text));
+                Received::Message(ToLauncher::Failed(reason)) => {
+                    known.verdict = Some(Verdict::Failed(reason));
                 }
                 Received::Message(ToLauncher::Reached(phase, at)) => {
                     known.reached.push((phase, at));

@@ -5,7 +5,7 @@ use std::path::Path;
 use host::RunDir;
 use launch::{InstanceId, Prepared, Resources};
 
-use super::error::Error;
+use super::error::{Error, SnapshotError};
 use super::prepared::{PreparedOrigin, PreparedVm};
 use super::save::DISK;
 use super::{host_ring0, template};
@@ -29,13 +29,19 @@ pub fn resume(
     let dir = store.find(name).map_err(Error::from)?;
     let ring0 = host_ring0()?;
     template::check(&dir, ring0)?;
+    let disk = dir.join(DISK);
+    // At a fifo one would wait for the other end.
+    if !disk.symlink_metadata().is_ok_and(|found| found.is_file()) {
+        let source = SnapshotError::NoDisk;
+        return Err(Error::Snapshot { path: dir, source }.into());
+    }
     Ok(Box::new(PreparedVm {
         run: RunDir::at(run_dir)?,
         name: id,
         host_resources: Resources::default(),
         ring0,
         facts: snapshot.description().machine.clone(),
-        disk: dir.join(DISK),
+        disk,
         origin: PreparedOrigin::Restore(dir),
         work: Work::Running,
     }))

@@ -59,8 +59,13 @@ fn ask(monitor: &Channel, id: &InstanceId, dir: &Path) -> Result<OwnedFd, Error>
     monitor.send(&Request::Save(dir.to_owned()))?;
     match monitor.receive_within(None)? {
         Some(Reply::Saved) => {}
-        Some(Reply::Failed(why)) => return Err(Error::Failed(why)),
-        None => return Err(Error::Ended(id.clone())),
+        Some(Reply::Failed(reason)) => {
+            return Err(Error::NotSaved {
+                id: id.clone(),
+                reason,
+            });
+        }
+        Some(Reply::Ended) | None => return Err(Error::Ended(id.clone())),
     }
     let disk = monitor.receive_descriptors().map_err(|errno| Error::Ask {
         id: id.clone(),

@@ -3,13 +3,16 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use guest_protocol::{
     Entropy, FrameError, Incarnation, Start, Task, ToGuest, ToHost, read_message, write_message,
 };
-use nix::sys::socket::{MsgFlags, send};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
 
 /// What the guest is told, but for the time.
 pub(super) struct Instructions {
@@ -39,24 +42,65 @@ pub(super) fn incarnation_now(entropy: Entropy) -> Incarnation {
     }
 }
 
+/// Tells whether the guest's one answer has left the machine: whoever goes on from a snapshot that
+/// is made then waits for it in vain.
+#[derive(Clone)]
+pub(super) struct AnswerWatch {
+    guest: Arc<UnixStream>,
+    taken: Arc<AtomicBool>,
+}
+
+impl AnswerWatch {
+    pub(super) fn new(guest: UnixStream) -> Self {
+        Self {
+            guest: Arc::new(guest),
+            taken: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Asked while the devices stand still: it stays true or false until they go on.
+    pub(super) fn has_left(&self) -> bool {
+        // In this order: what is not there any more was taken before.
+        self.peek(MsgFlags::MSG_DONTWAIT) != Err(Errno::EAGAIN)
+            || self.taken.load(Ordering::Acquire)
+    }
+
+    /// Waits for the answer, or for the end of the connection.
+    fn wait(&self) {
+        while self.peek(MsgFlags::empty()) == Err(Errno::EINTR) {}
+        self.taken.store(true, Ordering::Release);
+    }
+
+    fn peek(&self, flags: MsgFlags) -> nix::Result<usize> {
+        recv(self.guest.as_raw_fd(), &mut [0], flags | MsgFlags::MSG_PEEK)
+    }
+}
+
 /// Tells the guest what to run as soon as it is `ready`, since the time is a part of it, and
 /// waits for its one answer; `None` if it closes the connection without, or never is ready.
 pub(super) fn converse(
     mut guest: UnixStream,
     ready: &Receiver<()>,
     instructions: Instructions,
+    answer: &AnswerWatch,
 ) -> Result<Option<ToHost>, FrameError> {
     if ready.recv().is_err() {
         return Ok(None);
     }
     write_message(&mut guest, &ToGuest::Start(instructions.now()))?;
+    answer.wait();
     read_message(&mut guest)
 }
 
 /// Tells a guest that its command goes on in another machine, and waits for the one answer;
 /// `None` as above.
-pub(super) fn go_on(mut guest: UnixStream, entropy: Entropy) -> Result<Option<ToHost>, FrameError> {
+pub(super) fn go_on(
+    mut guest: UnixStream,
+    entropy: Entropy,
+    answer: &AnswerWatch,
+) -> Result<Option<ToHost>, FrameError> {
     write_message(&mut guest, &ToGuest::Restored(incarnation_now(entropy)))?;
+    answer.wait();
     read_message(&mut guest)
 }
 
@@ -132,6 +176,26 @@ mod tests {
             received.push(message);
         }
         assert_eq!(received, [15, 9, 1].map(ToGuest::Signal));
+    }
+
+    #[test]
+    fn an_answer_that_has_left_is_known_of_whether_it_was_read_or_not() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let watch = AnswerWatch::new(ours.try_clone().unwrap());
+        assert!(!watch.has_left());
+        let answer = ToHost::Ended(launch::ExitStatus::Exited(0));
+        write_message(&mut theirs, &answer).unwrap();
+        assert!(watch.has_left());
+        let entropy = entropy().unwrap();
+        assert_eq!(go_on(ours, entropy, &watch).unwrap(), Some(answer));
+        assert!(watch.has_left());
+    }
+
+    #[test]
+    fn a_guest_that_hung_up_has_no_answer_any_more() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        assert!(AnswerWatch::new(ours).has_left());
     }
 
     #[test]

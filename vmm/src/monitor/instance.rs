@@ -9,17 +9,18 @@ use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use guest_protocol::{GUEST_CID, Mark, ToHost};
-use launch::{Chain, ExitStatus, MonotonicNs};
+use launch::{ExitStatus, MonotonicNs};
 
 use super::assignment::{KernelFile, Origin, Run, Work};
-use super::control::{self, Instructions, Signals};
+use super::control::{self, AnswerWatch, Instructions, Signals};
 use super::event::Event;
 use super::gate::{self, Gate, GateKeeper};
 use super::requests::{self, SaveRequest};
+use super::saving::SaveError;
 use super::session::{Session, SessionError, disk, is_verbose, reached};
 use super::threads::{Threads, tell};
 use super::vcpu_thread::VcpuThread;
-use super::{Channel, ToLauncher, pump, saving, streams};
+use super::{Channel, Reason, ToLauncher, pump, saving, streams};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices, Saved};
 use crate::devices::virtio::block::Block;
@@ -74,6 +75,8 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     // The guest itself last: whatever it wants is served from its first instruction on.
     let control = host_ends.control;
     let mut signals = Signals::new(control.try_clone().map_err(SessionError::Sockets)?);
+    let answer = AnswerWatch::new(control.try_clone().map_err(SessionError::Sockets)?);
+    let is_running = matches!(run.work, Work::Running);
     let threads = Threads(&sender);
     let requests = run.requests;
     threads.start("watch", move |events| watch.watch(&requests, events))?;
@@ -87,6 +90,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     })?;
     let (guest_ready, ready) = mpsc::channel();
     let entropy = control::entropy().map_err(SessionError::Entropy)?;
+    let awaited = answer.clone();
     match run.work {
         Work::New(task) => {
             let instructions = Instructions {
@@ -95,7 +99,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
                 disk_sectors: sectors,
             };
             threads.start("control", move |events| {
-                let answer = control::converse(control, &ready, instructions);
+                let answer = control::converse(control, &ready, instructions, &awaited);
                 tell(events, Event::Answer(answer));
             })?;
         }
@@ -103,7 +107,8 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
             // Whole frames, each in one write: they are not mixed up with the signals'.
             signals.guest_listens();
             threads.start("control", move |events| {
-                tell(events, Event::Answer(control::go_on(control, entropy)));
+                let answer = control::go_on(control, entropy, &awaited);
+                tell(events, Event::Answer(answer));
             })?;
         }
     }
@@ -135,6 +140,8 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         disk_image,
         facts,
         ring0,
+        answer,
+        has_begun: is_running,
         status: None,
         outputs: OUTPUTS,
     };
@@ -204,6 +211,9 @@ struct Instance<'a> {
     disk_image: OwnedFd,
     facts: MachineFacts,
     ring0: Ring0,
+    answer: AnswerWatch,
+    /// Whether the command has.
+    has_begun: bool,
     status: Option<ExitStatus>,
     outputs: usize,
 }
@@ -228,6 +238,7 @@ impl Instance<'_> {
                 // If it is not waited for any more, the answer to that comes next.
                 Event::Reached(Mark::Ready) => drop(self.guest_ready.send(())),
                 Event::Reached(Mark::Started) => self.signals.guest_listens(),
+                Event::Reached(Mark::Main) => self.has_begun = true,
                 Event::Reached(_) => {}
                 Event::OutputDone => self.outputs -= 1,
                 Event::Answer(Ok(Some(ToHost::Ended(ended)))) => self.status = Some(ended),
@@ -264,13 +275,21 @@ impl Instance<'_> {
 
     /// Saves the machine and lets it go on. Whoever asked may have gone.
     fn save(&self, request: SaveRequest) {
-        let _ = request.done.send(self.try_save(&request.dir));
+        let saved = self.try_save(&request.dir);
+        let _ = request
+            .done
+            .send(saved.map_err(|error| Reason::new(&error, error.remedy())));
     }
 
-    fn try_save(&self, dir: &Path) -> Result<OwnedFd, String> {
-        let one_line = |error: &dyn std::error::Error| Chain(error).to_string();
-        let draft = Draft::reopen(dir).map_err(|error| one_line(&error))?;
-        let held = self.gate_keeper.hold().map_err(|error| one_line(&error))?;
+    fn try_save(&self, dir: &Path) -> Result<OwnedFd, SaveError> {
+        if !self.has_begun {
+            return Err(SaveError::NotBegun);
+        }
+        let draft = Draft::reopen(dir)?;
+        let held = self.gate_keeper.hold().map_err(SaveError::Hold)?;
+        if self.answer.has_left() {
+            return Err(SaveError::Ended);
+        }
         let (facts, ring0) = (self.facts.clone(), self.ring0);
         let saved = self.vcpu.with_machine(move |machine| {
             let saved = saving::save(machine, &draft, facts, ring0);
@@ -278,14 +297,8 @@ impl Instance<'_> {
             saved
         });
         drop(held);
-        match saved {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(one_line(&error)),
-            None => return Err("the guest has stopped".to_owned()),
-        }
-        self.disk_image
-            .try_clone()
-            .map_err(|error| one_line(&error))
+        saved.ok_or(SaveError::Stopped)??;
+        self.disk_image.try_clone().map_err(SaveError::Hold)
     }
 }
 

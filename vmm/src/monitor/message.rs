@@ -23,16 +23,26 @@ pub(crate) enum ToLauncher {
     Reached(Phase, MonotonicNs),
     /// The command ended, and all its output was written; the last message.
     Ended(ExitStatus, MonotonicNs),
-    /// The instance failed, and why, in one line; the last message.
-    Failed(String),
+    /// The instance failed; the last message.
+    Failed(Reason),
 }
 
-impl ToLauncher {
+/// Why something failed, as the launcher's user is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reason {
+    /// In one line.
+    pub(crate) why: String,
+    /// What the user can do, if anything is known.
+    pub(crate) remedy: Option<String>,
+}
+
+impl Reason {
     /// An error with its causes.
-    pub(crate) fn failed(error: &dyn Error) -> Self {
-        let mut text = Chain(error).to_string();
-        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
-        Self::Failed(text)
+    pub(crate) fn new(error: &dyn Error, remedy: Option<&str>) -> Self {
+        let mut why = Chain(error).to_string();
+        why.truncate(why.floor_char_boundary(MAX_TEXT_BYTES));
+        let remedy = remedy.map(str::to_owned);
+        Self { why, remedy }
     }
 }
 
@@ -120,18 +130,12 @@ mod tests {
         #[error("outer")]
         struct Outer(#[source] std::io::Error);
         let error = Outer(std::io::Error::other("inner"));
-        assert_eq!(
-            ToLauncher::failed(&error),
-            ToLauncher::Failed("outer: inner".to_owned())
-        );
+        assert_eq!(Reason::new(&error, None).why, "outer: inner");
     }
 
     #[test]
     fn a_failure_fits_into_a_packet() {
         let error = std::io::Error::other("ä".repeat(MAX_TEXT_BYTES));
-        let ToLauncher::Failed(text) = ToLauncher::failed(&error) else {
-            panic!("a failure is a failure");
-        };
-        assert_eq!(text.len(), MAX_TEXT_BYTES);
+        assert_eq!(Reason::new(&error, None).why.len(), MAX_TEXT_BYTES);
     }
 }

@@ -43,7 +43,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 
 pub(crate) use assignment::{Assignment, AssignmentError, Job, KernelFile, Origin, Run, Work};
 pub(crate) use channel::{Channel, ChannelError, Received};
-pub(crate) use message::{Phase, ToLauncher, ToMonitor};
+pub(crate) use message::{Phase, Reason, ToLauncher, ToMonitor};
 pub(crate) use requests::{Reply, Request, SOCKET};
 pub(crate) use session::is_verbose;
 
@@ -67,10 +67,13 @@ pub fn monitor_main() -> ! {
     if let Err(error) = leave_terminal_signals() {
         tracing::debug!("signals of the terminal reach the monitor: {error}");
     }
+    if let Err(error) = take_file_limit_as_error() {
+        tracing::debug!("a limit on the size of files may end the monitor: {error}");
+    }
     let code = match session::run(&channel) {
         Ok(()) => 0,
         Err(error) => {
-            let failed = ToLauncher::failed(&error);
+            let failed = ToLauncher::Failed(Reason::new(&error, error.remedy()));
             // If it is gone too, there is nobody to be told.
             let _ = channel.send(&failed);
             1
@@ -85,6 +88,13 @@ pub fn monitor_main() -> ! {
 fn name_process() {
     // SAFETY: PR_SET_NAME reads a C string, and this is one.
     unsafe { libc::prctl(libc::PR_SET_NAME, c"jaula-monitor".as_ptr()) };
+}
+
+/// A file that would be larger than the user's limit (`RLIMIT_FSIZE`, setrlimit(2)) is an error of
+/// whoever writes it, and not the end of the machine.
+fn take_file_limit_as_error() -> nix::Result<()> {
+    // SAFETY: no handler of ours is installed.
+    unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.map(drop)
 }
 
 /// Ctrl-C, Ctrl-\ and a hangup reach all of the terminal's foreground group. What they mean for

@@ -10,6 +10,7 @@ use launch::Chain;
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::message::Reason;
 use super::threads::tell;
 use super::{Channel, ChannelError};
 
@@ -31,8 +32,10 @@ pub(crate) enum Request {
 pub(crate) enum Reply {
     /// It was saved, and goes on. The descriptor of its disk image comes next.
     Saved,
-    /// Nothing was done, and why, in one line.
-    Failed(String),
+    /// Nothing was done.
+    Failed(Reason),
+    /// The instance ends at this moment.
+    Ended,
 }
 
 /// A request that somebody waits for.
@@ -40,7 +43,7 @@ pub(super) struct SaveRequest {
     /// The draft's directory.
     pub(super) dir: PathBuf,
     /// Takes what came of it: the descriptor of the disk image, or why not.
-    pub(super) done: Sender<Result<OwnedFd, String>>,
+    pub(super) done: Sender<Result<OwnedFd, Reason>>,
 }
 
 /// Hears what one who connected wants, has it done, and answers.
@@ -64,6 +67,6 @@ fn answer(asker: &Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
             Ok(())
         }
         Ok(Err(reason)) => asker.send(&Reply::Failed(reason)),
-        Err(_) => asker.send(&Reply::Failed("the instance ended".to_owned())),
+        Err(_) => asker.send(&Reply::Ended),
     }
 }

@@ -1,5 +1,6 @@
 //! Writes a machine that stands still into a snapshot.
 
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::machine::{self, Machine};
@@ -9,10 +10,29 @@ use crate::snapshot::{Description, Draft, DraftError, HostIdentity, MachineFacts
 /// A machine is not saved.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SaveError {
+    #[error("its command has not begun yet")]
+    NotBegun,
+    #[error("its command has ended")]
+    Ended,
+    #[error("its guest has stopped")]
+    Stopped,
+    #[error("its devices can't be held still, or its disk can't be kept")]
+    Hold(#[source] io::Error),
     #[error("the machine's state can't be read")]
     Machine(#[from] machine::SaveError),
     #[error(transparent)]
     Draft(#[from] DraftError),
+}
+
+impl SaveError {
+    /// What the user can do, if anything is known.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::NotBegun => Some("try again in a moment"),
+            Self::Draft(error) => error.remedy(),
+            _ => None,
+        }
+    }
 }
 
 /// Writes state and memory of `machine`, whose devices are not served. It may go on after this,

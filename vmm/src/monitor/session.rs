@@ -73,6 +73,23 @@ pub(super) enum SessionError {
     Save(#[from] SaveError),
 }
 
+impl SessionError {
+    /// What the user can do, if anything is known.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Kvm(error) => Some(error.remedy()),
+            Self::State(error) => error.remedy(),
+            Self::Memory(error) => error.remedy(),
+            Self::MemoryChanging => {
+                Some("start it again when that program is done, or use a copy of the snapshot")
+            }
+            Self::Draft(error) => error.remedy(),
+            Self::Save(error) => error.remedy(),
+            _ => None,
+        }
+    }
+}
+
 /// What all assignments have.
 pub(super) struct Session {
     pub(super) channel: Arc<Channel>,

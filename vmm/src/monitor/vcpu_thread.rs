@@ -1,6 +1,8 @@
 //! The thread that runs the guest, and what is done there while the guest stands still.
 
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::cell::OnceCell;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
 
 use super::event::Event;
 use super::session::SessionError;
@@ -11,17 +13,21 @@ use crate::vcpu::{Kick, Stop};
 /// Something to be done with the machine between two runs of its vCPU.
 type Errand = Box<dyn FnOnce(&mut Machine) + Send>;
 
+/// A kick that comes while the thread is not in its guest does nothing, and is repeated.
+const KICK_EVERY: Duration = Duration::from_millis(20);
+
 /// The running thread, as others see it.
 pub(super) struct VcpuThread {
     errands: Sender<Errand>,
-    kick: Receiver<Kick>,
+    kick_sent: Receiver<Kick>,
+    kick: OnceCell<Kick>,
 }
 
 impl VcpuThread {
     /// Starts it. It tells of the machine's stop.
     pub(super) fn start(mut machine: Machine, threads: &Threads<'_>) -> Result<Self, SessionError> {
         let (errands, to_do) = mpsc::channel::<Errand>();
-        let (kick_sender, kick) = mpsc::channel();
+        let (kick_sender, kick_sent) = mpsc::channel();
         threads.start("vcpu", move |events| {
             match Kick::this_thread() {
                 // Whoever started this may have ended.
@@ -36,7 +42,11 @@ impl VcpuThread {
             };
             tell(events, Event::Stopped(stopped));
         })?;
-        Ok(Self { errands, kick })
+        Ok(Self {
+            errands,
+            kick_sent,
+            kick: OnceCell::new(),
+        })
     }
 
     /// Does `errand` there, while the guest stands still; `None` if the guest has stopped.
@@ -45,12 +55,29 @@ impl VcpuThread {
         errand: impl FnOnce(&mut Machine) -> T + Send + 'static,
     ) -> Option<T> {
         let (sender, done) = mpsc::channel();
+        let (begin, begun) = mpsc::channel();
         let errand = Box::new(move |machine: &mut Machine| {
+            let _ = begin.send(());
             let _ = sender.send(errand(machine));
         });
         self.errands.send(errand).ok()?;
-        let kick = self.kick.recv().ok()?;
-        kick.kick().ok()?;
-        done.recv().ok()
+        let kick = self.kick()?;
+        loop {
+            kick.kick().ok()?;
+            match begun.recv_timeout(KICK_EVERY) {
+                Ok(()) => return done.recv().ok(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    /// It comes once, when the thread has started.
+    fn kick(&self) -> Option<Kick> {
+        if let Some(&kick) = self.kick.get() {
+            return Some(kick);
+        }
+        let kick = self.kick_sent.recv().ok()?;
+        Some(*self.kick.get_or_init(|| kick))
     }
 }

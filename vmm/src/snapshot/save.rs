@@ -58,8 +58,15 @@ impl SaveError {
 
     /// What the user can do, if anything is known.
     pub fn remedy(&self) -> Option<&'static str> {
-        matches!(self, Self::NoRoom { .. })
-            .then_some("remove snapshots or other files there, or have them elsewhere")
+        match self {
+            Self::NoRoom { .. } => {
+                Some("remove snapshots or other files there, or have them elsewhere")
+            }
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => {
+                Some("raise the limit on the size of files, which ulimit -f shows")
+            }
+            _ => None,
+        }
     }
 }
 
