@@ -4,15 +4,17 @@
 //! The last is read from `smaps` of a monitor whose guest runs its command: all private pages
 //! outside of the range of addresses that is the guest's memory.
 
-use std::error::Error;
+mod vm_runs;
+
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use bench::{Environment, quantile, size, time};
-use guest_images::{Cache, ImageRef, Kernel, look_up};
-use launch::{Command, Instance, Launcher, NoProgress, Prepared, Resources, Stdio, Workload};
-use vmm::{GuestKernel, StartMode, VmLauncher};
+use bench::{Environment, size};
+use guest_images::{Cache, Kernel};
+use launch::{Instance, Stdio};
+use vm_runs::{Result, prepare, print_times, until_end_of_ns};
+use vmm::StartMode;
 
 /// How often a machine is built, and taken down at its first instruction.
 const BUILDS: usize = 40;
@@ -25,14 +27,13 @@ const LAST_BEFORE_RUN: &str = "vcpu";
 /// The span from there to PID 1.
 const BOOT: &str = "kernel boot";
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
 fn main() -> Result<()> {
     if vmm::is_monitor() {
         vmm::monitor_main();
     }
     let cache = Cache::new(host::paths::cache_dir()?, []);
-    let prepared = prepare(&cache)?;
+    // It runs until it is killed.
+    let prepared = prepare(&cache, &["sleep", "1000"], None, StartMode::Cold)?;
     let vmlinux = Kernel::find(&cache)?.ok_or("no kernel")?.vmlinux();
     let ring0 = vmm::ring0::of_host(&vmm::kvm::open()?)?;
     println!("vm: {}", Environment::of_this_host(Some(ring0)));
@@ -41,7 +42,7 @@ fn main() -> Result<()> {
     for _ in 0..BUILDS {
         // It returns when the machine is built, and dropping the instance takes it down.
         let instance = prepared.launch(Stdio::null()?)?;
-        to_first_run_ns.push(until_first_run_ns(instance.as_ref())?);
+        to_first_run_ns.push(until_end_of_ns(instance.as_ref(), LAST_BEFORE_RUN)?);
     }
     print_times("launch() to the first KVM_RUN", &to_first_run_ns);
 
@@ -54,58 +55,17 @@ fn main() -> Result<()> {
         boots_ns.push(span_ns(instance.as_ref(), BOOT)?);
         if boot == 0 {
             let memory = own_memory(monitor_of_this_process()?, &vmlinux)?;
-            println!("  {:30} {}", "monitor's own private memory", size(memory));
+            println!("  {:45} {}", "monitor's own private memory", size(memory));
         }
     }
     print_times("first KVM_RUN to PID 1", &boots_ns);
     Ok(())
 }
 
-/// A command that runs until it is killed.
-fn prepare(cache: &Cache) -> Result<Box<dyn Prepared>> {
-    let root = ImageRef::Busybox.resolve(false, cache, &NoProgress)?;
-    let credentials = look_up(&guest_images::UserSpec::ROOT, &root)?.credentials;
-    let workload = Workload {
-        name: None,
-        root,
-        command: Command::new(["sleep", "1000"], ["PATH=/bin"], "/", credentials)?,
-        hostname: "bench".parse()?,
-        resources: Resources::default(),
-    };
-    let launcher = VmLauncher::new(
-        host::paths::run_dir()?,
-        cache.clone(),
-        GuestKernel::BuiltIn,
-        StartMode::Cold,
-    );
-    Ok(launcher.prepare(&workload, &NoProgress)?)
-}
-
-fn until_first_run_ns(instance: &dyn Instance) -> Result<u64> {
-    let timeline = instance.timeline();
-    let spans = timeline.spans();
-    let last = spans
-        .iter()
-        .position(|span| span.name == LAST_BEFORE_RUN)
-        .ok_or("the timeline has no first KVM_RUN")?;
-    Ok(spans[..=last].iter().map(|span| span.duration_ns).sum())
-}
-
 fn span_ns(instance: &dyn Instance, name: &str) -> Result<u64> {
     let timeline = instance.timeline();
     let span = timeline.spans().iter().find(|span| span.name == name);
     Ok(span.ok_or("the timeline lacks a span")?.duration_ns)
-}
-
-fn print_times(what: &str, samples_ns: &[u64]) {
-    let at = |share| time(quantile(samples_ns, share).unwrap_or_default());
-    println!(
-        "  {what:30} p50 {}  p90 {}  max {}  of {}",
-        at(0.5),
-        at(0.9),
-        at(1.0),
-        samples_ns.len()
-    );
 }
 
 /// The one child process that there is.
