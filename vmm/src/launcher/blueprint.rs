@@ -14,7 +14,7 @@ use crate::boot::kernel::{Backing, Kernel};
 use crate::builder;
 use crate::monitor::{self, KernelFile};
 use crate::ring0::Ring0;
-use crate::snapshot::MachineFacts;
+use crate::snapshot::{HostIdentity, MachineFacts};
 
 /// What a machine is, before it has anything to run.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ pub(super) struct Blueprint {
     kernel_digest: Digest,
     pub(super) memory: MemoryLimit,
     pub(super) ring0: Ring0,
+    pub(super) host: HostIdentity,
     command_line: CString,
 }
 
@@ -55,6 +56,7 @@ impl Blueprint {
             kernel_digest,
             memory,
             ring0,
+            host: HostIdentity::of_host(ring0),
             command_line,
         })
     }

@@ -165,6 +165,7 @@ impl Launcher for VmLauncher {
                 ..Resources::default()
             },
             ring0: blueprint.ring0,
+            host: blueprint.host.clone(),
             facts: blueprint.facts(&label(&workload.command)),
             origin: self.origin(blueprint, progress)?,
             disk,

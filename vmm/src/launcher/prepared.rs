@@ -12,7 +12,7 @@ use super::process::MonitorProcess;
 use super::save;
 use crate::monitor::{Assignment, Job, Origin, Run, Work};
 use crate::ring0::Ring0;
-use crate::snapshot::MachineFacts;
+use crate::snapshot::{HostIdentity, MachineFacts};
 
 /// A workload with all that a machine for it needs.
 pub(super) struct PreparedVm {
@@ -20,6 +20,7 @@ pub(super) struct PreparedVm {
     pub(super) name: Option<InstanceId>,
     pub(super) host_resources: Resources,
     pub(super) ring0: Ring0,
+    pub(super) host: HostIdentity,
     pub(super) facts: MachineFacts,
     pub(super) origin: PreparedOrigin,
     pub(super) disk: PathBuf,
@@ -65,6 +66,7 @@ impl PreparedVm {
         Ok(Assignment {
             launcher: nix::unistd::getpid().as_raw(),
             ring0: self.ring0,
+            host: self.host.clone(),
             facts: self.facts.clone(),
             job: Job::Run(Run {
                 origin: match &self.origin {

@@ -10,7 +10,7 @@ use super::prepared::{PreparedOrigin, PreparedVm};
 use super::save::DISK;
 use super::{host_ring0, template};
 use crate::monitor::Work;
-use crate::snapshot::{SnapshotName, Store};
+use crate::snapshot::{HostIdentity, SnapshotName, Store};
 
 /// Checks the snapshot `name` and makes it ready to be launched, any number of times: each
 /// instance goes on where the saved one was, with streams of its own. `id` is the name that the
@@ -28,7 +28,8 @@ pub fn resume(
     let snapshot = store.inspect(name).map_err(Error::from)?;
     let dir = store.find(name).map_err(Error::from)?;
     let ring0 = host_ring0()?;
-    template::check(&dir, ring0)?;
+    let host = HostIdentity::of_host(ring0);
+    template::check(&dir, &host)?;
     let disk = dir.join(DISK);
     // At a fifo one would wait for the other end.
     if !disk.symlink_metadata().is_ok_and(|found| found.is_file()) {
@@ -40,6 +41,7 @@ pub fn resume(
         name: id,
         host_resources: Resources::default(),
         ring0,
+        host,
         facts: snapshot.description().machine.clone(),
         disk,
         origin: PreparedOrigin::Restore(dir),

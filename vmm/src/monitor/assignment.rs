@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Channel;
 use crate::boot::kernel::Backing;
 use crate::ring0::Ring0;
-use crate::snapshot::MachineFacts;
+use crate::snapshot::{HostIdentity, MachineFacts};
 
 /// What the monitor is to do. `F` is how it holds the files that it needs: open in the launcher
 /// and the monitor, numbered on the way between them.
@@ -21,6 +21,9 @@ pub(crate) struct Assignment<F> {
     pub(crate) launcher: i32,
     /// Who executes the guest kernel's instructions.
     pub(crate) ring0: Ring0,
+    /// What this host is. To ask the processor again would take a tenth of a millisecond where it
+    /// is virtual itself.
+    pub(crate) host: HostIdentity,
     /// What is written into the machine's snapshots.
     pub(crate) facts: MachineFacts,
     /// What is to come of it.
@@ -142,6 +145,7 @@ impl<F> Assignment<F> {
         Ok(Assignment {
             launcher: self.launcher,
             ring0: self.ring0,
+            host: self.host,
             facts: self.facts,
             job: match self.job {
                 Job::Run(run) => Job::Run(run.try_map(f)?),
@@ -210,6 +214,9 @@ mod tests {
             ring0: Ring0::Hardware {
                 instructions_per_second: 1,
             },
+            host: HostIdentity::of_host(Ring0::Hardware {
+                instructions_per_second: 1,
+            }),
             facts: MachineFacts {
                 vcpus: 1,
                 kernel: Digest::from_bytes(&[1]),

@@ -46,6 +46,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         watch,
         breaks,
         ring0,
+        host,
         facts,
     } = session;
     let (sender, events) = mpsc::channel();
@@ -69,7 +70,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
             kernel,
             memory_bytes,
         } => boot(kernel, memory_bytes, ring0, devices, done)?,
-        Origin::Restore(dir) => restore(&dir, &breaks, ring0, devices, done)?,
+        Origin::Restore(dir) => restore(&dir, &breaks, &host, ring0, devices, done)?,
     };
 
     // The guest itself last: whatever it wants is served from its first instruction on.
@@ -138,8 +139,8 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         vcpu,
         gate_keeper,
         disk_image,
+        host,
         facts,
-        ring0,
         answer,
         has_begun: is_running,
         status: None,
@@ -177,13 +178,14 @@ fn boot(
 fn restore(
     dir: &Path,
     breaks: &LeaseBreaks,
+    host: &HostIdentity,
     ring0: Ring0,
     devices: Devices,
     done: impl FnMut(builder::Step),
 ) -> Result<Machine, SessionError> {
     // All that can be found wrong with it, before KVM.
     let file = StateFile::read(dir)?;
-    let state: MachineState = file.machine(&HostIdentity::of_host(ring0))?;
+    let state: MachineState = file.machine(host)?;
     let memory = &file.description().memory;
     let memory_file = MemoryFile::open(dir, memory, Some(breaks))?;
     verified::verify(dir, &memory_file, memory)?;
@@ -209,8 +211,8 @@ struct Instance<'a> {
     vcpu: VcpuThread,
     gate_keeper: GateKeeper,
     disk_image: OwnedFd,
+    host: HostIdentity,
     facts: MachineFacts,
-    ring0: Ring0,
     answer: AnswerWatch,
     /// Whether the command has.
     has_begun: bool,
@@ -290,9 +292,9 @@ impl Instance<'_> {
         if self.answer.has_left() {
             return Err(SaveError::Ended);
         }
-        let (facts, ring0) = (self.facts.clone(), self.ring0);
+        let (host, facts) = (self.host.clone(), self.facts.clone());
         let saved = self.vcpu.with_machine(move |machine| {
-            let saved = saving::save(machine, &draft, facts, ring0);
+            let saved = saving::save(machine, &draft, host, facts);
             machine.resume();
             saved
         });

@@ -4,7 +4,6 @@ use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::machine::{self, Machine};
-use crate::ring0::Ring0;
 use crate::snapshot::{Description, Draft, DraftError, HostIdentity, MachineFacts};
 
 /// A machine is not saved.
@@ -40,8 +39,8 @@ impl SaveError {
 pub(super) fn save(
     machine: &mut Machine,
     draft: &Draft,
+    host: HostIdentity,
     facts: MachineFacts,
-    ring0: Ring0,
 ) -> Result<(), SaveError> {
     let state = machine.save()?;
     let memory = draft.write_memory(machine.memory())?;
@@ -49,7 +48,7 @@ pub(super) fn save(
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let description = Description {
-        host: HostIdentity::of_host(ring0),
+        host,
         machine: MachineFacts {
             saved_at_unix_seconds: since_1970.as_secs(),
             ..facts

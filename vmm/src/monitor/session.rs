@@ -19,7 +19,9 @@ use crate::devices::virtio::block::{Block, BlockError, InvalidId};
 use crate::guest_end::{GuestEnd, Said};
 use crate::kvm::KvmError;
 use crate::ring0::Ring0;
-use crate::snapshot::{DraftError, LeaseBreaks, MachineFacts, MemoryFileError, StateError};
+use crate::snapshot::{
+    DraftError, HostIdentity, LeaseBreaks, MachineFacts, MemoryFileError, StateError,
+};
 
 /// What `/sys/block/vda/serial` shows in the guest.
 const DISK_ID: &str = "jaula-root";
@@ -96,6 +98,7 @@ pub(super) struct Session {
     pub(super) watch: LauncherWatch,
     pub(super) breaks: Arc<LeaseBreaks>,
     pub(super) ring0: Ring0,
+    pub(super) host: HostIdentity,
     pub(super) facts: MachineFacts,
 }
 
@@ -116,6 +119,7 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
         watch,
         breaks,
         ring0: assignment.ring0,
+        host: assignment.host,
         facts: assignment.facts,
     };
     match assignment.job {

@@ -32,6 +32,7 @@ pub(super) fn make(
     let Session {
         watch,
         ring0,
+        host,
         facts,
         ..
     } = session;
@@ -78,7 +79,7 @@ pub(super) fn make(
         }
     }
     let draft = Draft::create(into)?;
-    saving::save(&mut machine, &draft, facts, ring0)?;
+    saving::save(&mut machine, &draft, host, facts)?;
     Ok(draft.sync()?)
 }
 

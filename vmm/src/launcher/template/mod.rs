@@ -13,7 +13,6 @@ use super::error::Error;
 use super::process::MonitorProcess;
 use crate::machine::MachineState;
 use crate::monitor::{Assignment, Job};
-use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, MemoryFile, StateFile, verified};
 pub use shelf::{RemoveError, Template, TemplateFacts, TemplateState, Templates};
 
@@ -24,7 +23,7 @@ const LABEL: &str = "template";
 pub(super) fn find(blueprint: &Blueprint, cache: &Cache) -> Result<Option<PathBuf>, Error> {
     let name = name(blueprint)?;
     match cache.find(Shelf::Templates, &name) {
-        Some(dir) => check(&dir, blueprint.ring0).map(|()| Some(dir)),
+        Some(dir) => check(&dir, &blueprint.host).map(|()| Some(dir)),
         None => Ok(None),
     }
 }
@@ -57,14 +56,14 @@ pub(super) fn find_or_make(
 }
 
 /// Whether a machine can go on from what is in `dir`, here and now: all but the making of it.
-pub(super) fn check(dir: &Path, ring0: Ring0) -> Result<(), Error> {
+pub(super) fn check(dir: &Path, host: &HostIdentity) -> Result<(), Error> {
     let unusable = |source| Error::Snapshot {
         path: dir.to_owned(),
         source,
     };
     let state = StateFile::read(dir).map_err(|error| unusable(error.into()))?;
     state
-        .machine::<MachineState>(&HostIdentity::of_host(ring0))
+        .machine::<MachineState>(host)
         .map_err(|error| unusable(error.into()))?;
     let saved = &state.description().memory;
     let memory = MemoryFile::open(dir, saved, None).map_err(|error| unusable(error.into()))?;
@@ -72,8 +71,8 @@ pub(super) fn check(dir: &Path, ring0: Ring0) -> Result<(), Error> {
 }
 
 fn name(blueprint: &Blueprint) -> Result<String, Error> {
-    let host = HostIdentity::of_host(blueprint.ring0);
-    let key = key::of(&blueprint.facts(LABEL), blueprint.memory.bytes(), &host)?;
+    let facts = blueprint.facts(LABEL);
+    let key = key::of(&facts, blueprint.memory.bytes(), &blueprint.host)?;
     Ok(key.to_string())
 }
 
@@ -83,6 +82,7 @@ fn make(blueprint: &Blueprint, dir: &Path) -> Result<(), Error> {
     let assignment = Assignment {
         launcher: nix::unistd::getpid().as_raw(),
         ring0: blueprint.ring0,
+        host: blueprint.host.clone(),
         facts: blueprint.facts(LABEL),
         job: Job::MakeTemplate {
             kernel: blueprint.open_kernel()?,
