@@ -204,14 +204,17 @@ impl Cache {
         Ok(path)
     }
 
-    /// Forgets an entry.
+    /// Forgets an entry, if it is there: another may forget it at the same time.
     ///
     /// # Errors
     ///
-    /// When it is not there, or can't be removed.
+    /// When it can't be removed.
     pub fn forget(&self, shelf: Shelf, name: &str) -> Result<(), CacheError> {
         let path = self.own.join(shelf.dir_name()).join(name);
-        remove(&path).map_err(CacheError::because("remove", &path))
+        match remove(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(CacheError::because("remove", &path)),
+        }
     }
 }
 

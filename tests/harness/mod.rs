@@ -7,6 +7,7 @@
 pub mod counter;
 pub mod nobody;
 pub mod refused;
+pub mod small_disk;
 mod traces;
 
 use std::fs::File;

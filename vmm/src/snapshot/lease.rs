@@ -49,7 +49,7 @@ impl AsFd for LeaseBreaks {
 pub enum Lease {
     /// As long as a descriptor of this opening, or a mapping made with one, is there.
     Held,
-    /// Nobody asked for that.
+    /// Nobody asked for that; it is not open for writing now.
     NotTaken,
     /// The file is open for writing.
     Busy,
@@ -60,16 +60,35 @@ pub enum Lease {
 
 /// Tries to take a lease on the file, opened for reading alone.
 pub(super) fn take(file: &File, _breaks: &LeaseBreaks) -> Lease {
-    let control = |command, argument: libc::c_int| {
-        // SAFETY: both commands below take an integer, and touch no memory of this process.
-        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) })
-    };
     // The process before the lease: else the signal is for the calling thread, which may end.
-    let taken = control(libc::F_SETOWN, getpid().as_raw())
-        .and_then(|_| control(libc::F_SETLEASE, libc::F_RDLCK));
-    match taken {
-        Ok(_) => Lease::Held,
+    let taken = control(file, libc::F_SETOWN, getpid().as_raw())
+        .and_then(|_| control(file, libc::F_SETLEASE, libc::F_RDLCK));
+    outcome(taken, Lease::Held)
+}
+
+/// Looks whether the file, opened for reading alone, is open for writing: takes a lease and gives it
+/// back at once.
+pub(super) fn probe(file: &File) -> Lease {
+    // The signal of a break in between is one that is ignored by default.
+    let taken = control(file, F_SETSIG, Signal::SIGURG as libc::c_int)
+        .and_then(|_| control(file, libc::F_SETLEASE, libc::F_RDLCK))
+        .and_then(|_| control(file, libc::F_SETLEASE, libc::F_UNLCK));
+    outcome(taken, Lease::NotTaken)
+}
+
+fn outcome(done: nix::Result<()>, lease: Lease) -> Lease {
+    match done {
+        Ok(()) => lease,
         Err(Errno::EAGAIN) => Lease::Busy,
         Err(errno) => Lease::Unavailable(errno),
     }
+}
+
+/// `include/uapi/asm-generic/fcntl.h`.
+const F_SETSIG: libc::c_int = 10;
+
+/// `command` is one that takes an integer.
+fn control(file: &File, command: libc::c_int, argument: libc::c_int) -> nix::Result<()> {
+    // SAFETY: an integer touches no memory of this process.
+    Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) }).map(drop)
 }

@@ -115,7 +115,10 @@ impl MemoryFile {
         let Some(file) = regular_file::open(&path).map_err(read)? else {
             return Err(MemoryFileError::NotRegular(path));
         };
-        let lease = breaks.map_or(Lease::NotTaken, |breaks| lease::take(&file, breaks));
+        let lease = match breaks {
+            Some(breaks) => lease::take(&file, breaks),
+            None => lease::probe(&file),
+        };
         // After the lease: what is seen now stays.
         let metadata = file.metadata().map_err(read)?;
         let uid = geteuid().as_raw();
@@ -205,9 +208,16 @@ mod tests {
     }
 
     fn open_watched(dir: &TempDir, breaks: &LeaseBreaks) -> Result<MemoryFile, MemoryFileError> {
+        MemoryFile::open(dir.path(), &saved(), Some(breaks))
+    }
+
+    fn open_to_look(dir: &TempDir) -> Result<MemoryFile, MemoryFileError> {
+        MemoryFile::open(dir.path(), &saved(), None)
+    }
+
+    fn saved() -> SavedMemory {
         let digest = launch::Digest::from_bytes(&[0; 32]);
-        let saved = SavedMemory::new(BYTES, Extents::default(), digest).unwrap();
-        MemoryFile::open(dir.path(), &saved, Some(breaks))
+        SavedMemory::new(BYTES, Extents::default(), digest).unwrap()
     }
 
     #[test]
@@ -260,13 +270,22 @@ mod tests {
     fn a_file_that_is_open_for_writing_is_refused() {
         let (dir, path) = snapshot(BYTES);
         let writer = OpenOptions::new().write(true).open(&path).unwrap();
-        match open(&dir) {
-            Err(MemoryFileError::Busy(_)) => {}
-            Ok(memory) => eprintln!("SKIPPED: no leases here: {:?}", memory.lease()),
-            Err(error) => panic!("{error}"),
+        for opened in [open(&dir), open_to_look(&dir)] {
+            match opened {
+                Err(MemoryFileError::Busy(_)) => {}
+                Ok(memory) => eprintln!("SKIPPED: no leases here: {:?}", memory.lease()),
+                Err(error) => panic!("{error}"),
+            }
         }
         drop(writer);
         open(&dir).unwrap();
+    }
+
+    #[test]
+    fn who_only_looked_keeps_nobody_from_writing() {
+        let (dir, path) = snapshot(BYTES);
+        let _memory = open_to_look(&dir).unwrap();
+        OpenOptions::new().write(true).open(&path).unwrap();
     }
 
     #[test]
