@@ -186,6 +186,9 @@ fn an_unusable_template_is_left_alone_by_a_vm_that_may_boot() {
     }
     let listed = templates.run(["template", "ls"]).stdout_text();
     assert!(listed.contains("damaged: "), "{listed}");
+    let found = templates.run(["doctor"]).stdout_text();
+    assert!(found.contains("! template "), "{found}");
+    assert!(found.contains("→ jaula template build"), "{found}");
     world.assert_no_traces();
 }
 

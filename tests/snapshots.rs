@@ -264,10 +264,18 @@ fn a_command_that_has_ended_is_not_saved_while_its_output_is_still_to_be_read() 
     let world = World::new();
     let name = format!("{}0", world.name_prefix());
     // More than a pipe holds, and less than what is on the way besides.
-    let script = "head -c 100000 /dev/zero";
+    let script = "head -c 100000 /dev/zero; echo done >&2";
     let run = ["run", "--as", "vm", "--start", "warm", "--name", &name];
     let command = ["busybox", "sh", "-c", script];
     let mut child = world.jaula([&run[..], &command].concat()).spawn().unwrap();
+    let mut done = [0; 5];
+    child
+        .stderr
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut done)
+        .unwrap();
+    // A moment before its end, it can still be saved.
     let deadline = Instant::now() + Duration::from_secs(60);
     let refused = loop {
         let seen = world.run(["snapshot", "create", &name, "late"]);

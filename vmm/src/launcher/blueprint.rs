@@ -37,19 +37,60 @@ impl Blueprint {
         cache: &Cache,
         progress: &dyn Progress,
     ) -> Result<Self, launch::Error> {
-        let (kernel, backing, kernel_digest) = match kernel {
-            GuestKernel::File(path) => {
-                check_kernel(path)?;
-                (path.clone(), Backing::Copied, digest_of(path)?)
-            }
+        match kernel {
+            GuestKernel::File(path) => Self::of_file(path, memory, ring0),
             GuestKernel::BuiltIn => {
                 let kernel = guest_images::Kernel::find_or_build(cache, progress)?;
-                check_kernel(&kernel.vmlinux())?;
-                (kernel.vmlinux(), Backing::Mapped, kernel.digest()?)
+                Self::of_built_in(&kernel, memory, ring0)
             }
-        };
-        let command_line =
-            builder::command_line(ring0, monitor::is_verbose()).map_err(Error::CommandLine)?;
+        }
+    }
+
+    /// `None` if the kernel is not built.
+    pub(super) fn find(
+        kernel: &GuestKernel,
+        memory: MemoryLimit,
+        ring0: Ring0,
+        cache: &Cache,
+    ) -> Result<Option<Self>, launch::Error> {
+        match kernel {
+            GuestKernel::File(path) => Self::of_file(path, memory, ring0).map(Some),
+            GuestKernel::BuiltIn => guest_images::Kernel::find(cache)?
+                .map(|kernel| Self::of_built_in(&kernel, memory, ring0))
+                .transpose(),
+        }
+    }
+
+    fn of_file(path: &Path, memory: MemoryLimit, ring0: Ring0) -> Result<Self, launch::Error> {
+        check_kernel(path)?;
+        let digest = digest_of(path)?;
+        Ok(Self::of(
+            path.to_owned(),
+            Backing::Copied,
+            digest,
+            memory,
+            ring0,
+        )?)
+    }
+
+    fn of_built_in(
+        kernel: &guest_images::Kernel,
+        memory: MemoryLimit,
+        ring0: Ring0,
+    ) -> Result<Self, launch::Error> {
+        let path = kernel.vmlinux();
+        check_kernel(&path)?;
+        let digest = kernel.digest()?;
+        Ok(Self::of(path, Backing::Mapped, digest, memory, ring0)?)
+    }
+
+    fn of(
+        kernel: PathBuf,
+        backing: Backing,
+        kernel_digest: Digest,
+        memory: MemoryLimit,
+        ring0: Ring0,
+    ) -> Result<Self, Error> {
         Ok(Self {
             kernel,
             backing,
@@ -57,7 +98,7 @@ impl Blueprint {
             memory,
             ring0,
             host: HostIdentity::of_host(ring0),
-            command_line,
+            command_line: builder::command_line(ring0, monitor::is_verbose())?,
         })
     }
 

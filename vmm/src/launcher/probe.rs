@@ -1,34 +1,38 @@
 use guest_images::Cache;
 use launch::{Chain, Finding};
 
-use super::GuestKernel;
+use super::blueprint::Blueprint;
+use super::{GuestKernel, template};
 use crate::kvm;
 use crate::ring0::{self, Ring0};
 
 /// What machines need of the host.
 pub(super) fn findings(cache: &Cache, kernel: &GuestKernel) -> Vec<Finding> {
-    let mut findings = match kvm::open() {
+    let kvm = kvm::open();
+    let mut findings = match &kvm {
         Err(error) => vec![Finding::missing(
             "kvm",
-            Chain(&error).to_string(),
+            Chain(error).to_string(),
             error.remedy(),
         )],
-        Ok(kvm) => vec![
-            Finding::good(
-                "kvm",
-                format!("version {}, with all that is needed", kvm.get_api_version()),
-            ),
-            match ring0::of_host(&kvm) {
-                Ok(ring0) => ring0_finding(ring0),
-                Err(error) => Finding::missing(
-                    "guest ring 0",
-                    Chain(&error).to_string(),
-                    "look at what dmesg says of kvm",
-                ),
-            },
-        ],
+        Ok(kvm) => vec![Finding::good(
+            "kvm",
+            format!("version {}, with all that is needed", kvm.get_api_version()),
+        )],
     };
+    let ring0 = kvm.ok().map(|kvm| ring0::of_host(&kvm));
+    findings.extend(ring0.as_ref().map(|ring0| match ring0 {
+        Ok(ring0) => ring0_finding(*ring0),
+        Err(error) => Finding::missing(
+            "guest ring 0",
+            Chain(error).to_string(),
+            "look at what dmesg says of kvm",
+        ),
+    }));
     findings.push(kernel_finding(cache, kernel));
+    if let Some(Ok(ring0)) = ring0 {
+        findings.extend(template_finding(cache, kernel, ring0));
+    }
     findings.extend(host::facts::cgroups());
     findings
 }
@@ -82,4 +86,22 @@ fn kernel_finding(cache: &Cache, kernel: &GuestKernel) -> Finding {
             }
         },
     }
+}
+
+/// `None` without a kernel, which is a finding of its own.
+fn template_finding(cache: &Cache, kernel: &GuestKernel, ring0: Ring0) -> Option<Finding> {
+    let subject = "template";
+    let memory = super::DEFAULT_MEMORY;
+    let blueprint = Blueprint::find(kernel, memory, ring0, cache).ok()??;
+    Some(match template::find(&blueprint, cache) {
+        Ok(Some(dir)) => Finding::good(subject, dir.display().to_string()),
+        Ok(None) => Finding::note(
+            subject,
+            format!("none for machines of {memory}, so they boot unless asked to start warm"),
+        )
+        .with_remedy("jaula template build"),
+        Err(error) => {
+            Finding::note(subject, Chain(&error).to_string()).with_remedy("jaula template build")
+        }
+    })
 }
