@@ -1,6 +1,7 @@
 # `make demo` and `make test` do everything on a fresh Debian machine with Rust, set-up included.
 
-JAULA := target/release/jaula
+TARGET := target/x86_64-unknown-linux-gnu
+JAULA := $(TARGET)/release/jaula
 
 .PHONY: all demo test bench lint book setup kernel install clean
 
@@ -22,7 +23,7 @@ demo: kernel
 # Every test. Those that boot a VM need the guest kernel.
 test: setup
 	cargo build --locked
-	target/debug/jaula kernel build
+	$(TARGET)/debug/jaula kernel build
 	cargo test --workspace --locked
 
 # Figures, printed: nothing here passes or fails.

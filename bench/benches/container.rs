@@ -2,7 +2,7 @@
 //! process, from the moment before its `execve` to the moment after it was reaped.
 //!
 //! The three take turns, forwards and backwards (ABC CBA), in one run, so that what disturbs the
-//! machine disturbs them alike. No shell is between. Needs `target/release/jaula` and `bwrap`
+//! machine disturbs them alike. No shell is between. Needs the release build of `jaula`, and `bwrap`
 //! (Debian package bubblewrap).
 
 use std::error::Error;
