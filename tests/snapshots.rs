@@ -300,3 +300,31 @@ fn a_command_that_has_ended_is_not_saved_while_its_output_is_still_to_be_read() 
         .unwrap();
     assert_eq!((output.len(), wait(&mut child).code()), (100_000, Some(0)));
 }
+
+#[test]
+fn a_vm_that_still_boots_is_not_saved() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let name = format!("{}0", world.name_prefix());
+    let run = ["run", "--as", "vm", "--start", "cold", "--name", &name];
+    let mut child = world
+        .jaula([&run[..], &["busybox", "sleep", "1000"]].concat())
+        .spawn()
+        .unwrap();
+    while !world.run_dir().join(&name).join("requests").exists() {
+        assert_eq!(child.try_wait().unwrap(), None);
+        thread::sleep(Duration::from_millis(1));
+    }
+    let seen = world.run(["snapshot", "create", &name, "early"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(seen.code, Some(125), "{}", seen.stderr);
+    assert_eq!(seen.stderr.lines().count(), 1, "{}", seen.stderr);
+    for word in ["its command has not begun yet", "; try again"] {
+        assert!(seen.stderr.contains(word), "{}", seen.stderr);
+    }
+    assert_eq!(kept(&world), Vec::<String>::new());
+}
