@@ -65,12 +65,15 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     };
     let done = |step: builder::Step| reached(&channel, step.into());
     let is_restored = matches!(run.origin, Origin::Restore(_));
-    let machine = match run.origin {
+    let (machine, memory_file) = match run.origin {
         Origin::Boot {
             kernel,
             memory_bytes,
-        } => boot(kernel, memory_bytes, ring0, devices, done)?,
-        Origin::Restore(dir) => restore(&dir, &breaks, &host, ring0, devices, done)?,
+        } => (boot(kernel, memory_bytes, ring0, devices, done)?, None),
+        Origin::Restore(dir) => {
+            let (machine, file) = restore(&dir, &breaks, &host, ring0, devices, done)?;
+            (machine, Some(file))
+        }
     };
 
     // The guest itself last: whatever it wants is served from its first instruction on.
@@ -137,6 +140,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         guest_ready,
         signals,
         vcpu,
+        _memory_file: memory_file,
         gate_keeper,
         disk_image,
         host,
@@ -182,7 +186,7 @@ fn restore(
     ring0: Ring0,
     devices: Devices,
     done: impl FnMut(builder::Step),
-) -> Result<Machine, SessionError> {
+) -> Result<(Machine, MemoryFile), SessionError> {
     // All that can be found wrong with it, before KVM.
     let file = StateFile::read(dir)?;
     let state: MachineState = file.machine(host)?;
@@ -196,9 +200,7 @@ fn restore(
         ring0,
     };
     let machine = builder::restore(kvm::open()?, from, devices, done)?;
-    // The lease ends with the descriptor, which therefore lives as long as this process.
-    std::mem::forget(memory_file);
-    Ok(machine)
+    Ok((machine, memory_file))
 }
 
 /// A running machine, as the thread sees it that decides.
@@ -209,6 +211,8 @@ struct Instance<'a> {
     guest_ready: Sender<()>,
     signals: Signals,
     vcpu: VcpuThread,
+    /// What guest memory is mapped from: the lease on it ends with its descriptor.
+    _memory_file: Option<MemoryFile>,
     gate_keeper: GateKeeper,
     disk_image: OwnedFd,
     host: HostIdentity,
