@@ -1,7 +1,6 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use launch::{Command, Hostname, Stdio};
@@ -11,19 +10,12 @@ use crate::descriptors::{self, LIFELINE};
 use crate::exec::Program;
 use crate::failure::{At, Failure, Step};
 use crate::name_files::NameFiles;
+use crate::path::{InvalidPath, c_path};
+use crate::privileges::Privileges;
 use crate::rootfs::{Layers, Root};
-use crate::stage::Scenery;
+use crate::scenery::Scenery;
 use crate::syscall;
 use crate::working_directory::WorkingDirectory;
-
-/// What the caller may do on its machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Privileges {
-    /// Everything: it is root, and in no user namespace.
-    Root,
-    /// What a user namespace gives that maps one user and one group, those of the command.
-    UserNamespace,
-}
 
 /// What is to be entered. Paths are where the caller is.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +37,6 @@ pub struct Spec<'a> {
     /// What the caller may do.
     pub privileges: Privileges,
 }
-
-/// A path that no system call takes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("path {0:?} holds a NUL byte")]
-pub struct InvalidPath(std::path::PathBuf);
 
 /// A moment on the way to the command that is worth a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,8 +141,4 @@ impl Entry {
         ring(Mark::Main);
         Err(self.program.execute()).at(Step::Exec)
     }
-}
-
-pub(crate) fn c_path(path: &Path) -> Result<CString, InvalidPath> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| InvalidPath(path.to_owned()))
 }

@@ -13,7 +13,7 @@ use crate::action::{Action, Filesystem};
 use crate::failure::{At, Failure, Step};
 use crate::masks::Cover;
 use crate::name_files::NameFiles;
-use crate::stage::Scenery;
+use crate::scenery::Scenery;
 use crate::syscall::{self, Errno, FilesystemContext, Result};
 use crate::working_directory::WorkingDirectory;
 

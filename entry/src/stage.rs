@@ -1,16 +1,18 @@
 //! What surrounds any command, whichever it is.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::action::{Action, Filesystem};
 use crate::credentials;
 use crate::devices::DeviceNodes;
-use crate::entry::{InvalidPath, Privileges, c_path};
 use crate::failure::{At, Failure, Step};
+use crate::path::{InvalidPath, c_path};
 use crate::plan;
+use crate::privileges::Privileges;
 use crate::rootfs;
+use crate::scenery::Scenery;
 use crate::signals;
 use crate::syscall;
 
@@ -19,11 +21,6 @@ use crate::syscall;
 pub struct Stage {
     directory: CString,
     actions: Vec<Action>,
-}
-
-/// What a [`Stage`] has become, in the process that set it.
-pub struct Scenery {
-    mounts: [OwnedFd; plan::TOP_LEVEL.len()],
 }
 
 impl Stage {
@@ -74,15 +71,6 @@ impl Stage {
         Ok(Scenery {
             mounts: [mount(proc)?, mount(sys)?, mount(dev)?],
         })
-    }
-}
-
-impl Scenery {
-    /// What is to be moved into the root: what it is, and its mount.
-    pub(crate) fn mounts(&self) -> impl Iterator<Item = (&'static Filesystem, BorrowedFd<'_>)> {
-        plan::TOP_LEVEL
-            .into_iter()
-            .zip(self.mounts.iter().map(AsFd::as_fd))
     }
 }
 

@@ -1,8 +1,10 @@
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
 
 use guest_protocol::{FrameError, Mark, ToHost};
 
-use super::requests::SaveRequest;
+use super::message::Reason;
 use crate::vcpu::{Stop, StopError};
 
 /// What happens while a machine runs.
@@ -27,4 +29,12 @@ pub(super) enum Event {
     Stopped(Result<Stop, StopError>),
     /// The devices are not served any more.
     DevicesFailed(event_manager::Error),
+}
+
+/// A request that somebody waits for.
+pub(super) struct SaveRequest {
+    /// The draft's directory.
+    pub(super) dir: PathBuf,
+    /// Takes what came of it: the descriptor of the disk image, or why not.
+    pub(super) done: Sender<Result<OwnedFd, Reason>>,
 }

@@ -13,9 +13,9 @@ use launch::{ExitStatus, MonotonicNs};
 
 use super::assignment::{KernelFile, Origin, Run, Work};
 use super::control::{self, AnswerWatch, Instructions, Signals};
-use super::event::Event;
+use super::event::{Event, SaveRequest};
 use super::gate::{self, Gate, GateKeeper};
-use super::requests::{self, SaveRequest};
+use super::requests;
 use super::saving::SaveError;
 use super::session::{Session, SessionError, disk, is_verbose, reached};
 use super::threads::{Threads, tell};

@@ -21,6 +21,7 @@
 mod assignment;
 mod channel;
 mod control;
+mod dispatch;
 mod event;
 mod gate;
 mod instance;
@@ -70,7 +71,7 @@ pub fn monitor_main() -> ! {
     if let Err(error) = take_file_limit_as_error() {
         tracing::debug!("a limit on the size of files may end the monitor: {error}");
     }
-    let code = match session::run(&channel) {
+    let code = match dispatch::run(&channel) {
         Ok(()) => 0,
         Err(error) => {
             let failed = ToLauncher::Failed(Reason::new(&error, error.remedy()));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use launch::Chain;
 use serde::{Deserialize, Serialize};
 
-use super::event::Event;
+use super::event::{Event, SaveRequest};
 use super::message::Reason;
 use super::threads::tell;
 use super::{Channel, ChannelError};
@@ -36,14 +36,6 @@ pub(crate) enum Reply {
     Failed(Reason),
     /// The instance ends at this moment.
     Ended,
-}
-
-/// A request that somebody waits for.
-pub(super) struct SaveRequest {
-    /// The draft's directory.
-    pub(super) dir: PathBuf,
-    /// Takes what came of it: the descriptor of the disk image, or why not.
-    pub(super) done: Sender<Result<OwnedFd, Reason>>,
 }
 
 /// Hears what one who connected wants, has it done, and answers.

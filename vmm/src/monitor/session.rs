@@ -1,4 +1,4 @@
-//! One assignment from its receipt to its end.
+//! What every assignment has, whatever is to come of it.
 
 use std::fs::File;
 use std::io;
@@ -9,10 +9,10 @@ use guest_protocol::FrameError;
 use launch::MonotonicNs;
 use nix::errno::Errno;
 
-use super::assignment::{Assignment, AssignmentError, Job};
+use super::assignment::AssignmentError;
 use super::launcher_watch::LauncherWatch;
 use super::saving::SaveError;
-use super::{Channel, Phase, ToLauncher, instance, template};
+use super::{Channel, Phase, ToLauncher};
 use crate::boot::kernel::KernelError;
 use crate::builder::BuildError;
 use crate::devices::virtio::block::{Block, BlockError, InvalidId};
@@ -100,36 +100,6 @@ pub(super) struct Session {
     pub(super) ring0: Ring0,
     pub(super) host: HostIdentity,
     pub(super) facts: MachineFacts,
-}
-
-/// Does what the launcher tells, to its end or the launcher's.
-pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
-    let Some(assignment) = Assignment::receive(channel)? else {
-        return Ok(());
-    };
-    reached(channel, Phase::Spawn);
-    // Before there are other threads.
-    let breaks = Arc::new(LeaseBreaks::watch().map_err(SessionError::Breaks)?);
-    let watch = LauncherWatch::new(channel.clone(), assignment.launcher, breaks.clone());
-    let Some(watch) = watch.map_err(SessionError::Watch)? else {
-        return Ok(());
-    };
-    let session = Session {
-        channel: channel.clone(),
-        watch,
-        breaks,
-        ring0: assignment.ring0,
-        host: assignment.host,
-        facts: assignment.facts,
-    };
-    match assignment.job {
-        Job::Run(run) => instance::run(session, run),
-        Job::MakeTemplate {
-            kernel,
-            memory_bytes,
-            into,
-        } => template::make(session, kernel, memory_bytes, &into),
-    }
 }
 
 /// The root disk, or what takes its place.
