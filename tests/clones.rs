@@ -66,9 +66,6 @@ fn two_clones_of_one_template_are_two_machines_in_one_time() {
     }
     let _places = [Place::take(Side::Vm), Place::take(Side::Vm)];
     let world = World::new();
-    // The template is built, if it has to be, before the clones' time is looked at.
-    let built = world.run(["template", "build"]);
-    assert_eq!(built.code, Some(0), "{}", built.stderr);
     let before_s = now_s();
     let clones = [start(&world, "one"), start(&world, "other")];
     let clones = clones.map(said);

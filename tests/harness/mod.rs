@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -169,11 +169,14 @@ pub struct Place(());
 
 static TAKEN: Mutex<u32> = Mutex::new(0);
 static FREED: Condvar = Condvar::new();
+static TEMPLATE: OnceLock<()> = OnceLock::new();
 
 impl Place {
-    /// Waits for a place, if the side needs one.
+    /// Waits for a place, if the side needs one. There is a template then: what is said while one
+    /// is built is in no test's output.
     pub fn take(side: Side) -> Option<Self> {
         (side == Side::Vm).then(|| {
+            TEMPLATE.get_or_init(build_template);
             let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
             let mut taken = FREED
                 .wait_while(taken, |taken| *taken >= VMS_AT_ONCE)
@@ -182,6 +185,11 @@ impl Place {
             Self(())
         })
     }
+}
+
+fn build_template() {
+    let built = World::new().run(["template", "build"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
 }
 
 impl Drop for Place {
