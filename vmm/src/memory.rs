@@ -1,10 +1,13 @@
 //! Guest memory: its size, its place in the guest, its mapping in this process.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
 use vm_memory::mmap::FromRangesError;
-use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress};
+use vm_memory::{
+    GuestAddress, GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress, VolatileSlice,
+};
 
 use crate::layout;
 use crate::snapshot::{Extent, MemoryFile, SavedMemory};
@@ -84,32 +87,50 @@ fn map(memory: &GuestMemory, file: &MemoryFile, extent: Extent) -> io::Result<()
             let bytes = (end - start) as usize;
             let place = region
                 .get_slice(MemoryRegionAddress(start - region_offset), bytes)
-                .map_err(io::Error::other)?
-                .ptr_guard_mut();
-            // SAFETY: the slice proves that the whole range lies in one mapping of guest memory,
-            // which this replaces page by page: extents are of whole pages, and so is the start
-            // of each region, in the file and in this process. Guest memory stays readable,
-            // writable and of the same extent, its owner unmaps all of it at its end, and whoever
-            // accesses it does so through volatile slices, for which a change of contents is
-            // nothing new. The file is as long as memory: `MemoryFile` saw that after it had taken
-            // a lease, so who wants to cut it off waits until the machine was ended. Where there
-            // are no leases, only root or this user can do it, and an access behind the end is a
-            // SIGBUS, which ends the process.
-            let mapped = unsafe {
-                libc::mmap(
-                    place.as_ptr().cast(),
-                    bytes,
-                    libc::PROT_READ | libc::PROT_WRITE,
-                    libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE,
-                    file.file().as_raw_fd(),
-                    start as libc::off_t,
-                )
-            };
-            if mapped == libc::MAP_FAILED {
-                return Err(io::Error::last_os_error());
-            }
+                .map_err(io::Error::other)?;
+            // SAFETY: extents are of whole pages, and so is the start of each region in the file.
+            // The file is as long as memory: `MemoryFile` saw that after it had taken a lease, so
+            // who wants to cut it off waits until the machine was ended. Where there are no
+            // leases, only root or this user can do it, and an access behind the end is a SIGBUS,
+            // which ends the process.
+            unsafe { map_file(&place, file.file(), start)? };
         }
         region_offset = region_end;
+    }
+    Ok(())
+}
+
+/// Puts a private mapping of `file`, from `offset` on, in the place of a slice of guest memory.
+///
+/// # Errors
+///
+/// When the kernel refuses the mapping.
+///
+/// # Safety
+///
+/// The slice is of whole pages, and `offset` a multiple of their size. The file has as many bytes
+/// as are mapped, and keeps them for as long as the memory lives.
+pub(crate) unsafe fn map_file(
+    place: &VolatileSlice<'_>,
+    file: &File,
+    offset: u64,
+) -> io::Result<()> {
+    // SAFETY: the slice proves that the whole range lies in one mapping of guest memory, which
+    // this replaces page by page, as the caller promises. Guest memory stays readable, writable
+    // and of the same extent, its owner unmaps all of it at its end, and whoever accesses it does
+    // so through volatile slices, for which a change of contents is nothing new.
+    let mapped = unsafe {
+        libc::mmap(
+            place.ptr_guard_mut().as_ptr().cast(),
+            place.len(),
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE,
+            file.as_raw_fd(),
+            offset as libc::off_t,
+        )
+    };
+    if mapped == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
     }
     Ok(())
 }

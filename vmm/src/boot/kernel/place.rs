@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::os::fd::AsRawFd;
 
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
 use super::KernelError;
-use crate::memory::GuestMemory;
+use crate::memory::{self, GuestMemory};
 
 const PAGE_BYTES: u64 = 4096;
 
@@ -84,29 +83,12 @@ fn map(
     start: u64,
     end: u64,
 ) -> Result<(), KernelError> {
-    let bytes = (end - start) as usize;
     let place = memory
-        .get_slice(GuestAddress(start), bytes)
-        .map_err(io::Error::other)?
-        .ptr_guard_mut();
-    // SAFETY: the slice proves that the whole range lies in one mapping of guest memory, which
-    // this replaces page by page: `start` and `bytes` are multiples of the page size, and so is
-    // the mapping's own address. Guest memory stays readable, writable and of the same extent,
-    // its owner unmaps all of it at its end, and whoever accesses it does so through volatile
-    // slices, for which a change of contents is nothing new. `Backing::Mapped` is only asked for
-    // where the file does not change, so no access faults for lack of a page in it.
-    let mapped = unsafe {
-        libc::mmap(
-            place.as_ptr().cast(),
-            bytes,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE,
-            file.as_raw_fd(),
-            offset as libc::off_t,
-        )
-    };
-    if mapped == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error().into());
-    }
+        .get_slice(GuestAddress(start), (end - start) as usize)
+        .map_err(io::Error::other)?;
+    // SAFETY: `start` and `end` are multiples of the page size, and so is `offset`, which is
+    // congruent to `start`. The file reaches to the end of each of its segments, as was checked
+    // when its headers were read, and `Backing::Mapped` is only asked for where it never changes.
+    unsafe { memory::map_file(&place, file, offset)? };
     Ok(())
 }
