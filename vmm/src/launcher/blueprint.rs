@@ -3,6 +3,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use guest_images::{Cache, INIT};
 use launch::{Digest, MemoryLimit, Progress};
@@ -131,9 +132,10 @@ impl Blueprint {
 /// Of this jaula.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Of the PID 1 that this jaula's guests have.
+/// Of the PID 1 that this jaula's guests have. Computed once: it is a megabyte.
 pub(super) fn init_digest() -> Digest {
-    Digest::from_bytes(&Sha256::digest(INIT))
+    static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::from_bytes(&Sha256::digest(INIT)));
+    DIGEST.clone()
 }
 
 /// A file that is no kernel is found out here, rather than by a monitor.
