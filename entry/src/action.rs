@@ -10,7 +10,10 @@ use crate::masks::Cover;
 pub(crate) enum Action {
     /// Mounts a file system of the kernel's, on a directory that is made if it is missing.
     Mount(Filesystem),
-    /// Makes a device node in `/dev`.
+    /// Makes the directory that holds the device nodes which are bound into `/dev`. No root has
+    /// it, and its mount is the only one of ours on which device nodes that are made work.
+    NodeStore,
+    /// Makes a device node in the store, and binds it to the same name in `/dev`.
     Node {
         /// Its name.
         name: &'static CStr,
@@ -60,5 +63,6 @@ pub(crate) struct Filesystem {
 }
 
 pub(crate) const NO_SUID: u64 = libc::MOUNT_ATTR_NOSUID;
+pub(crate) const NO_SUID_DEV: u64 = NO_SUID | libc::MOUNT_ATTR_NODEV;
 pub(crate) const NO_SUID_EXEC: u64 = NO_SUID | libc::MOUNT_ATTR_NOEXEC;
 pub(crate) const NO_SUID_EXEC_DEV: u64 = NO_SUID_EXEC | libc::MOUNT_ATTR_NODEV;

@@ -2,13 +2,13 @@
 
 use std::ffi::CStr;
 
-use crate::action::{Action, Filesystem, NO_SUID, NO_SUID_EXEC, NO_SUID_EXEC_DEV};
+use crate::action::{Action, Filesystem, NO_SUID_DEV, NO_SUID_EXEC, NO_SUID_EXEC_DEV};
 use crate::failure::Step;
 
 /// Where the device nodes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeviceNodes {
-    /// They are made.
+    /// They are made, where no command sees it. Not borrowed: root could change the caller's.
     Made,
     /// They are bound from the caller's `/dev`: a user namespace has no right to make any.
     Borrowed,
@@ -48,11 +48,12 @@ const LINKS: [(&CStr, &CStr); 5] = [
     (c"ptmx", c"pts/ptmx"),
 ];
 
+/// No device node that is made in it works: the command may make any, the host's disk too.
 pub(crate) const DEV: Filesystem = Filesystem {
     step: Step::Dev,
     kind: c"tmpfs",
     options: &[(c"mode", c"755"), (c"size", c"65536k")],
-    attributes: NO_SUID | libc::MOUNT_ATTR_STRICTATIME,
+    attributes: NO_SUID_DEV | libc::MOUNT_ATTR_STRICTATIME,
     parent: c".",
     name: c"dev",
 };
@@ -108,7 +109,8 @@ pub(crate) fn actions(nodes: DeviceNodes) -> impl Iterator<Item = Action> {
         },
     };
     let link = |&(name, target): &_| Action::Link { name, target };
-    std::iter::once(Action::Mount(DEV))
+    [Action::NodeStore, Action::Mount(DEV)]
+        .into_iter()
         .chain(NODES.iter().map(node))
         .chain(LINKS.iter().map(link))
         .chain([pts, SHM, MQUEUE].map(Action::Mount))

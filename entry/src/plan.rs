@@ -114,9 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn no_file_system_but_dev_lets_programs_or_device_nodes_in() {
+    fn no_file_system_but_dev_lets_programs_in_and_none_device_nodes() {
         for action in plan(DeviceNodes::Made) {
             if let Action::Mount(fs) = action {
+                // The nodes of devpts are its own: none can be made in it.
+                let nodes = fs.attributes & libc::MOUNT_ATTR_NODEV == 0;
+                assert_eq!(nodes, fs.name == c"pts", "{:?}", fs.name);
                 assert_ne!(fs.attributes & libc::MOUNT_ATTR_NOSUID, 0, "{:?}", fs.name);
                 let open = fs.attributes & libc::MOUNT_ATTR_NOEXEC == 0;
                 assert_eq!(open, fs.name == c"dev", "{:?}", fs.name);

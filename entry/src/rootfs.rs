@@ -17,6 +17,9 @@ use crate::scenery::Scenery;
 use crate::syscall::{self, Errno, FilesystemContext, Result};
 use crate::working_directory::WorkingDirectory;
 
+/// Where device nodes are made, below the directory of the stage.
+const NODE_STORE: &CStr = c"nodes";
+
 /// The directories of the overlay, each a path where the caller is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layers {
@@ -101,7 +104,8 @@ fn overlay(user_xattr: bool, lower: &OwnedFd, upper: &OwnedFd, work: &OwnedFd) -
     if user_xattr {
         context.set_flag(c"userxattr")?;
     }
-    let root = context.mount(0)?;
+    // A device node that the command makes, or that came with the image, does not work.
+    let root = context.mount(libc::MOUNT_ATTR_NODEV)?;
     // The image is as good a mount point as any: nobody else sees this mount namespace.
     syscall::attach(root.as_fd(), lower.as_fd())?;
     Ok(root)
@@ -110,7 +114,10 @@ fn overlay(user_xattr: bool, lower: &OwnedFd, upper: &OwnedFd, work: &OwnedFd) -
 fn step(action: &Action) -> Step {
     match action {
         Action::Mount(filesystem) => filesystem.step,
-        Action::Node { .. } | Action::BorrowedNode { .. } | Action::Link { .. } => Step::Dev,
+        Action::NodeStore
+        | Action::Node { .. }
+        | Action::BorrowedNode { .. }
+        | Action::Link { .. } => Step::Dev,
         Action::Cover { index, .. } => Step::Mask(*index),
     }
 }
@@ -118,15 +125,14 @@ fn step(action: &Action) -> Step {
 fn apply(root: BorrowedFd<'_>, action: &Action) -> Result<()> {
     match action {
         Action::Mount(filesystem) => mount(root, filesystem),
+        Action::NodeStore => syscall::make_directory(root, NODE_STORE, 0o700),
         Action::Node { name, device } => {
-            let dev = target(root, c"dev", libc::O_DIRECTORY)?;
-            syscall::make_node(dev.as_fd(), name, libc::S_IFCHR | 0o666, *device)
+            let store = target(root, NODE_STORE, libc::O_DIRECTORY)?;
+            syscall::make_node(store.as_fd(), name, libc::S_IFCHR | 0o666, *device)?;
+            bind_node(root, syscall::clone_mount(store.as_raw_fd(), name)?, name)
         }
         Action::BorrowedNode { name, source } => {
-            let node = syscall::clone_mount(libc::AT_FDCWD, source)?;
-            let dev = target(root, c"dev", libc::O_DIRECTORY)?;
-            syscall::make_node(dev.as_fd(), name, libc::S_IFREG | 0o666, 0)?;
-            syscall::attach(node.as_fd(), target(dev.as_fd(), name, 0)?.as_fd())
+            bind_node(root, syscall::clone_mount(libc::AT_FDCWD, source)?, name)
         }
         Action::Link { name, target: to } => {
             let dev = target(root, c"dev", libc::O_DIRECTORY)?;
@@ -138,6 +144,12 @@ fn apply(root: BorrowedFd<'_>, action: &Action) -> Result<()> {
             Ok(covered) => cover_with(root, covered.as_fd(), *cover),
         },
     }
+}
+
+fn bind_node(root: BorrowedFd<'_>, node: OwnedFd, name: &CStr) -> Result<()> {
+    let dev = target(root, c"dev", libc::O_DIRECTORY)?;
+    syscall::make_node(dev.as_fd(), name, libc::S_IFREG | 0o666, 0)?;
+    syscall::attach(node.as_fd(), target(dev.as_fd(), name, 0)?.as_fd())
 }
 
 fn mount(root: BorrowedFd<'_>, filesystem: &Filesystem) -> Result<()> {

@@ -26,8 +26,8 @@ pub struct Stage {
 impl Stage {
     /// Prepares everything: [`Stage::set`] will only make system calls.
     ///
-    /// `directory` is one where the caller is, on a tmpfs, in which nothing is called `proc`,
-    /// `sys` or `dev` yet.
+    /// `directory` is one where the caller is, on a tmpfs that device nodes work on, in which
+    /// nothing is called `proc`, `sys`, `dev` or `nodes` yet.
     ///
     /// # Errors
     ///
