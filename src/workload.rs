@@ -96,21 +96,21 @@ pub fn from_args(
     }
 
     let cwd = args.workdir.clone().unwrap_or_else(|| "/".into());
+    let command = Command::new(
+        argv,
+        environment.into_strings(),
+        cwd.into_vec(),
+        user.credentials,
+    )?;
     Ok(Workload {
         name: args.name.clone(),
-        root,
-        command: Command::new(
-            argv,
-            environment.into_strings(),
-            cwd.into_vec(),
-            user.credentials,
-        )?,
-        hostname,
         resources: Resources {
             memory: args.memory,
             cpus: args.cpus,
             pids: args.pids_limit,
+            ..Resources::default()
         },
+        ..Workload::new(root, command, hostname)
     })
 }
 

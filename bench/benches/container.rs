@@ -56,7 +56,8 @@ impl Contestant {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let cache = Cache::new(host::paths::cache_dir()?, []);
-    let root = ImageRef::Busybox.resolve(false, &cache, &NoProgress)?.dir;
+    let image = ImageRef::Busybox.resolve(false, &cache, &NoProgress)?;
+    let root = image.layers.top().to_owned();
     let root = root.to_str().ok_or("the image's path is no text")?;
     let jaula = jaula()?;
     let jaula = jaula.to_str().ok_or("the path of jaula is no text")?;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use host::{InstanceDir, Placement};
-use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline};
+use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline, WindowSize};
 use nix::sys::signal::Signal;
 
 use crate::process::Process;
@@ -26,6 +26,11 @@ impl Instance for Container {
 
     fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
         Ok(self.process.signal(signal)?)
+    }
+
+    fn resize(&self, _size: WindowSize) -> Result<(), launch::Error> {
+        // It has no terminal.
+        Ok(())
     }
 
     fn wait_main(&self) -> Result<bool, launch::Error> {

@@ -3,7 +3,10 @@ use std::path::{Path, PathBuf};
 
 use entry::{Entry, Privileges, Spec, Stage};
 use host::{Placement, RunDir};
-use launch::{Finding, Instance, Launcher, MonotonicNs, Prepared, Progress, Side, Stdio, Workload};
+use launch::{
+    Finding, Instance, Launcher, MonotonicNs, Network, Prepared, Progress, Security, Side, Stdio,
+    Unsupported, Workload,
+};
 
 use crate::error::Error;
 use crate::instance::Container;
@@ -50,7 +53,8 @@ impl Launcher for ContainerLauncher {
     ) -> Result<Box<dyn Prepared>, launch::Error> {
         host::capacity::check_resources(&workload.resources)
             .map_err(|error| launch::Error::new(error).with_remedy("ask for less"))?;
-        check_root(&workload.root.dir)?;
+        workload.root.layers.iter().try_for_each(check_root)?;
+        check_supported(workload)?;
         let privileges = privileges();
         if privileges == Privileges::UserNamespace
             && !workload.command.credentials().groups.is_empty()
@@ -62,6 +66,28 @@ impl Launcher for ContainerLauncher {
             workload: workload.clone(),
             privileges,
         }))
+    }
+}
+
+/// What can't be honoured is refused by its flag.
+fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
+    let asked = [
+        (!workload.mounts.is_empty(), "--mount"),
+        (!workload.devices.is_empty(), "--device"),
+        (workload.network != Network::None, "--network"),
+        (!workload.names.servers.is_empty(), "--dns"),
+        (!workload.names.hosts.is_empty(), "--add-host"),
+        (workload.security != Security::default(), "--security-opt"),
+        (!workload.ulimits.is_empty(), "--ulimit"),
+        (workload.init, "--init"),
+        (workload.terminal.is_some(), "--tty"),
+    ];
+    match asked.into_iter().find(|(asked, _)| *asked) {
+        Some((_, flag)) => Err(Unsupported {
+            flag,
+            side: Side::Container,
+        }),
+        None => Ok(()),
     }
 }
 
@@ -88,11 +114,12 @@ impl Prepared for PreparedContainer {
             command,
             hostname,
             resources,
+            ..
         } = &self.workload;
         let dir = self.run.create(name.as_ref())?;
-        let scratch = Scratch::new(dir.path(), &root.dir, self.privileges)?;
+        let scratch = Scratch::new(dir.path(), root.layers.top(), self.privileges)?;
         let entry = Entry::new(&Spec {
-            lower: &root.dir,
+            lower: &root.layers,
             upper: scratch.upper(),
             work: scratch.work(),
             read_only: root.read_only,

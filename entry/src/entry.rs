@@ -12,7 +12,7 @@ use crate::failure::{At, Failure, Step};
 use crate::name_files::NameFiles;
 use crate::path::{InvalidPath, c_path};
 use crate::privileges::Privileges;
-use crate::rootfs::{Layers, Root};
+use crate::rootfs::{Layers, MAX_LAYERS, Root};
 use crate::scenery::Scenery;
 use crate::syscall;
 use crate::working_directory::WorkingDirectory;
@@ -20,8 +20,8 @@ use crate::working_directory::WorkingDirectory;
 /// What is to be entered. Paths are where the caller is.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec<'a> {
-    /// The directory that holds the image; nothing is written to it.
-    pub lower: &'a Path,
+    /// The directories that hold the image; nothing is written to them.
+    pub lower: &'a launch::Layers,
     /// An empty directory that takes what is written to the root, whose owner and mode become those of
     /// the root. It is best on a tmpfs: when an overlay goes, all of the file system that its
     /// upper directory is on is written back.
@@ -60,13 +60,13 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// When one of the paths can't be given to a system call.
+    /// When one of the paths can't be given to a system call, or there are too many layers.
     pub fn new(spec: &Spec<'_>) -> Result<Self, InvalidPath> {
         let is_root = spec.privileges == Privileges::Root;
         Ok(Self {
             root: Root {
                 layers: Layers {
-                    lower: c_path(spec.lower)?,
+                    lower: lower(spec.lower)?,
                     upper: c_path(spec.upper)?,
                     work: c_path(spec.work)?,
                     user_xattr: !is_root,
@@ -141,4 +141,12 @@ impl Entry {
         ring(Mark::Main);
         Err(self.program.execute()).at(Step::Exec)
     }
+}
+
+fn lower(layers: &launch::Layers) -> Result<Vec<CString>, InvalidPath> {
+    let paths = layers.iter().map(c_path).collect::<Result<Vec<_>, _>>()?;
+    if paths.len() > MAX_LAYERS {
+        return Err(InvalidPath::TooManyLayers(paths.len()));
+    }
+    Ok(paths)
 }

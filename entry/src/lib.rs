@@ -28,6 +28,7 @@ mod scenery;
 mod signals;
 mod stage;
 mod syscall;
+mod text;
 mod working_directory;
 
 pub use entry::{Entry, Mark, Spec};

@@ -8,6 +8,8 @@ use launch::Hostname;
 
 use crate::syscall::{self, Errno, Result};
 
+const ETC: &CStr = c"etc";
+
 /// The files, ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NameFiles {
@@ -31,28 +33,38 @@ impl NameFiles {
     }
 
     /// Puts them into the empty upper directory of an overlay that is not mounted yet, where
-    /// there is nothing of the image's that could lead elsewhere. An image whose `/etc` is no
-    /// directory goes without. `keep_owner` needs the right to give files away.
+    /// there is nothing of the image's that could lead elsewhere. `layer` is a layer of the image
+    /// whose `/etc` is not hidden by one above; `false` if it has none. An image whose `/etc` is
+    /// no directory goes without. `keep_owner` needs the right to give files away.
     pub(crate) fn write(
         &self,
         upper: BorrowedFd<'_>,
-        lower: BorrowedFd<'_>,
+        layer: BorrowedFd<'_>,
         keep_owner: bool,
-    ) -> Result<()> {
-        let name = c"etc";
-        let like = match syscall::stat_no_follow(lower, name) {
-            Ok(stat) if stat.st_mode & libc::S_IFMT != libc::S_IFDIR => return Ok(()),
-            Ok(stat) => Some(stat),
-            Err(Errno(libc::ENOENT)) => None,
+    ) -> Result<bool> {
+        let like = match syscall::stat_no_follow(layer, ETC) {
+            Ok(stat) if stat.st_mode & libc::S_IFMT != libc::S_IFDIR => return Ok(true),
+            Ok(stat) => stat,
+            Err(Errno(libc::ENOENT)) => return Ok(false),
             Err(errno) => return Err(errno),
         };
         // The overlay shows a directory with the owner and mode that it has in the upper layer.
-        let mode = like.map_or(0o755, |stat| stat.st_mode & 0o7777);
-        syscall::make_directory(upper, name, mode)?;
-        if let Some(stat) = like.filter(|_| keep_owner) {
-            syscall::give_away(upper, name, stat.st_uid, stat.st_gid)?;
+        syscall::make_directory(upper, ETC, like.st_mode & 0o7777)?;
+        if keep_owner {
+            syscall::give_away(upper, ETC, like.st_uid, like.st_gid)?;
         }
-        let etc = syscall::open_in_root(upper, name, libc::O_DIRECTORY, 0)?;
+        self.write_files(upper)?;
+        Ok(true)
+    }
+
+    /// The same for an image that has no `/etc`.
+    pub(crate) fn write_without_etc(&self, upper: BorrowedFd<'_>) -> Result<()> {
+        syscall::make_directory(upper, ETC, 0o755)?;
+        self.write_files(upper)
+    }
+
+    fn write_files(&self, upper: BorrowedFd<'_>) -> Result<()> {
+        let etc = syscall::open_in_root(upper, ETC, libc::O_DIRECTORY, 0)?;
         write_new(etc.as_fd(), c"hosts", &self.hosts)?;
         write_new(etc.as_fd(), c"hostname", &self.hostname)
     }
@@ -84,9 +96,10 @@ mod tests {
         fn write(&self) {
             let upper = File::open(self.0.join("upper")).unwrap();
             let lower = File::open(self.0.join("lower")).unwrap();
-            NameFiles::new(&"box".parse().unwrap())
-                .write(upper.as_fd(), lower.as_fd(), true)
-                .unwrap();
+            let names = NameFiles::new(&"box".parse().unwrap());
+            if !names.write(upper.as_fd(), lower.as_fd(), true).unwrap() {
+                names.write_without_etc(upper.as_fd()).unwrap();
+            }
         }
     }
 

@@ -2,11 +2,19 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A path that no system call takes.
+use crate::rootfs::MAX_LAYERS;
+
+/// Paths that no system call takes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("path {0:?} holds a NUL byte")]
-pub struct InvalidPath(std::path::PathBuf);
+pub enum InvalidPath {
+    /// One that can't be a C string.
+    #[error("path {0:?} holds a NUL byte")]
+    Nul(std::path::PathBuf),
+    /// More directories than one overlay takes.
+    #[error("the image has {0} layers; the most that can be mounted is {MAX_LAYERS}")]
+    TooManyLayers(usize),
+}
 
 pub(crate) fn c_path(path: &Path) -> Result<CString, InvalidPath> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| InvalidPath(path.to_owned()))
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| InvalidPath::Nul(path.to_owned()))
 }

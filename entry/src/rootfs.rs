@@ -6,8 +6,7 @@
 //! somewhere else.
 
 use std::ffi::{CStr, CString};
-use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use crate::action::{Action, Filesystem};
 use crate::failure::{At, Failure, Step};
@@ -15,6 +14,7 @@ use crate::masks::Cover;
 use crate::name_files::NameFiles;
 use crate::scenery::Scenery;
 use crate::syscall::{self, Errno, FilesystemContext, Result};
+use crate::text::Text;
 use crate::working_directory::WorkingDirectory;
 
 /// Where device nodes are made, below the directory of the stage.
@@ -23,8 +23,8 @@ const NODE_STORE: &CStr = c"nodes";
 /// The directories of the overlay, each a path where the caller is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layers {
-    /// The image.
-    pub(crate) lower: CString,
+    /// The image, the topmost directory first; at most [`MAX_LAYERS`].
+    pub(crate) lower: Vec<CString>,
     /// Takes what is written; empty.
     pub(crate) upper: CString,
     /// Empty, and on the same file system as `upper`.
@@ -32,6 +32,13 @@ pub(crate) struct Layers {
     /// Whether the overlay's own attributes are `user.*`: a user namespace can't write `trusted.*`.
     pub(crate) user_xattr: bool,
 }
+
+/// As many as the options of an overlay have room for with a descriptor each; docker's limit is
+/// 127.
+pub(crate) const MAX_LAYERS: usize = 128;
+
+/// Room for the options of an overlay: what mount(2) takes.
+const OPTIONS_BYTES: usize = 4096;
 
 /// A root, as the command will see it.
 pub(crate) struct Root {
@@ -84,31 +91,45 @@ pub(crate) fn apply_all(
 fn mount_overlay(layers: &Layers, names: &NameFiles) -> std::result::Result<OwnedFd, Failure> {
     // Opened here and not by the caller: an overlay takes only mounts of the mount namespace it
     // is made in.
-    let lower = syscall::open_directory(&layers.lower).at(Step::OpenImage)?;
     let upper = syscall::open_directory(&layers.upper).at(Step::OpenUpper)?;
     let work = syscall::open_directory(&layers.work).at(Step::OpenUpper)?;
-    names
-        .write(upper.as_fd(), lower.as_fd(), !layers.user_xattr)
-        .at(Step::NameFiles)?;
-    overlay(layers.user_xattr, &lower, &upper, &work).at(Step::Overlay)
-}
-
-fn overlay(user_xattr: bool, lower: &OwnedFd, upper: &OwnedFd, work: &OwnedFd) -> Result<OwnedFd> {
-    let context = FilesystemContext::open(c"overlay")?;
-    context.set(c"source", c"overlay")?;
-    // By descriptor: a path may hold the ':' and ',' that separate options, or be longer than the
-    // 255 bytes of an option (fsconfig(2)). It also keeps the host's paths out of /proc/mounts.
-    context.set(c"lowerdir", DescriptorPath::of(lower).as_c_str()?)?;
-    context.set(c"upperdir", DescriptorPath::of(upper).as_c_str()?)?;
-    context.set(c"workdir", DescriptorPath::of(work).as_c_str()?)?;
-    if user_xattr {
-        context.set_flag(c"userxattr")?;
+    // By descriptor: a path may hold the ':' and ',' that separate options, and there is room for
+    // many. It also keeps the host's paths out of /proc/mounts.
+    let mut options = Text::<OPTIONS_BYTES>::new();
+    options.push(format_args!("lowerdir=")).at(Step::Overlay)?;
+    let mut has_etc = false;
+    let mut separator = "";
+    for path in &layers.lower {
+        let layer = syscall::open_directory(path).at(Step::OpenImage)?;
+        if !has_etc {
+            let written = names.write(upper.as_fd(), layer.as_fd(), !layers.user_xattr);
+            has_etc = written.at(Step::NameFiles)?;
+        }
+        // Closed with all others before the command is executed.
+        let layer = layer.into_raw_fd();
+        options
+            .push(format_args!("{separator}/proc/self/fd/{layer}"))
+            .at(Step::Overlay)?;
+        separator = ":";
     }
-    // A device node that the command makes, or that came with the image, does not work.
-    let root = context.mount(libc::MOUNT_ATTR_NODEV)?;
+    if !has_etc {
+        names.write_without_etc(upper.as_fd()).at(Step::NameFiles)?;
+    }
+    let user_xattr = if layers.user_xattr { ",userxattr" } else { "" };
+    options
+        .push(format_args!(
+            ",upperdir=/proc/self/fd/{},workdir=/proc/self/fd/{}{user_xattr}",
+            upper.as_raw_fd(),
+            work.as_raw_fd()
+        ))
+        .at(Step::Overlay)?;
     // The image is as good a mount point as any: nobody else sees this mount namespace.
-    syscall::attach(root.as_fd(), lower.as_fd())?;
-    Ok(root)
+    let point = layers.lower.last().ok_or(Errno(libc::EINVAL));
+    let point = point.at(Step::Overlay)?;
+    // By mount(2): fsconfig(2) takes 255 bytes of an option, and that is fifteen layers. A device
+    // node that the command makes, or that came with the image, does not work in it.
+    syscall::mount_overlay(point, options.as_c_str()).at(Step::Overlay)?;
+    syscall::open_directory(point).at(Step::Overlay)
 }
 
 fn step(action: &Action) -> Step {
@@ -191,20 +212,4 @@ fn cover_with(root: BorrowedFd<'_>, covered: BorrowedFd<'_>, cover: Cover) -> Re
 /// that is ours lies behind one.
 pub(crate) fn target(root: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
     syscall::open_in_root(root, path, flags, libc::RESOLVE_NO_SYMLINKS)
-}
-
-/// `/proc/self/fd/N`, written without an allocation.
-struct DescriptorPath([u8; 32]);
-
-impl DescriptorPath {
-    fn of(descriptor: &OwnedFd) -> Self {
-        let mut path = [0; 32];
-        // 14 bytes and at most 10 digits: it fits, with a NUL behind it.
-        let _ = write!(&mut path[..], "/proc/self/fd/{}", descriptor.as_raw_fd());
-        Self(path)
-    }
-
-    fn as_c_str(&self) -> Result<&CStr> {
-        CStr::from_bytes_until_nul(&self.0).map_err(|_| Errno(libc::EINVAL))
-    }
 }

@@ -202,10 +202,6 @@ impl FilesystemContext {
         self.configure(libc::FSCONFIG_SET_STRING, Some(key), Some(value))
     }
 
-    pub(crate) fn set_flag(&self, key: &CStr) -> Result<()> {
-        self.configure(libc::FSCONFIG_SET_FLAG, Some(key), None)
-    }
-
     fn configure(&self, command: c_uint, key: Option<&CStr>, value: Option<&CStr>) -> Result<()> {
         let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
         // SAFETY: the strings are C strings, or null where the command takes none.
@@ -235,6 +231,24 @@ impl FilesystemContext {
             )
         })
     }
+}
+
+/// Mounts an overlay with these options on the directory `point`; no device node works there.
+pub(crate) fn mount_overlay(point: &CStr, options: &CStr) -> Result<()> {
+    let kind = c"overlay";
+    // SAFETY: all are C strings.
+    done(
+        unsafe {
+            libc::mount(
+                kind.as_ptr(),
+                point.as_ptr(),
+                kind.as_ptr(),
+                libc::MS_NODEV,
+                options.as_ptr().cast(),
+            )
+        }
+        .into(),
+    )
 }
 
 /// A second mount of what `path` names below `directory`, attached nowhere yet. An empty `path`

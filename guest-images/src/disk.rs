@@ -91,7 +91,7 @@ pub fn disk_of(
     cache.get_or_make(Shelf::Disks, &name, progress, |path| {
         let before = unchanged(root, cache, progress)?;
         progress.begin("making the disk image");
-        let made = make(&root.dir, &root.digest, is_all_mine(&before), path);
+        let made = make(root.layers.top(), &root.digest, is_all_mine(&before), path);
         progress.end();
         made?;
         // Only what mkfs.erofs saw unchanged may have the digest's name.
@@ -105,11 +105,11 @@ fn unchanged(
     cache: &Cache,
     progress: &dyn Progress,
 ) -> Result<TreeState, DiskError> {
-    let state = digest::digest_of(&root.dir, cache, progress)?;
+    let state = digest::digest_of(root.layers.top(), cache, progress)?;
     if state.digest == root.digest {
         Ok(state)
     } else {
-        Err(DiskError::Changed(root.dir.clone()))
+        Err(DiskError::Changed(root.layers.top().to_owned()))
     }
 }
 

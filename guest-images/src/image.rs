@@ -109,7 +109,7 @@ impl ImageRef {
             }
         };
         Ok(RootFs {
-            dir,
+            layers: dir.into(),
             digest,
             read_only,
         })

@@ -83,6 +83,7 @@ fn all() -> Resources {
         memory: Some("64m".parse().unwrap()),
         cpus: Some("0.5".parse().unwrap()),
         pids: Some("20".parse().unwrap()),
+        ..Resources::default()
     }
 }
 

@@ -9,8 +9,8 @@ use nix::sys::signal::Signal;
 
 use crate::{
     Charge, Command, Credentials, Digest, Error, ExitStatus, Finding, Footprint, Hostname,
-    Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, Resources, RootFs, Side,
-    Stdio, Timeline, Workload,
+    Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, RootFs, Side, Stdio, Timeline,
+    WindowSize, Workload,
 };
 
 /// What a fake instance does: all of it at once, at launch.
@@ -148,6 +148,10 @@ impl Instance for FakeInstance {
         Ok(())
     }
 
+    fn resize(&self, _size: WindowSize) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn wait_main(&self) -> Result<bool, Error> {
         Ok(self.timeline.launch_to_main_ns().is_some())
     }
@@ -179,16 +183,13 @@ impl Instance for FakeInstance {
 /// Never: its parts are constants that are allowed.
 #[allow(clippy::expect_used)]
 pub fn workload() -> Workload {
-    Workload {
-        name: None,
-        root: RootFs {
-            dir: PathBuf::from("/nonexistent"),
-            digest: Digest::from_bytes(&[0; 32]),
-            read_only: false,
-        },
-        command: Command::new(["true"], [], "/", Credentials::default())
-            .expect("the constants are allowed"),
-        hostname: "fake".parse::<Hostname>().expect("the constant is allowed"),
-        resources: Resources::default(),
-    }
+    let root = RootFs {
+        layers: PathBuf::from("/nonexistent").into(),
+        digest: Digest::from_bytes(&[0; 32]),
+        read_only: false,
+    };
+    let command =
+        Command::new(["true"], [], "/", Credentials::default()).expect("the constants are allowed");
+    let hostname = "fake".parse::<Hostname>().expect("the constant is allowed");
+    Workload::new(root, command, hostname)
 }

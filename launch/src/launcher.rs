@@ -4,7 +4,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Timeline, Workload};
+use crate::{
+    Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Timeline, WindowSize, Workload,
+};
 
 /// Which of the two ways a workload runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,6 +24,22 @@ impl fmt::Display for Side {
             Self::Container => "container",
             Self::Vm => "vm",
         })
+    }
+}
+
+/// Something that one side can't do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{flag} is not possible with --as {side}")]
+pub struct Unsupported {
+    /// What was asked for, as it is typed.
+    pub flag: &'static str,
+    /// Of which side.
+    pub side: Side,
+}
+
+impl From<Unsupported> for Error {
+    fn from(error: Unsupported) -> Self {
+        Self::new(error)
     }
 }
 
@@ -99,6 +117,13 @@ pub trait Instance: Send + Sync {
     ///
     /// When the instance can't be reached.
     fn signal(&self, signal: Signal) -> Result<(), Error>;
+
+    /// Tells the command's terminal that it has another size; one without a terminal is not told.
+    ///
+    /// # Errors
+    ///
+    /// When the instance can't be reached.
+    fn resize(&self, size: WindowSize) -> Result<(), Error>;
 
     /// Waits until the doorbell rang, immediately before the command's `execve`. `false` when
     /// the instance ended without ringing it.

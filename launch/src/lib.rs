@@ -38,10 +38,16 @@ pub mod fake;
 mod footprint;
 mod id;
 mod launcher;
+mod mount;
+mod network;
 mod probe;
 mod resources;
+mod security;
 mod stdio;
+mod terminal;
 mod timeline;
+mod ulimit;
+mod usage;
 mod workload;
 
 pub use clock::MonotonicNs;
@@ -50,9 +56,17 @@ pub use error::{Chain, Error};
 pub use exit_status::ExitStatus;
 pub use footprint::{Charge, Footprint};
 pub use id::{InstanceId, InvalidName};
-pub use launcher::{Instance, Launcher, NoProgress, Prepared, Progress, Side};
+pub use launcher::{Instance, Launcher, NoProgress, Prepared, Progress, Side, Unsupported};
+pub use mount::{Device, DeviceAccess, InvalidMountPoint, Mount, MountPoint, MountSource};
+pub use network::{ExtraHost, HostAddress, Names, Network, Protocol, PublishedPort};
 pub use probe::{Finding, Level};
-pub use resources::{CpuLimit, InvalidResource, MemoryLimit, PidsLimit, Resources};
+pub use resources::{
+    CpuLimit, CpuSet, InvalidResource, MemoryLimit, MemorySwap, PidsLimit, Resources,
+};
+pub use security::{CapabilityName, CapabilitySet, Seccomp, Security, UnknownCapability};
 pub use stdio::Stdio;
+pub use terminal::WindowSize;
 pub use timeline::{Span, Timeline};
-pub use workload::{Digest, Hostname, InvalidHostname, RootFs, Workload};
+pub use ulimit::{InvalidUlimit, Ulimit};
+pub use usage::Usage;
+pub use workload::{Digest, Hostname, InvalidHostname, Layers, RootFs, Workload};

@@ -156,14 +156,91 @@ impl FromStr for PidsLimit {
     }
 }
 
+/// How much memory and swap a workload may use together: docker's `--memory-swap`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemorySwap {
+    /// As much swap as there is.
+    Unlimited,
+    /// Memory and swap together; no swap if that is all of the memory's limit.
+    Total(MemoryLimit),
+}
+
+/// docker's notation: a size, or -1 for no limit of swap.
+impl FromStr for MemorySwap {
+    type Err = InvalidResource;
+
+    fn from_str(given: &str) -> Result<Self, InvalidResource> {
+        match given {
+            "-1" => Ok(Self::Unlimited),
+            size => size.parse().map(Self::Total),
+        }
+    }
+}
+
+/// The host's CPUs that a workload may run on, by number, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuSet(Vec<u32>);
+
+impl CpuSet {
+    /// Of a kernel with the largest NR_CPUS that `arch/x86/Kconfig` allows.
+    const MAX_CPUS: u32 = 8192;
+
+    /// The numbers, ascending.
+    pub fn cpus(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+/// The notation of `cpuset(7)`: numbers and ranges, as in `0-2,4`.
+impl FromStr for CpuSet {
+    type Err = InvalidResource;
+
+    fn from_str(given: &str) -> Result<Self, InvalidResource> {
+        let refuse = |why| InvalidResource {
+            what: "cpuset",
+            given: given.to_owned(),
+            why,
+        };
+        let number = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|cpu: &u32| *cpu < Self::MAX_CPUS)
+                .ok_or_else(|| refuse("takes numbers of CPUs and ranges of them, as in 0-2,4"))
+        };
+        let mut cpus = std::collections::BTreeSet::new();
+        for part in given.split(',') {
+            let (first, last) = match part.split_once('-') {
+                Some((first, last)) => (number(first)?, number(last)?),
+                None => (number(part)?, number(part)?),
+            };
+            if first > last {
+                return Err(refuse("a range goes from the smaller to the larger number"));
+            }
+            cpus.extend(first..=last);
+        }
+        Ok(Self(cpus.into_iter().collect()))
+    }
+}
+
+impl fmt::Display for CpuSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<_> = self.0.iter().map(u32::to_string).collect();
+        f.write_str(&numbers.join(","))
+    }
+}
+
 /// The limits of a workload; what is `None` is not limited, but for a guest's memory, which
 /// then has a default size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// Memory.
     pub memory: Option<MemoryLimit>,
+    /// Memory and swap together.
+    pub memory_swap: Option<MemorySwap>,
     /// Processor time.
     pub cpus: Option<CpuLimit>,
+    /// The CPUs that it may run on.
+    pub cpuset: Option<CpuSet>,
     /// Processes and threads.
     pub pids: Option<PidsLimit>,
 }
@@ -214,5 +291,34 @@ mod tests {
         for given in ["", "0", "-1", "5000000", "x"] {
             assert!(given.parse::<PidsLimit>().is_err(), "{given}");
         }
+    }
+
+    #[test]
+    fn cpu_sets_are_numbers_and_ranges() {
+        for (given, expected) in [
+            ("0", Some("0")),
+            ("0-2,4", Some("0,1,2,4")),
+            ("4,1-1,4", Some("1,4")),
+            ("", None),
+            ("1-", None),
+            ("2-1", None),
+            ("0-9999", None),
+            ("a", None),
+        ] {
+            let set = given.parse::<CpuSet>().ok();
+            assert_eq!(
+                set.map(|set| set.to_string()).as_deref(),
+                expected,
+                "{given}"
+            );
+        }
+    }
+
+    #[test]
+    fn swap_is_a_total_or_unlimited() {
+        assert_eq!("-1".parse(), Ok(MemorySwap::Unlimited));
+        let total = MemoryLimit::from_mib(64);
+        assert_eq!("64m".parse(), Ok(MemorySwap::Total(total)));
+        assert!("-2".parse::<MemorySwap>().is_err());
     }
 }

@@ -1,11 +1,13 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, InstanceId, Resources};
+use crate::{
+    Command, Device, InstanceId, Mount, Names, Network, Resources, Security, Ulimit, WindowSize,
+};
 
 /// A digest in hexadecimal: of an output, or of a root file system's contents and metadata.
 ///
@@ -31,12 +33,51 @@ impl fmt::Display for Digest {
     }
 }
 
+/// Directories of the host that lie one on another: at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layers {
+    top: PathBuf,
+    below: Vec<PathBuf>,
+}
+
+impl Layers {
+    /// `top` hides what is at the same paths in `below`, and each of those what is in the next.
+    /// Where there is more than one, each marks what it removes from those below it as overlayfs
+    /// does (`Documentation/filesystems/overlayfs.rst` of the kernel).
+    pub fn new(top: PathBuf, below: Vec<PathBuf>) -> Self {
+        Self { top, below }
+    }
+
+    /// From the topmost to the lowest.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Path> {
+        std::iter::once(&self.top)
+            .chain(&self.below)
+            .map(PathBuf::as_path)
+    }
+
+    /// The directory, if it is the only one.
+    pub fn only(&self) -> Option<&Path> {
+        self.below.is_empty().then_some(&self.top)
+    }
+
+    /// The topmost directory, whose mode and owner are the root's.
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+}
+
+impl From<PathBuf> for Layers {
+    fn from(dir: PathBuf) -> Self {
+        Self::new(dir, Vec::new())
+    }
+}
+
 /// The unpacked image that both sides start from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootFs {
-    /// The directory on the host that becomes `/`. Nothing is ever written to it.
-    pub dir: PathBuf,
-    /// What it held when the workload was made.
+    /// The directories on the host that become `/`. Nothing is ever written to them.
+    pub layers: Layers,
+    /// What they held when the workload was made.
     pub digest: Digest,
     /// Whether the workload may not write to `/` at all; otherwise its writes are its own and
     /// are gone with the instance.
@@ -97,6 +138,46 @@ pub struct Workload {
     pub hostname: Hostname,
     /// What it may use of the host.
     pub resources: Resources,
+    /// What is mounted in its root, in this order.
+    pub mounts: Vec<Mount>,
+    /// The host's devices that it may use, beyond those that everybody has.
+    pub devices: Vec<Device>,
+    /// What it is connected to.
+    pub network: Network,
+    /// What it resolves names with.
+    pub names: Names,
+    /// What it may do beyond the rights of its user.
+    pub security: Security,
+    /// Limits of its processes; what is not named is as the launcher has it.
+    pub ulimits: Vec<Ulimit>,
+    /// Whether an init of ours is process 1, which reaps what nobody waits for and passes signals
+    /// on, with the command as its child.
+    pub init: bool,
+    /// The size of the terminal that the command has instead of three streams; what is typed
+    /// into it is read from the standard input that the launch is given, and what it shows is
+    /// written to the standard output.
+    pub terminal: Option<WindowSize>,
+}
+
+impl Workload {
+    /// A command in a root, and otherwise what is usual.
+    pub fn new(root: RootFs, command: Command, hostname: Hostname) -> Self {
+        Self {
+            name: None,
+            root,
+            command,
+            hostname,
+            resources: Resources::default(),
+            mounts: Vec::new(),
+            devices: Vec::new(),
+            network: Network::default(),
+            names: Names::default(),
+            security: Security::default(),
+            ulimits: Vec::new(),
+            init: false,
+            terminal: None,
+        }
+    }
 }
 
 #[cfg(test)]

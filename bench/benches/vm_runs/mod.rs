@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bench::{quantile, time};
 use guest_images::{Cache, ImageRef, look_up};
-use launch::{Command, Instance, Launcher, MemoryLimit, NoProgress, Prepared, Resources, Workload};
+use launch::{Command, Instance, Launcher, MemoryLimit, NoProgress, Prepared, Workload};
 use vmm::{GuestKernel, StartMode, VmLauncher};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -18,16 +18,9 @@ pub fn prepare(
 ) -> Result<Box<dyn Prepared>> {
     let root = ImageRef::Busybox.resolve(false, cache, &NoProgress)?;
     let credentials = look_up(&guest_images::UserSpec::ROOT, &root)?.credentials;
-    let workload = Workload {
-        name: None,
-        root,
-        command: Command::new(argv.to_vec(), ["PATH=/bin"], "/", credentials)?,
-        hostname: "bench".parse()?,
-        resources: Resources {
-            memory,
-            ..Resources::default()
-        },
-    };
+    let command = Command::new(argv.to_vec(), ["PATH=/bin"], "/", credentials)?;
+    let mut workload = Workload::new(root, command, "bench".parse()?);
+    workload.resources.memory = memory;
     let run_dir = host::paths::run_dir()?;
     let launcher = VmLauncher::new(run_dir, cache.clone(), GuestKernel::BuiltIn, start);
     Ok(launcher.prepare(&workload, &NoProgress)?)

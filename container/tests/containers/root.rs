@@ -176,7 +176,7 @@ fn neither_working_directory_nor_program_lead_through_a_descriptor_of_the_launch
 fn an_image_that_is_not_there_is_an_error_with_what_to_do() {
     let world = World::new();
     let mut workload = world.workload(&["true"]);
-    workload.root.dir = world.image().join("missing");
+    workload.root.layers = world.image().join("missing").into();
     let error = world.run(&workload).unwrap_err();
     assert!(error.to_string().contains("missing"), "{error}");
     assert!(error.remedy().is_some());
@@ -192,6 +192,6 @@ fn an_image_may_have_any_path() {
         .join(format!("a:b,c=d\\e {}", "long".repeat(60)));
     fs::rename(world.image(), &odd).unwrap();
     let mut workload = world.workload(&["true"]);
-    workload.root.dir = odd;
+    workload.root.layers = odd.into();
     assert_eq!(world.run(&workload).unwrap().status, ExitStatus::Exited(0));
 }

@@ -9,8 +9,8 @@ use std::process::Command as HostCommand;
 
 use container::ContainerLauncher;
 use launch::{
-    Command, Credentials, Digest, Error, ExitStatus, Instance, Launcher, NoProgress, Resources,
-    RootFs, Stdio, Workload,
+    Command, Credentials, Digest, Error, ExitStatus, Instance, Launcher, NoProgress, RootFs, Stdio,
+    Workload,
 };
 use tempfile::TempDir;
 
@@ -89,17 +89,13 @@ impl World {
 
     pub fn workload_as(&self, argv: &[&str], cwd: &str, credentials: Credentials) -> Workload {
         let env = ["PATH=/bin", "GREETING=hello"];
-        Workload {
-            name: None,
-            root: RootFs {
-                dir: self.image(),
-                digest: Digest::from_bytes(&[0; 32]),
-                read_only: false,
-            },
-            command: Command::new(argv.iter().copied(), env, cwd, credentials).unwrap(),
-            hostname: "testhost".parse().unwrap(),
-            resources: Resources::default(),
-        }
+        let root = RootFs {
+            layers: self.image().into(),
+            digest: Digest::from_bytes(&[0; 32]),
+            read_only: false,
+        };
+        let command = Command::new(argv.iter().copied(), env, cwd, credentials).unwrap();
+        Workload::new(root, command, "testhost".parse().unwrap())
     }
 
     pub fn launch(&self, workload: &Workload, stdio: Stdio) -> Result<Box<dyn Instance>, Error> {

@@ -123,7 +123,7 @@ impl Prepared {
     /// copies of its streams are closed.
     pub(crate) fn start(self, task: &Task, stdio: Stdio) -> Result<Started, Fatal> {
         let entry = Entry::new(&Spec {
-            lower: root::image(),
+            lower: &root::image(),
             upper: root::upper(),
             work: root::work(),
             read_only: task.read_only,

@@ -1,9 +1,10 @@
 //! The directories of PID 1 itself, which the command never sees. All are in the initial root,
 //! a tmpfs in guest memory, and made before it is known what to run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use entry::{Failure, Step};
+use launch::Layers;
 use rustix::fs::{Gid, Mode, Stat, Uid, chmod, chown, mkdir, stat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind};
@@ -22,8 +23,8 @@ const UPPER: &str = "/upper";
 const WORK: &str = "/work";
 
 /// The image, as a lower layer.
-pub(crate) fn image() -> &'static Path {
-    Path::new(IMAGE)
+pub(crate) fn image() -> Layers {
+    PathBuf::from(IMAGE).into()
 }
 
 /// What takes the command's writes.

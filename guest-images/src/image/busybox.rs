@@ -322,7 +322,7 @@ mod tests {
         };
         let (a, b) = (resolve("a"), resolve("b"));
         assert_eq!(a.digest, b.digest);
-        assert_ne!(a.dir, b.dir);
+        assert_ne!(a.layers, b.layers);
     }
 
     #[test]

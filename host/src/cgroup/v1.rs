@@ -80,6 +80,7 @@ mod tests {
             memory: Some("64m".parse().unwrap()),
             cpus: Some("1.5".parse().unwrap()),
             pids: Some("7".parse().unwrap()),
+            ..Resources::default()
         };
         for (controller, expected) in [
             (

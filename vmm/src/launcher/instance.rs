@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use host::{InstanceDir, Placement};
-use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline};
+use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline, WindowSize};
 use nix::sys::signal::Signal;
 
 use super::process::MonitorProcess;
@@ -26,6 +26,11 @@ impl Instance for VmInstance {
 
     fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
         Ok(self.monitor.signal(signal)?)
+    }
+
+    fn resize(&self, _size: WindowSize) -> Result<(), launch::Error> {
+        // It has no terminal.
+        Ok(())
     }
 
     fn wait_main(&self) -> Result<bool, launch::Error> {

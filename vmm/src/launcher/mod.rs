@@ -21,7 +21,8 @@ use guest_images::{Cache, disk_of};
 use guest_protocol::Task;
 use host::RunDir;
 use launch::{
-    Chain, Command, Finding, Launcher, MemoryLimit, Prepared, Progress, Resources, Side, Workload,
+    Chain, Command, Finding, Launcher, MemoryLimit, Network, Prepared, Progress, Resources,
+    Security, Side, Unsupported, Workload,
 };
 
 use crate::kvm;
@@ -153,6 +154,7 @@ impl Launcher for VmLauncher {
         workload: &Workload,
         progress: &dyn Progress,
     ) -> Result<Box<dyn Prepared>, launch::Error> {
+        check_supported(workload)?;
         let blueprint = self.blueprint(&workload.resources, progress)?;
         let disk = disk_of(&workload.root, &self.cache, progress)?;
         Ok(Box::new(PreparedVm {
@@ -176,6 +178,37 @@ impl Launcher for VmLauncher {
                 pids: workload.resources.pids,
             }),
         }))
+    }
+}
+
+/// What can't be honoured is refused by its flag.
+fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
+    let Resources {
+        memory: _,
+        memory_swap,
+        cpus: _,
+        cpuset,
+        pids: _,
+    } = &workload.resources;
+    let asked = [
+        (memory_swap.is_some(), "--memory-swap"),
+        (cpuset.is_some(), "--cpuset-cpus"),
+        (!workload.mounts.is_empty(), "--mount"),
+        (!workload.devices.is_empty(), "--device"),
+        (workload.network != Network::None, "--network"),
+        (!workload.names.servers.is_empty(), "--dns"),
+        (!workload.names.hosts.is_empty(), "--add-host"),
+        (workload.security != Security::default(), "--security-opt"),
+        (!workload.ulimits.is_empty(), "--ulimit"),
+        (workload.init, "--init"),
+        (workload.terminal.is_some(), "--tty"),
+    ];
+    match asked.into_iter().find(|(asked, _)| *asked) {
+        Some((_, flag)) => Err(Unsupported {
+            flag,
+            side: Side::Vm,
+        }),
+        None => Ok(()),
     }
 }
 
@@ -217,7 +250,7 @@ mod tests {
         super::memory(&Resources {
             memory: memory.map(|limit| limit.parse().unwrap()),
             cpus: cpus.map(|limit| limit.parse().unwrap()),
-            pids: None,
+            ..Resources::default()
         })
     }
 

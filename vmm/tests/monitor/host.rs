@@ -7,9 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use guest_images::{Cache, ImageRef};
-use launch::{
-    Credentials, Error, Instance, Launcher, NoProgress, Prepared, Resources, Stdio, Workload,
-};
+use launch::{Credentials, Error, Instance, Launcher, NoProgress, Prepared, Stdio, Workload};
 use tempfile::TempDir;
 use vmm::{GuestKernel, StartMode, VmLauncher};
 
@@ -83,13 +81,8 @@ fn prepare(dir: &Path) -> Box<dyn Prepared> {
     let root = ImageRef::Directory(dir.join("root"))
         .resolve(false, &cache, &NoProgress)
         .unwrap();
-    let workload = Workload {
-        name: None,
-        root,
-        command: launch::Command::new(["true"], [], "/", Credentials::default()).unwrap(),
-        hostname: "test".parse().unwrap(),
-        resources: Resources::default(),
-    };
+    let command = launch::Command::new(["true"], [], "/", Credentials::default()).unwrap();
+    let workload = Workload::new(root, command, "test".parse().unwrap());
     let kernel = GuestKernel::File(dir.join("kernel"));
     VmLauncher::new(run_dir(dir), cache, kernel, StartMode::Cold)
         .prepare(&workload, &NoProgress)
