@@ -16,6 +16,7 @@ mod disk;
 mod image;
 mod init;
 mod kernel;
+pub mod store;
 mod users;
 
 pub use cache::{Cache, CacheError, Shelf};

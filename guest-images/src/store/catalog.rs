@@ -1,0 +1,233 @@
+//! Which images there are, and by which names.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use launch::{Digest, NoProgress};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::blob_digest::BlobDigest;
+use super::config::{Configuration, ImageConfig};
+use super::layer::Layer;
+use super::reference::Reference;
+use super::shelf::Held;
+use super::{Store, StoreError, io_error, make_dir, read_if_there, replace, top};
+
+const RECORD: &str = "record";
+
+/// What an image is, and what it is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// As it came, to its last byte: its digest is the image's ID.
+    config: String,
+    /// Unpacked, in bytes, with layers that other images have, too.
+    pub bytes: u64,
+}
+
+/// A name, and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Named {
+    pub(super) id: BlobDigest,
+    /// Of the manifest, or of the list, that the name led to on its registry.
+    pub(super) manifest: Option<BlobDigest>,
+}
+
+pub(super) type Names = BTreeMap<Reference, Named>;
+
+/// An image of the store. None of it can be removed while this is held.
+#[derive(Debug)]
+pub struct StoredImage {
+    /// The digest of its configuration, which is what docker calls an image's ID.
+    pub id: BlobDigest,
+    /// What it says of how to run it.
+    pub config: ImageConfig,
+    /// The digest of the manifest, or of the list of manifests, that it was pulled by.
+    pub manifest: Option<BlobDigest>,
+    /// The directories that overlayfs is to put on top of each other, the topmost first.
+    pub layers: Vec<PathBuf>,
+    /// What the root file system that they make together is known by.
+    pub digest: Digest,
+    /// Nobody removes the image while they are held.
+    _held: (Held, Vec<Layer>),
+}
+
+impl Store {
+    /// Adds an image whose layers are all here, the lowest first, and names it. Whatever had the
+    /// name before loses it. Returns the image's ID.
+    ///
+    /// `manifest` is the digest that the name led to, if it was on a registry.
+    ///
+    /// # Errors
+    ///
+    /// When the layers are not those of the configuration, or the store can't be written to.
+    pub fn add_image(
+        &self,
+        name: Option<&Reference>,
+        manifest: Option<BlobDigest>,
+        config: &[u8],
+        layers: &[Layer],
+    ) -> Result<BlobDigest, StoreError> {
+        let id = BlobDigest::of(config);
+        let Configuration { diff_ids, .. } = Configuration::parse(config)?;
+        if !layers.iter().map(Layer::diff_id).eq(diff_ids) {
+            return Err(StoreError::WrongLayers(id));
+        }
+        let records = layers.iter().map(Layer::record);
+        let records = records.collect::<Result<Vec<_>, _>>()?;
+        let lock = self.lock()?;
+        let images = self.images();
+        make_dir(&images.dir)?;
+        let held = images.find_or_make(id, &NoProgress, |dir| {
+            let record = ImageRecord {
+                // JSON is text, and was parsed.
+                config: String::from_utf8_lossy(config).into_owned(),
+                bytes: records.iter().map(|record| record.bytes).sum(),
+            };
+            top::make(layers, &records, dir)?;
+            write_json(&dir.join(RECORD), &record)?;
+            let synced = fs::File::open(dir).and_then(|dir| Ok(rustix::fs::syncfs(&dir)?));
+            synced.map_err(io_error("write", dir))
+        })?;
+        if let Some(name) = name {
+            let mut names = self.names()?;
+            names.insert(key(name), Named { id, manifest });
+            self.set_names(&names)?;
+        }
+        drop((held, lock));
+        Ok(id)
+    }
+
+    /// The image that has this name.
+    ///
+    /// # Errors
+    ///
+    /// When the store can't be read.
+    pub fn find(&self, name: &Reference) -> Result<Option<StoredImage>, StoreError> {
+        if !self.dir().exists() {
+            return Ok(None);
+        }
+        // Between reading the name and locking the image it must not be removed.
+        let _lock = self.lock()?;
+        let names = self.names()?;
+        let named = names.get(&key(name)).or_else(|| by_digest(&names, name));
+        match named {
+            Some(named) => self.open(named.id, named.manifest),
+            None => Ok(None),
+        }
+    }
+
+    /// The image of this ID.
+    ///
+    /// # Errors
+    ///
+    /// When the store can't be read.
+    pub fn find_by_id(&self, id: BlobDigest) -> Result<Option<StoredImage>, StoreError> {
+        if !self.dir().exists() {
+            return Ok(None);
+        }
+        let _lock = self.lock()?;
+        self.open(id, None)
+    }
+
+    fn open(
+        &self,
+        id: BlobDigest,
+        manifest: Option<BlobDigest>,
+    ) -> Result<Option<StoredImage>, StoreError> {
+        let Some(held) = self.images().find(id)? else {
+            return Ok(None);
+        };
+        let path = held.dir.join(RECORD);
+        let record: ImageRecord = read_json(&path)?.ok_or(StoreError::Vanished(id))?;
+        let Configuration { config, diff_ids } = Configuration::parse(record.config.as_bytes())?;
+        let mut layers = Vec::new();
+        for diff_id in &diff_ids {
+            // Nothing removes a layer that an image has.
+            let layer = self.layer(*diff_id)?;
+            layers.push(layer.ok_or(StoreError::Vanished(*diff_id))?);
+        }
+        let top = Some(held.dir.join(top::TREE)).filter(|top| top.is_dir());
+        let trees = layers.iter().rev().map(Layer::tree);
+        Ok(Some(StoredImage {
+            id,
+            config,
+            manifest,
+            layers: top.into_iter().chain(trees).collect(),
+            digest: chain_digest(&diff_ids),
+            _held: (held, layers),
+        }))
+    }
+
+    pub(super) fn record(&self, id: BlobDigest) -> Result<Option<ImageRecord>, StoreError> {
+        read_json(&self.images().dir.join(id.hex()).join(RECORD))
+    }
+
+    pub(super) fn names(&self) -> Result<Names, StoreError> {
+        Ok(read_json(&self.dir().join("names"))?.unwrap_or_default())
+    }
+
+    pub(super) fn set_names(&self, names: &Names) -> Result<(), StoreError> {
+        let path = self.dir().join("names");
+        replace(&path, &to_json(&path, names)?)
+    }
+}
+
+impl ImageRecord {
+    pub(super) fn configuration(&self) -> Result<Configuration, StoreError> {
+        Ok(Configuration::parse(self.config.as_bytes())?)
+    }
+}
+
+/// What an image is filed under: a digest says more than a tag.
+pub(super) fn key(name: &Reference) -> Reference {
+    name.without_tag_if_digest()
+}
+
+/// A name with a digest is also that of the image which was pulled by a tag that led there.
+fn by_digest<'a>(names: &'a Names, name: &Reference) -> Option<&'a Named> {
+    let digest = name.digest()?;
+    let same = |other: &Reference| {
+        (other.registry(), other.repository()) == (name.registry(), name.repository())
+    };
+    names
+        .iter()
+        .find(|(other, named)| same(other) && named.manifest.as_ref() == Some(digest))
+        .map(|(_, named)| named)
+}
+
+/// One digest for a stack of layers: of all their digests, in order. It holds as long as layers
+/// are unpacked alike.
+fn chain_digest(diff_ids: &[BlobDigest]) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(b"layers 1\n");
+    for diff_id in diff_ids {
+        hash.update(diff_id.as_bytes());
+    }
+    Digest::from_bytes(&hash.finalize())
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(
+    path: &std::path::Path,
+) -> Result<Option<T>, StoreError> {
+    let Some(bytes) = read_if_there(path)? else {
+        return Ok(None);
+    };
+    let read = serde_json::from_slice(&bytes);
+    read.map(Some).map_err(|source| StoreError::Damaged {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn to_json(path: &std::path::Path, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value).map_err(|source| StoreError::Damaged {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_json(path: &std::path::Path, value: &impl Serialize) -> Result<(), StoreError> {
+    fs::write(path, to_json(path, value)?).map_err(io_error("write", path))
+}
