@@ -2,6 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use entry::{Entry, Privileges, Spec, Stage};
+use host::cgroup::Extras;
 use host::{Placement, RunDir};
 use launch::{
     Finding, Instance, Launcher, MonotonicNs, Network, Prepared, Progress, Security, Side, Stdio,
@@ -129,7 +130,7 @@ impl Prepared for PreparedContainer {
         })
         .map_err(Error::from)?;
         let stage = Stage::new(scratch.dir(), self.privileges).map_err(Error::from)?;
-        let placement = dir.make_cgroup(resources)?;
+        let placement = dir.make_cgroup(resources, &Extras::default())?;
         let cgroup_made = MonotonicNs::now();
         let task = Task {
             namespaces: Namespaces::new(self.privileges, command.credentials()),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::{fs, path::Path};
 
-use launch::{CpuLimit, MemoryLimit, Resources};
+use launch::{CpuLimit, CpuSet, MemoryLimit, MemorySwap, Resources};
 use nix::unistd::{SysconfVar, sysconf};
 
 /// Why a workload's limits do not fit this host, or the host can't be asked.
@@ -26,7 +26,26 @@ pub enum Error {
         /// How many the host has online.
         online: u32,
     },
-    /// The host's memory is not known.
+    /// A CPU that is not there.
+    #[error("CPUs {asked} were asked for, this host has {online}")]
+    Cpuset {
+        /// What the workload asks for.
+        asked: CpuSet,
+        /// Those that the host has online.
+        online: CpuSet,
+    },
+    /// What is left for swap can't be said.
+    #[error("memory and swap together can only be limited where memory is (-m)")]
+    SwapAlone,
+    /// Less than nothing would be left for swap.
+    #[error("{total} of memory and swap together are less than {memory} of memory")]
+    SwapBelowMemory {
+        /// The limit of both together.
+        total: MemoryLimit,
+        /// The limit of memory.
+        memory: MemoryLimit,
+    },
+    /// The host's memory or its CPUs are not known.
     #[error("can't read {path}")]
     Read {
         /// The file.
@@ -40,12 +59,19 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The host's CPUs are not known.
+    #[error("{path} does not list CPUs")]
+    NoCpuList {
+        /// The file.
+        path: PathBuf,
+    },
     /// The number of the host's CPUs is not known.
     #[error("the number of CPUs is not known")]
     NoCpus(#[source] io::Error),
 }
 
-/// Refuses limits above what the host has, as docker does for CPUs.
+/// Refuses limits above what the host has, as docker does for CPUs, and those that contradict each
+/// other.
 ///
 /// # Errors
 ///
@@ -57,7 +83,10 @@ pub fn check_resources(resources: &Resources) -> Result<(), Error> {
     if let Some(asked) = resources.cpus {
         fits_cpus(asked, online_cpus()?)?;
     }
-    Ok(())
+    if let Some(asked) = &resources.cpuset {
+        fits_cpuset(asked, online_cpuset()?)?;
+    }
+    fits_swap(resources.memory, resources.memory_swap)
 }
 
 fn fits_memory(asked: MemoryLimit, total_bytes: u64) -> Result<(), Error> {
@@ -72,6 +101,38 @@ fn fits_cpus(asked: CpuLimit, online: u32) -> Result<(), Error> {
         return Err(Error::Cpus { asked, online });
     }
     Ok(())
+}
+
+fn fits_cpuset(asked: &CpuSet, online: CpuSet) -> Result<(), Error> {
+    if asked.cpus().iter().all(|cpu| online.cpus().contains(cpu)) {
+        return Ok(());
+    }
+    Err(Error::Cpuset {
+        asked: asked.clone(),
+        online,
+    })
+}
+
+fn fits_swap(memory: Option<MemoryLimit>, swap: Option<MemorySwap>) -> Result<(), Error> {
+    match (memory, swap) {
+        (None, Some(_)) => Err(Error::SwapAlone),
+        (Some(memory), Some(MemorySwap::Total(total))) if total < memory => {
+            Err(Error::SwapBelowMemory { total, memory })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The CPUs that the host has online, by number.
+fn online_cpuset() -> Result<CpuSet, Error> {
+    let path = Path::new("/sys/devices/system/cpu/online");
+    let text = fs::read_to_string(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    text.trim().parse().map_err(|_| Error::NoCpuList {
+        path: path.to_owned(),
+    })
 }
 
 /// The memory that the host's kernel manages, in bytes: `MemTotal` of proc_meminfo(5).
@@ -135,6 +196,34 @@ mod tests {
     }
 
     #[test]
+    fn cpus_that_are_not_there_are_refused_by_number() {
+        let asked = "1,7".parse().unwrap();
+        let error = fits_cpuset(&asked, "0-1".parse().unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "CPUs 1,7 were asked for, this host has 0,1"
+        );
+        assert!(fits_cpuset(&asked, "0-7".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn swap_goes_with_memory_and_is_no_less() {
+        let memory = Some(MemoryLimit::from_mib(64));
+        let total = |mib| Some(MemorySwap::Total(MemoryLimit::from_mib(mib)));
+        for (memory, swap, fits) in [
+            (None, None, true),
+            (memory, None, true),
+            (memory, Some(MemorySwap::Unlimited), true),
+            (memory, total(64), true),
+            (memory, total(63), false),
+            (None, total(64), false),
+            (None, Some(MemorySwap::Unlimited), false),
+        ] {
+            assert_eq!(fits_swap(memory, swap).is_ok(), fits, "{memory:?} {swap:?}");
+        }
+    }
+
+    #[test]
     fn meminfo_counts_in_kib() {
         for (text, expected) in [
             (
@@ -154,5 +243,6 @@ mod tests {
     fn this_host_has_memory_and_cpus() {
         assert!(memory_total_bytes().unwrap() > 1 << 20);
         assert!(online_cpus().unwrap() >= 1);
+        assert!(!online_cpuset().unwrap().cpus().is_empty());
     }
 }

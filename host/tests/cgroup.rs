@@ -10,7 +10,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use host::cgroup::{Controller, Error};
+use host::cgroup::{Controller, DeviceRules, Error, Extras};
 use host::{Cgroup, InstanceDir, Placement, RunDir};
 use launch::Resources;
 use nix::unistd::{Pid, geteuid};
@@ -25,7 +25,11 @@ fn run_dir() -> (TempDir, RunDir) {
 
 /// The instance's cgroup; `None`, said aloud, on a host where none can be made.
 fn cgroup(instance: &InstanceDir, resources: &Resources) -> Option<Cgroup> {
-    match instance.make_cgroup(resources) {
+    cgroup_with(instance, resources, &Extras::default())
+}
+
+fn cgroup_with(instance: &InstanceDir, resources: &Resources, extras: &Extras) -> Option<Cgroup> {
+    match instance.make_cgroup(resources, extras) {
         Ok(Placement::Own(cgroup)) => Some(cgroup),
         Ok(Placement::Inherited(why)) => {
             eprintln!("SKIPPED, this host can't be tested on: {why}");
@@ -203,6 +207,9 @@ fn cgroups_that_a_workload_made_in_it_are_removed_too() {
 #[test]
 fn a_footprint_shows_the_memory_that_was_touched() {
     const TOUCHED_BYTES: u64 = 8 << 20;
+    /// What memory.stat may be behind by: 64 pages a CPU (`memcg_vmstats_needs_flush`,
+    /// mm/memcontrol.c), of those that this test may run on.
+    const BEHIND_BYTES: u64 = 4 << 20;
     let (_scratch, run) = run_dir();
     let instance = run.create(None).unwrap();
     let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
@@ -213,7 +220,10 @@ fn a_footprint_shows_the_memory_that_was_touched() {
     let mut child = shell(&cgroup, &script);
     first_line(&mut child);
     let footprint = cgroup.footprint().unwrap();
-    assert!(footprint.anon_bytes >= TOUCHED_BYTES, "{footprint:?}");
+    assert!(
+        footprint.anon_bytes >= TOUCHED_BYTES - BEHIND_BYTES,
+        "{footprint:?}"
+    );
     assert!(footprint.anon_bytes < 8 * TOUCHED_BYTES, "{footprint:?}");
     assert!(footprint.kernel_bytes > 0, "{footprint:?}");
     assert!(
@@ -221,7 +231,7 @@ fn a_footprint_shows_the_memory_that_was_touched() {
         "{footprint:?}"
     );
     assert!(
-        footprint.current_bytes >= footprint.anon_bytes,
+        footprint.current_bytes + BEHIND_BYTES >= footprint.anon_bytes,
         "{footprint:?}"
     );
     cgroup.kill().unwrap();
@@ -247,6 +257,258 @@ fn a_kill_for_want_of_memory_is_counted() {
 }
 
 #[test]
+fn a_kill_for_want_of_memory_in_a_cgroup_that_the_workload_made_is_counted_too() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let resources = Resources {
+        memory: Some("8m".parse().unwrap()),
+        ..Resources::default()
+    };
+    let Some(cgroup) = cgroup(&instance, &resources) else {
+        return;
+    };
+    let below = directories(instance.path())[0].join("below");
+    fs::create_dir(&below).unwrap();
+    let script = format!(
+        "echo $$ > {}/cgroup.procs; exec dd if=/dev/zero of=/dev/null bs=64M count=1",
+        below.display()
+    );
+    let output = shell(&cgroup, &script).wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(9));
+    assert_eq!(cgroup.oom_kills().unwrap(), 1);
+}
+
+#[test]
+fn swap_is_limited_as_asked() {
+    for (memory_swap, v1, v2) in [
+        ("96m", "100663296", "33554432"),
+        ("64m", "67108864", "0"),
+        ("-1", "9223372036854771712", "max"),
+    ] {
+        let (_scratch, run) = run_dir();
+        let instance = run.create(None).unwrap();
+        let resources = Resources {
+            memory_swap: Some(memory_swap.parse().unwrap()),
+            ..all()
+        };
+        if let Err(host::rundir::Error::Cgroup(Error::NoSwapAccounting)) =
+            instance.make_cgroup(&resources, &Extras::default())
+        {
+            eprintln!("SKIPPED: this kernel does not account for swap");
+            return;
+        }
+        let Some(_cgroup) = cgroup(&instance, &resources) else {
+            return;
+        };
+        let at = directories(instance.path());
+        let swap = setting(&at, &["memory.memsw.limit_in_bytes", "memory.swap.max"]);
+        assert!(swap == v1 || swap == v2, "{memory_swap}: {swap}");
+    }
+}
+
+#[test]
+fn a_command_runs_on_the_chosen_cpus_alone() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let resources = Resources {
+        cpuset: Some("0".parse().unwrap()),
+        ..Resources::default()
+    };
+    let Some(cgroup) = cgroup(&instance, &resources) else {
+        return;
+    };
+    let script = "grep Cpus_allowed_list /proc/self/status";
+    let output = shell(&cgroup, script).wait_with_output().unwrap();
+    let list = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(list.split_ascii_whitespace().last(), Some("0"));
+}
+
+#[test]
+fn cpus_that_are_not_ours_are_refused_and_leave_nothing() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let resources = Resources {
+        cpuset: Some("8000".parse().unwrap()),
+        ..Resources::default()
+    };
+    match instance.make_cgroup(&resources, &Extras::default()) {
+        Err(host::rundir::Error::Cgroup(Error::Cpus { .. })) => {}
+        Err(error) if !geteuid().is_root() => eprintln!("SKIPPED, needs root: {error}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(directory_names(instance.path()), [""; 0]);
+}
+
+fn everything() -> Extras {
+    Extras {
+        statistics: true,
+        freezer: true,
+        devices: Some(DeviceRules::usual()),
+    }
+}
+
+#[test]
+fn another_process_finds_it_by_the_instances_name() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    assert!(run.cgroup_of(instance.id()).unwrap().is_none());
+    let Some(cgroup) = cgroup_with(&instance, &all(), &everything()) else {
+        return;
+    };
+    let view = run.cgroup_of(instance.id()).unwrap().unwrap();
+    view.check_joinable().unwrap();
+    let entrance = view.entrance().unwrap();
+    let mut command = Command::new("sleep");
+    // SAFETY: `enter` does nothing but write(2), which is async-signal-safe.
+    unsafe { command.arg("1000").pre_exec(move || entrance.enter()) };
+    let mut child = command.spawn().unwrap();
+    for dir in directories(instance.path()) {
+        let pids = fs::read_to_string(dir.join("cgroup.procs")).unwrap();
+        assert_eq!(pids.trim(), child.id().to_string(), "{dir:?}");
+    }
+    assert_eq!(view.oom_kills().unwrap(), 0);
+    assert_eq!(
+        view.footprint().unwrap().charge,
+        cgroup.footprint().unwrap().charge
+    );
+    view.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    drop(view);
+    assert!(directories(instance.path()).iter().all(|dir| dir.exists()));
+}
+
+#[test]
+fn usage_says_what_was_used() {
+    const BYTES: u64 = 4 << 20;
+    let (scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup_with(&instance, &all(), &everything()) else {
+        return;
+    };
+    let file = scratch.path().join("written");
+    // Direct: with version 1, nobody is charged for what is written from the page cache later.
+    let script = format!(
+        "dd if=/dev/zero of={} bs={BYTES} count=1 oflag=direct 2>&-; echo; exec sleep 1000",
+        file.display()
+    );
+    let mut child = shell(&cgroup, &script);
+    first_line(&mut child);
+    let usage = cgroup.usage().unwrap();
+    assert_eq!(usage.pids, Some(1));
+    assert_eq!(usage.memory_limit_bytes, Some(64 << 20));
+    assert!(usage.cpu_ns.is_some_and(|ns| ns > 1_000_000), "{usage:?}");
+    assert!(
+        usage.memory_bytes.is_some_and(|bytes| bytes > 4096),
+        "{usage:?}"
+    );
+    match usage.block_written_bytes {
+        Some(written) if has_block_device(&file) => assert!(written >= BYTES, "{usage:?}"),
+        _ => eprintln!(
+            "SKIPPED in part: writes to {} are not counted",
+            file.display()
+        ),
+    }
+    cgroup.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Whether what is written to the file goes to a block device that the kernel names.
+fn has_block_device(file: &Path) -> bool {
+    let device = std::os::unix::fs::MetadataExt::dev(&fs::metadata(file).unwrap());
+    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
+    Path::new(&format!("/sys/dev/block/{major}:{minor}")).exists()
+}
+
+#[test]
+fn without_controllers_for_it_processes_are_counted_one_by_one() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+        return;
+    };
+    let mut child = shell(&cgroup, "sleep 1000 & sleep 1000 & echo; wait");
+    first_line(&mut child);
+    assert_eq!(cgroup.usage().unwrap().pids, Some(3));
+    cgroup.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// The state that the kernel shows of a process, `D` or `S` for instance.
+fn state(pid: u32) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("State:"));
+    line.unwrap().to_owned()
+}
+
+#[test]
+fn frozen_processes_stand_still_until_they_are_thawed() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup_with(&instance, &Resources::default(), &everything()) else {
+        return;
+    };
+    let mut child = shell(
+        &cgroup,
+        "while read -r line; do :; done < /dev/zero & echo; wait",
+    );
+    first_line(&mut child);
+    let used = || cgroup.usage().unwrap().cpu_ns;
+    cgroup.freeze().unwrap();
+    let before = used();
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(used(), before, "{}", state(child.id()));
+    cgroup.thaw().unwrap();
+    while used() == before {
+        std::thread::yield_now();
+    }
+    cgroup.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_is_frozen_is_killed_and_removed() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup_with(&instance, &all(), &everything()) else {
+        return;
+    };
+    let mut child = shell(&cgroup, "echo; exec sleep 1000");
+    first_line(&mut child);
+    cgroup.freeze().unwrap();
+    cgroup.remove().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+}
+
+#[test]
+fn without_a_freezer_there_is_no_freezing() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+        return;
+    };
+    let has_one = directories(instance.path())[0]
+        .join("cgroup.freeze")
+        .exists();
+    match cgroup.freeze() {
+        Ok(()) if has_one => {}
+        Err(Error::NoFreezer) if !has_one => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn devices_that_no_rule_allows_are_kept_away() {
+    let (_scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let Some(cgroup) = cgroup_with(&instance, &Resources::default(), &everything()) else {
+        return;
+    };
+    let script = ": < /dev/zero && echo zero; : < /dev/kmsg && echo kmsg";
+    let output = shell(&cgroup, script).wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "zero\n");
+}
+
+#[test]
 fn a_name_that_another_cgroup_has_is_refused_and_that_one_spared() {
     let (_scratch, run) = run_dir();
     let (_other_scratch, other_run) = run_dir();
@@ -255,7 +517,9 @@ fn a_name_that_another_cgroup_has_is_refused_and_that_one_spared() {
         return;
     };
     let namesake = other_run.create(Some(instance.id())).unwrap();
-    let error = namesake.make_cgroup(&Resources::default()).unwrap_err();
+    let error = namesake
+        .make_cgroup(&Resources::default(), &Extras::default())
+        .unwrap_err();
     assert!(
         matches!(error, host::rundir::Error::Cgroup(Error::Exists(_))),
         "{error:?}"
@@ -341,7 +605,7 @@ fn without_permission_there_is_no_cgroup_and_no_limit() {
     let (_scratch, run) = run_dir();
     let instance = run.create(None).unwrap();
     if instance
-        .make_cgroup(&Resources::default())
+        .make_cgroup(&Resources::default(), &Extras::default())
         .unwrap()
         .cgroup()
         .is_some()
@@ -360,6 +624,13 @@ fn without_permission_there_is_no_cgroup_and_no_limit() {
         ),
         (
             Resources {
+                cpuset: Some("0".parse().unwrap()),
+                ..Resources::default()
+            },
+            Controller::Cpuset,
+        ),
+        (
+            Resources {
                 memory: None,
                 pids: None,
                 ..all()
@@ -375,7 +646,9 @@ fn without_permission_there_is_no_cgroup_and_no_limit() {
             Controller::Pids,
         ),
     ] {
-        let error = instance.make_cgroup(&resources).unwrap_err();
+        let error = instance
+            .make_cgroup(&resources, &Extras::default())
+            .unwrap_err();
         assert!(error.to_string().contains(controller.name()), "{error}");
         assert!(error.remedy().is_some(), "{error}");
     }

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use launch::CpuSet;
 use nix::unistd::Pid;
 
 use super::controller::Controller;
@@ -28,6 +29,9 @@ pub enum Error {
     /// No hierarchy that can be reached has the controller.
     #[error("no cgroup hierarchy with the {0} controller is mounted where it can be reached")]
     NoController(Controller),
+    /// An instance's cgroup is not where it was made, as seen from here.
+    #[error("cgroup {0} is not mounted here")]
+    NotMounted(PathBuf),
     /// The user may not make cgroups.
     #[error("no permission to make a cgroup with the {controller} controller in {parent}")]
     Denied {
@@ -77,6 +81,39 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Swap was limited, and the kernel can't do that.
+    #[error("this kernel does not account for swap, so that it can't be limited")]
+    NoSwapAccounting,
+    /// CPUs were asked for that are not the caller's to give.
+    #[error("CPUs {asked} were asked for, and {cgroup} has only {given}")]
+    Cpus {
+        /// What was asked for.
+        asked: CpuSet,
+        /// What there is.
+        given: CpuSet,
+        /// The cgroup in which the instance's is to be made.
+        cgroup: PathBuf,
+    },
+    /// The kernel does not take the program that keeps devices away.
+    #[error("can't limit the devices of cgroup {path}")]
+    Devices {
+        /// The cgroup.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The caller may not move a process of its own into the instance's cgroup.
+    #[error(
+        "no permission to move a process from our cgroup to {path}, since {above} is above both"
+    )]
+    NotJoinable {
+        /// The instance's cgroup.
+        path: PathBuf,
+        /// The nearest cgroup that holds both.
+        above: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A process can't be moved into the cgroup.
     #[error("can't move process {pid} into cgroup {path}")]
     Add {
@@ -106,6 +143,20 @@ pub enum Error {
     /// Processes were killed and do not go, as one does that waits for a dead disk.
     #[error("cgroup {0} still holds processes, seconds after they were killed")]
     Busy(PathBuf),
+    /// The instance's cgroup can't stop processes.
+    #[error("the instance can't be frozen: it was started without a freezer")]
+    NoFreezer,
+    /// Processes don't stop, or don't go on.
+    #[error("can't freeze or thaw cgroup {path}")]
+    Freeze {
+        /// The cgroup.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Processes were to be stopped and do not, as one does not that waits for a dead disk.
+    #[error("cgroup {0} still has processes that run, seconds after they were to stop")]
+    NotFrozen(PathBuf),
     /// The cgroup can't be removed.
     #[error("can't remove cgroup {path}")]
     Remove {
@@ -149,6 +200,14 @@ impl Error {
             ),
             Self::NotDelegated { .. } => Some(
                 "let the cgroups above hand it down (cgroup.subtree_control; Delegate= in the systemd unit user@.service)",
+            ),
+            Self::NoSwapAccounting => Some("boot with swapaccount=1, or leave --memory-swap away"),
+            Self::Cpus { .. } => Some("choose from those"),
+            Self::Devices { .. } => Some(
+                "run as root on a kernel with CONFIG_CGROUP_BPF, or mount the devices controller of cgroup version 1",
+            ),
+            Self::NotJoinable { .. } => Some(
+                "do it from where the instance was started, or below the same delegated cgroup: systemd-run --user --scope -p Delegate=yes jaula ...",
             ),
             Self::Exists(_) => {
                 Some("choose another --name, or remove the cgroup if it is a leftover")

@@ -1,6 +1,8 @@
 //! The cgroup hierarchies of this host that can be reached, and our own place in each.
 
-use std::fs;
+use std::cell::OnceCell;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::controller::Controller;
@@ -16,19 +18,48 @@ pub(crate) enum Version {
     V2,
 }
 
-/// A mounted hierarchy that has a controller we use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Version {
+    /// What a cgroup with these controllers can do.
+    pub fn with_built_in(self, controllers: &[Controller]) -> Vec<Controller> {
+        let is_built_in =
+            |controller: Controller| self == Self::V2 && controller.is_built_into_v2();
+        Controller::ALL
+            .into_iter()
+            .filter(|&controller| controllers.contains(&controller) || is_built_in(controller))
+            .collect()
+    }
+}
+
+/// A mounted hierarchy, and where we are in it.
+#[derive(Clone, Debug)]
 pub(crate) struct Hierarchy {
     pub version: Version,
-    /// Those of our controllers that it has.
-    pub controllers: Vec<Controller>,
     /// The topmost cgroup that can be seen.
     pub top: PathBuf,
     /// The cgroup that this process is in, at or below `top`.
     pub own: PathBuf,
+    /// Those of our controllers that it has. Of version 2 it is read when somebody asks: most
+    /// often nobody does where all is found with version 1.
+    controllers: OnceCell<Vec<Controller>>,
 }
 
 impl Hierarchy {
+    /// Those of our controllers that it has, without what every cgroup of version 2 can do.
+    pub fn controllers(&self) -> &[Controller] {
+        self.controllers.get_or_init(|| {
+            // In the hybrid layout this mount is there without the controllers, which are
+            // bound to version 1: the mount alone says nothing.
+            let listed = fs::read(self.top.join("cgroup.controllers")).unwrap_or_default();
+            Controller::listed_v2(listed.split(u8::is_ascii_whitespace))
+        })
+    }
+
+    fn has(&self, controller: Controller) -> bool {
+        // Asked in this order, so that nothing is read where it need not be.
+        (self.version == Version::V2 && controller.is_built_into_v2())
+            || self.controllers().contains(&controller)
+    }
+
     /// The cgroup in which one with `controllers` can be made.
     ///
     /// # Errors
@@ -42,9 +73,9 @@ impl Hierarchy {
     }
 }
 
-/// All of them. No controller is in two, so the layout (version 1, version 2, or the hybrid of
-/// both) need not be known: where a controller is, is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// All of them. The layout (version 1, version 2, or the hybrid of both) need not be known: where
+/// a controller is, is.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Hierarchies(Vec<Hierarchy>);
 
 impl Hierarchies {
@@ -54,24 +85,14 @@ impl Hierarchies {
     ///
     /// When `/proc` can't be read.
     pub fn read(root: &Path) -> Result<Self, Error> {
-        let read = |name| {
-            let path = root.join(name);
-            fs::read(&path).map_err(|source| Error::Read { path, source })
-        };
-        let mounts = mountinfo::parse(&read("proc/self/mountinfo")?);
-        let members = membership::parse(&read("proc/self/cgroup")?);
-        let mut found = Vec::<Hierarchy>::new();
-        for mount in &mounts {
-            let Some(hierarchy) = locate(root, mount, &members) else {
-                continue;
-            };
-            // A hierarchy may be mounted twice; the first one where we see ourselves will do.
-            let known = |h: &Hierarchy| h.controllers == hierarchy.controllers;
-            if !hierarchy.controllers.is_empty() && !found.iter().any(known) {
-                found.push(hierarchy);
-            }
-        }
-        Ok(Self(found))
+        let mounts = mountinfo::parse(&read_file(&root.join("proc/self/mountinfo"))?);
+        let members = membership::parse(&read_file(&root.join("proc/self/cgroup"))?);
+        Ok(Self(
+            mounts
+                .iter()
+                .filter_map(|mount| locate(root, mount, &members))
+                .collect(),
+        ))
     }
 
     /// Where `controller` is.
@@ -80,19 +101,47 @@ impl Hierarchies {
     ///
     /// When it is nowhere.
     pub fn of(&self, controller: Controller) -> Result<&Hierarchy, Error> {
-        self.iter()
-            .find(|hierarchy| hierarchy.controllers.contains(&controller))
+        // Only what every cgroup of version 2 can do may be in two. There it comes with one
+        // directory for all of it, but for devices: those take a BPF program there.
+        let first = match controller {
+            Controller::CpuTime | Controller::Freezer => Version::V2,
+            _ => Version::V1,
+        };
+        let of_version = |wanted: bool| {
+            self.0
+                .iter()
+                .filter(move |hierarchy| (hierarchy.version == first) == wanted)
+        };
+        of_version(true)
+            .chain(of_version(false))
+            // A hierarchy may be mounted twice; the first one where we see ourselves will do.
+            .find(|hierarchy| hierarchy.has(controller) && hierarchy.own.is_dir())
             .ok_or(Error::NoController(controller))
     }
 
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Hierarchy> {
-        self.0.iter()
+    /// The one of version 2, if it is mounted and we are in it.
+    pub fn v2(&self) -> Option<&Hierarchy> {
+        self.0
+            .iter()
+            .find(|hierarchy| hierarchy.version == Version::V2 && hierarchy.own.is_dir())
     }
 }
 
-/// The hierarchy behind `mount`, if our own cgroup can be seen through it.
-pub(super) fn locate(root: &Path, mount: &CgroupMount, members: &[Member]) -> Option<Hierarchy> {
+/// A file of `/proc`, in few reads: each has the kernel begin again at where it was.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+    const USUAL_BYTES: usize = 8 << 10;
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(bytes)
+}
+
+/// The hierarchy behind `mount`, if our own cgroup could be seen through it.
+fn locate(root: &Path, mount: &CgroupMount, members: &[Member]) -> Option<Hierarchy> {
     let top = under(root, &mount.mount_point)?;
     let (version, controllers, path) = match &mount.kind {
         Kind::V1(controllers) => {
@@ -100,27 +149,23 @@ pub(super) fn locate(root: &Path, mount: &CgroupMount, members: &[Member]) -> Op
                 Member::V1(theirs, path) if theirs == controllers => Some(path),
                 _ => None,
             })?;
-            (Version::V1, controllers.clone(), path)
+            (Version::V1, OnceCell::from(controllers.clone()), path)
         }
         Kind::V2 => {
             let path = members.iter().find_map(|member| match member {
                 Member::V2(path) => Some(path),
                 Member::V1(..) => None,
             })?;
-            // In the hybrid layout this mount is there without the controllers, which are
-            // bound to version 1: the mount alone says nothing.
-            let listed = fs::read(top.join("cgroup.controllers")).ok()?;
-            let controllers = Controller::listed(listed.split(u8::is_ascii_whitespace));
-            (Version::V2, controllers, path)
+            (Version::V2, OnceCell::new(), path)
         }
     };
     // In a container without a cgroup namespace, the mount shows only the part below `root`.
     let own = under(&top, path.strip_prefix(&mount.root).ok()?)?;
-    own.is_dir().then_some(Hierarchy {
+    Some(Hierarchy {
         version,
-        controllers,
         top,
         own,
+        controllers,
     })
 }
 
@@ -184,10 +229,39 @@ mod tests {
     }
 
     #[test]
-    fn a_version_2_mount_without_controllers_counts_for_nothing() {
+    fn a_version_2_mount_without_controllers_has_what_every_cgroup_can_do() {
         let tree = FakeTree::v2("/");
         tree.cgroup("", "", "", "");
-        assert_eq!(tree.hierarchies(), Hierarchies::default());
+        for controller in Controller::ALL {
+            let expected = controller
+                .is_built_into_v2()
+                .then(|| (Version::V2, PathBuf::from("sys/fs/cgroup")));
+            assert_eq!(own(&tree, controller), expected, "{controller}");
+        }
+    }
+
+    #[test]
+    fn where_both_versions_can_do_it_one_directory_of_version_2_does_but_for_devices() {
+        let tree = FakeTree::new(
+            &[
+                "34 31 0:31 / /cg/freezer rw - cgroup cgroup rw,freezer",
+                "35 31 0:32 / /cg/cpuacct rw - cgroup cgroup rw,cpuacct",
+                "36 31 0:33 / /cg/devices rw - cgroup cgroup rw,devices",
+                "41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw",
+            ],
+            &["4:freezer:/", "3:cpuacct:/", "2:devices:/", "0::/"],
+        );
+        for dir in ["freezer", "cpuacct", "devices", "unified"] {
+            tree.dir(&format!("cg/{dir}"), &[]);
+        }
+        for (controller, expected) in [
+            (Controller::Freezer, (Version::V2, "cg/unified")),
+            (Controller::CpuTime, (Version::V2, "cg/unified")),
+            (Controller::Devices, (Version::V1, "cg/devices")),
+        ] {
+            let expected = (expected.0, PathBuf::from(expected.1));
+            assert_eq!(own(&tree, controller), Some(expected));
+        }
     }
 
     #[test]

@@ -1,54 +1,30 @@
 //! Making what a plan says.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::control;
 use super::controller::Controller;
 use super::error::Error;
 use super::hierarchy::Version;
-use super::plan::{ROOM, Setting, Site};
+use super::plan::{IfAbsent, Setting, Site};
+use super::{control, device};
 
-/// How often the room may vanish under us, removed by an instance that ends at this moment.
-const ATTEMPTS: usize = 100;
-
-/// Makes the site's directory, and the room it stands in, without its settings. Returns the
-/// directory's inode number.
+/// Makes the site's directory, without its settings. Returns its inode number.
 pub(super) fn make_dir(site: &Site) -> Result<u64, Error> {
-    for _ in 1..ATTEMPTS {
-        match try_make_dir(site) {
-            Err(Error::Make { source, .. } | Error::Set { source, .. })
-                if source.kind() == ErrorKind::NotFound => {}
-            result => return result,
-        }
-    }
-    try_make_dir(site)
-}
-
-fn try_make_dir(site: &Site) -> Result<u64, Error> {
-    let room = site.parent.join(ROOM);
-    match fs::create_dir(&room) {
-        Err(source) if source.kind() != ErrorKind::AlreadyExists => {
-            return Err(refused(site, &room, source));
-        }
-        _ => {}
-    }
     if site.version == Version::V2 {
-        // From top to bottom: a cgroup can hand down only what it was given itself.
         hand_down(&site.parent, &site.controllers)?;
-        hand_down(&room, &site.controllers)?;
     }
     fs::create_dir(&site.dir).map_err(|source| match source.kind() {
         ErrorKind::AlreadyExists => Error::Exists(site.dir.clone()),
-        _ => refused(site, &site.dir, source),
+        _ => refused(site, source),
     })?;
-    let made = fs::metadata(&site.dir).map_err(|source| refused(site, &site.dir, source))?;
+    let made = fs::metadata(&site.dir).map_err(|source| refused(site, source))?;
     Ok(made.ino())
 }
 
-fn refused(site: &Site, path: &Path, source: io::Error) -> Error {
+fn refused(site: &Site, source: io::Error) -> Error {
     match (source.kind(), site.controllers.first()) {
         (ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem, Some(&controller)) => {
             Error::Denied {
@@ -58,7 +34,7 @@ fn refused(site: &Site, path: &Path, source: io::Error) -> Error {
             }
         }
         _ => Error::Make {
-            path: path.to_owned(),
+            path: site.dir.clone(),
             source,
         },
     }
@@ -68,13 +44,17 @@ fn refused(site: &Site, path: &Path, source: io::Error) -> Error {
 /// instance is gone: another may have come to rely on them, and to undo it would be a race.
 fn hand_down(cgroup: &Path, controllers: &[Controller]) -> Result<(), Error> {
     const FILE: &str = "cgroup.subtree_control";
+    if controllers.iter().all(|c| c.is_built_into_v2()) {
+        return Ok(());
+    }
     let handed_down = control::read(cgroup, FILE)?;
     let missing: Vec<_> = controllers
         .iter()
         .filter(|c| {
-            !handed_down
-                .split_ascii_whitespace()
-                .any(|name| name == c.name())
+            !c.is_built_into_v2()
+                && !handed_down
+                    .split_ascii_whitespace()
+                    .any(|name| name == c.name())
         })
         .map(|controller| format!("+{controller}"))
         .collect();
@@ -89,11 +69,46 @@ fn hand_down(cgroup: &Path, controllers: &[Controller]) -> Result<(), Error> {
     })
 }
 
+/// Makes the directory, which was made, what the site says.
+pub(super) fn furnish(site: &Site) -> Result<(), Error> {
+    if site.starts_without_cpus {
+        // Both, or nothing can be moved into it. (cgroup-v1/cpusets.rst)
+        copy(&site.parent, &site.dir, "cpuset.cpus")?;
+        copy(&site.parent, &site.dir, "cpuset.mems")?;
+    }
+    for setting in &site.settings {
+        apply(&site.dir, setting)?;
+    }
+    if let Some(rules) = &site.devices {
+        let dir = File::open(&site.dir).map_err(|source| Error::Open {
+            path: site.dir.clone(),
+            source,
+        })?;
+        device::attach(rules, &dir).map_err(|source| Error::Devices {
+            path: site.dir.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path, file: &'static str) -> Result<(), Error> {
+    let value = control::read(from, file)?;
+    apply(to, &Setting::required(file, value.trim()))
+}
+
 /// Writes a limit.
-pub(super) fn apply(dir: &Path, setting: &Setting) -> Result<(), Error> {
-    match control::write(dir, setting.file, &setting.value) {
-        Err(error) if setting.optional && error.kind() == ErrorKind::NotFound => Ok(()),
-        result => result.map_err(|source| Error::Set {
+fn apply(dir: &Path, setting: &Setting) -> Result<(), Error> {
+    let source = match control::write(dir, setting.file, &setting.value) {
+        Ok(()) => return Ok(()),
+        Err(source) => source,
+    };
+    match setting.if_absent {
+        IfAbsent::Ignore if source.kind() == ErrorKind::NotFound => Ok(()),
+        IfAbsent::NoSwapAccounting if source.kind() == ErrorKind::NotFound => {
+            Err(Error::NoSwapAccounting)
+        }
+        _ => Err(Error::Set {
             path: dir.join(setting.file),
             value: setting.value.clone(),
             source,
@@ -106,35 +121,65 @@ mod tests {
     use super::super::fake_tree::FakeTree;
     use super::*;
 
+    fn site(parent: &Path, version: Version, controllers: &[Controller]) -> Site {
+        Site {
+            version,
+            controllers: controllers.to_vec(),
+            dir: parent.join("jaula-web"),
+            parent: parent.to_owned(),
+            starts_without_cpus: false,
+            settings: Vec::new(),
+            devices: None,
+        }
+    }
+
     #[test]
-    fn version_2_hands_down_what_is_not_yet_from_the_parent_and_from_the_room() {
+    fn version_2_hands_down_what_is_not_yet() {
         for (before, after) in [("", "+memory +cpu"), ("cpu memory pids", "cpu memory pids")] {
             let tree = FakeTree::v2("/");
             let parent = tree.cgroup("", "cpu memory pids", before, "");
-            let room = tree.cgroup("jaula", "cpu memory pids", before, "");
-            let site = Site {
-                version: Version::V2,
-                controllers: vec![Controller::Memory, Controller::Cpu],
-                dir: room.join("web"),
-                parent: parent.clone(),
-                settings: Vec::new(),
-            };
+            let controllers = [Controller::Memory, Controller::Freezer, Controller::Cpu];
+            let site = site(&parent, Version::V2, &controllers);
             make_dir(&site).unwrap();
             assert!(site.dir.is_dir());
-            for cgroup in [parent, room] {
-                let written = fs::read_to_string(cgroup.join("cgroup.subtree_control")).unwrap();
-                assert_eq!(written, after, "{cgroup:?}");
-            }
+            let written = fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap();
+            assert_eq!(written, after);
         }
+    }
+
+    #[test]
+    fn what_is_built_in_is_handed_down_to_nobody() {
+        let tree = FakeTree::v2("/");
+        let parent = tree.dir("c", &[]);
+        make_dir(&site(&parent, Version::V2, &[Controller::Devices])).unwrap();
+        assert!(!parent.join("cgroup.subtree_control").exists());
+    }
+
+    #[test]
+    fn cpus_are_copied_from_the_parent_before_some_are_chosen() {
+        let tree = FakeTree::v2("/");
+        let parent = tree.dir("c", &[("cpuset.cpus", "0-3\n"), ("cpuset.mems", "0\n")]);
+        let dir = tree.dir("c/jaula-web", &[("cpuset.cpus", ""), ("cpuset.mems", "")]);
+        let mut site = site(&parent, Version::V1, &[Controller::Cpuset]);
+        site.starts_without_cpus = true;
+        furnish(&site).unwrap();
+        let read = |file| control::read(&dir, file).unwrap();
+        assert_eq!(
+            (read("cpuset.cpus"), read("cpuset.mems")),
+            ("0-3".into(), "0".into())
+        );
     }
 
     #[test]
     fn a_file_that_a_kernel_may_lack_is_never_created() {
         let tree = FakeTree::v2("/");
         let dir = tree.dir("c", &[("memory.max", "max")]);
-        apply(&dir, &Setting::if_present("memory.swap.max", 0)).unwrap();
+        let swap = Setting::required("memory.swap.max", 0);
+        apply(&dir, &swap.clone().or(IfAbsent::Ignore)).unwrap();
         assert!(!dir.join("memory.swap.max").exists());
-        let error = apply(&dir, &Setting::required("cpu.max", 1)).unwrap_err();
+        let error = apply(&dir, &swap.clone().or(IfAbsent::NoSwapAccounting)).unwrap_err();
+        assert!(matches!(error, Error::NoSwapAccounting), "{error:?}");
+        let error = apply(&dir, &swap).unwrap_err();
         assert!(matches!(error, Error::Set { .. }), "{error:?}");
     }
 }

@@ -32,7 +32,10 @@ fn line(line: &[u8]) -> Option<Member> {
     Some(if id == b"0" && controllers.is_empty() {
         Member::V2(path)
     } else {
-        Member::V1(Controller::listed(controllers.split(|&b| b == b',')), path)
+        Member::V1(
+            Controller::listed_v1(controllers.split(|&b| b == b',')),
+            path,
+        )
     })
 }
 
@@ -56,7 +59,10 @@ mod tests {
             ),
             (
                 "2:cpu,cpuacct:/",
-                vec![Member::V1(vec![Controller::Cpu], "/".into())],
+                vec![Member::V1(
+                    vec![Controller::Cpu, Controller::CpuTime],
+                    "/".into(),
+                )],
             ),
             ("9:name=systemd:/", vec![Member::V1(vec![], "/".into())]),
             ("0::relative", vec![]),

@@ -6,11 +6,12 @@
 //! down before it is made.
 //!
 //! An instance has a cgroup whenever one can be made, limits or not, since its footprint is read
-//! from it. It needs the memory controller for that, and those of its limits; no others.
+//! from it. It needs the memory controller for that, and those of its limits; others only if
+//! somebody asks for more ([`Extras`]).
 //!
 //! # Where it is made
 //!
-//! Version 1: in each controller's hierarchy, below the cgroup we are in: `OWN/jaula/ID`. That
+//! Version 1: in each controller's hierarchy, below the cgroup we are in: `OWN/jaula-ID`. That
 //! differs from one hierarchy to the next. Below our own, an instance can't use more than we
 //! may.
 //!
@@ -18,102 +19,91 @@
 //! itself, and our own holds us. So it is made in the nearest cgroup, from our own up to the
 //! topmost that can be seen, that (a) has the controllers, (b) we may write to, and (c) hands
 //! them down already, or holds no processes and can, or is the root, which is exempt:
-//! `ANCESTOR/jaula/ID`. In practice:
+//! `ANCESTOR/jaula-ID`. In practice:
 //!
 //! - A login session or service of root's: a sibling of the session's scope, in its slice.
 //! - An ordinary user in a scope of their own (`systemd-run --user --scope -p Delegate=yes`):
-//!   a sibling of the scope, below `user@UID.service`, which systemd delegates to the user.
+//!   a sibling of the scope, below `user@UID.service`, which systemd delegates to the user. Others
+//!   can join it only from below that service, too: from a login session they may not.
 //! - An ordinary user elsewhere: nothing, they may not write there.
 //! - A container where the only cgroup to be seen is the one that all its processes are in:
 //!   nothing. We do not move processes out of the way to make room, our own included: they are
 //!   not ours to move, and whoever reads our cgroup (systemd, a supervisor) would lose us.
 //!
 //! Controllers that had to be enabled in an ancestor stay so.
+//!
+//! What every cgroup of version 2 can do without a controller (count processor time, freeze, ask
+//! a program about devices) is had from our own in that hierarchy, which is often mounted beside
+//! those of version 1 (the hybrid layout).
 
 mod control;
 mod controller;
+mod device;
 mod entrance;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake_tree;
+mod freezer;
 pub(crate) mod hierarchy;
 mod make;
 mod membership;
 mod mountinfo;
+mod patience;
 mod placement;
 pub(crate) mod plan;
 mod remains;
 mod v1;
 mod v2;
+mod view;
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
-use launch::Footprint;
 use nix::fcntl::OFlag;
-use nix::unistd::Pid;
 
 pub use controller::Controller;
+pub use device::{DeviceKind, DeviceRules};
 pub use entrance::Entrance;
 pub use error::Error;
 pub use placement::Placement;
+pub use plan::Extras;
+pub use view::CgroupView;
 
 use hierarchy::Version;
 use plan::Plan;
+use view::Dir;
 
-/// One instance's cgroup. Dropping it kills what is in it and removes it.
+/// One instance's cgroup. Dropping it kills what is in it and removes it. What can be asked of it
+/// is in [`CgroupView`].
 ///
 /// [`crate::InstanceDir::make_cgroup`] is the way to one, so that each is on record for the next
 /// run to clear should this one crash.
 #[derive(Debug)]
 pub struct Cgroup {
-    dirs: Vec<Dir>,
+    view: CgroupView,
     clone_target: Option<File>,
-}
-
-/// Its directory in one hierarchy.
-#[derive(Debug)]
-struct Dir {
-    version: Version,
-    controllers: Vec<Controller>,
-    path: PathBuf,
-    /// The kernel gives no two cgroups the same one.
-    inode: u64,
-}
-
-impl Dir {
-    /// Kills and removes it, and never another that was made by its name since.
-    fn remove(&self) -> Result<(), Error> {
-        let is_ours = fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode);
-        if is_ours {
-            remains::remove(&self.path)
-        } else {
-            Ok(())
-        }
-    }
 }
 
 impl Cgroup {
     /// Makes what was planned. What was made before a failure is removed.
     pub(crate) fn make(plan: Plan) -> Result<Self, Error> {
         let mut cgroup = Self {
-            dirs: Vec::new(),
+            view: CgroupView { dirs: Vec::new() },
             clone_target: None,
         };
         for site in plan.sites {
             let inode = make::make_dir(&site)?;
             // From here on, dropping `cgroup` removes it.
-            cgroup.dirs.push(Dir {
+            cgroup.view.dirs.push(Dir {
                 version: site.version,
-                controllers: site.controllers,
+                controllers: site.version.with_built_in(&site.controllers),
                 path: site.dir.clone(),
                 inode,
             });
-            for setting in &site.settings {
-                make::apply(&site.dir, setting)?;
-            }
+            make::furnish(&site)?;
         }
         if let [
             Dir {
@@ -121,7 +111,7 @@ impl Cgroup {
                 path,
                 ..
             },
-        ] = &cgroup.dirs[..]
+        ] = &cgroup.view.dirs[..]
         {
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
             let opened = File::options()
@@ -136,92 +126,16 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    /// Kills and removes what a crashed run left: the directory `dir`, which need not be there.
-    pub(crate) fn remove_remains(dir: &Path) -> Result<(), Error> {
-        remains::remove(dir)
-    }
-
-    /// Moves a process into the cgroup, with all its threads. What it already uses stays charged
-    /// to where it was.
-    ///
-    /// Costs milliseconds: a child that enters through [`Cgroup::entrance`], or is cloned into
-    /// [`Cgroup::clone_target`], does not.
-    ///
-    /// # Errors
-    ///
-    /// When the process is gone, or may not be moved.
-    pub fn add(&self, pid: Pid) -> Result<(), Error> {
-        for dir in &self.dirs {
-            control::write(&dir.path, "cgroup.procs", &pid.to_string()).map_err(|source| {
-                Error::Add {
-                    pid,
-                    path: dir.path.clone(),
-                    source,
-                }
-            })?;
-        }
-        Ok(())
-    }
-
-    /// The way in for a child process that is about to be forked.
-    ///
-    /// # Errors
-    ///
-    /// When it can't be opened.
-    pub fn entrance(&self) -> Result<Entrance, Error> {
-        Entrance::open(
-            self.dirs
-                .iter()
-                .map(|dir| (dir.version, dir.path.as_path())),
-        )
+    /// Kills and removes what a crashed run left: these directories of one instance, which need
+    /// not be there.
+    pub(crate) fn remove_remains(dirs: &[&Path]) -> Result<(), Error> {
+        remains::remove(dirs)
     }
 
     /// The descriptor for clone3(2)'s `CLONE_INTO_CGROUP`, the cheapest way in, where one is
     /// enough: with version 2 alone.
     pub fn clone_target(&self) -> Option<BorrowedFd<'_>> {
         self.clone_target.as_ref().map(File::as_fd)
-    }
-
-    /// Kills every process in it with SIGKILL; returns when none is left.
-    ///
-    /// # Errors
-    ///
-    /// When one can't be killed, or hangs in the kernel for seconds.
-    pub fn kill(&self) -> Result<(), Error> {
-        self.dirs
-            .iter()
-            .try_for_each(|dir| remains::kill(&dir.path))
-    }
-
-    /// What is charged to it.
-    ///
-    /// # Errors
-    ///
-    /// When it has no memory controller, or that can't be read.
-    pub fn footprint(&self) -> Result<Footprint, Error> {
-        let dir = self.memory()?;
-        match dir.version {
-            Version::V1 => v1::footprint(&dir.path),
-            Version::V2 => v2::footprint(&dir.path),
-        }
-    }
-
-    /// How many of its processes the kernel killed because it was out of memory.
-    ///
-    /// # Errors
-    ///
-    /// When it has no memory controller, or that can't be read.
-    pub fn oom_kills(&self) -> Result<u64, Error> {
-        let dir = self.memory()?;
-        match dir.version {
-            Version::V1 => v1::oom_kills(&dir.path),
-            Version::V2 => v2::oom_kills(&dir.path),
-        }
-    }
-
-    fn memory(&self) -> Result<&Dir, Error> {
-        let measures = |dir: &&Dir| dir.controllers.contains(&Controller::Memory);
-        self.dirs.iter().find(measures).ok_or(Error::Unmeasured)
     }
 
     /// Kills what is in it and removes it, now and with an answer; dropping it does the same.
@@ -235,11 +149,22 @@ impl Cgroup {
     }
 
     fn remove_dirs(&mut self) -> Result<(), Error> {
-        let mut result = Ok(());
-        for dir in self.dirs.drain(..) {
-            result = result.and(dir.remove());
-        }
-        result
+        let dirs = std::mem::take(&mut self.view.dirs);
+        // Never another that was made by its name since.
+        let ours: Vec<_> = dirs
+            .iter()
+            .filter(|dir| dir.is_there())
+            .map(|dir| dir.path.as_path())
+            .collect();
+        remains::remove(&ours)
+    }
+}
+
+impl Deref for Cgroup {
+    type Target = CgroupView;
+
+    fn deref(&self) -> &CgroupView {
+        &self.view
     }
 }
 
@@ -256,22 +181,21 @@ impl Drop for Cgroup {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Read;
     use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::path::PathBuf;
     use std::process::{Child, Command, Stdio};
 
-    use super::plan::{ROOM, Site};
+    use super::plan::{PREFIX, Site};
     use super::*;
 
     /// Our own cgroup in the version 2 hierarchy, with or without controllers in it.
     fn own_v2() -> Option<PathBuf> {
-        let mounts = mountinfo::parse(&fs::read("/proc/self/mountinfo").unwrap());
-        let members = membership::parse(&fs::read("/proc/self/cgroup").unwrap());
-        let own = mounts
-            .iter()
-            .filter(|mount| mount.kind == mountinfo::Kind::V2)
-            .find_map(|mount| hierarchy::locate(Path::new("/"), mount, &members))
-            .map(|hierarchy| hierarchy.own)
+        let hierarchies = hierarchy::Hierarchies::read(Path::new("/")).unwrap();
+        let own = hierarchies
+            .v2()
+            .map(|hierarchy| hierarchy.own.clone())
             .filter(|own| control::writable(own).is_ok());
         if own.is_none() {
             eprintln!("SKIPPED: needs a mounted version 2 hierarchy, and root");
@@ -281,14 +205,20 @@ mod tests {
 
     /// A cgroup in it that limits nothing, as it would be with controllers.
     fn v2(name: &str) -> Option<Cgroup> {
+        v2_with(name, None)
+    }
+
+    fn v2_with(name: &str, devices: Option<DeviceRules>) -> Option<Cgroup> {
         let parent = own_v2()?;
-        let name = format!("test-{name}-{}", std::process::id());
+        let name = format!("{PREFIX}test-{name}-{}", std::process::id());
         let site = Site {
             version: Version::V2,
             controllers: Vec::new(),
-            dir: parent.join(ROOM).join(name),
+            dir: parent.join(name),
             parent,
+            starts_without_cpus: false,
             settings: Vec::new(),
+            devices,
         };
         Some(Cgroup::make(Plan { sites: vec![site] }).unwrap())
     }
@@ -308,7 +238,7 @@ mod tests {
     #[test]
     fn version_2_kills_all_that_is_below() {
         let Some(cgroup) = v2("kill") else { return };
-        let below = cgroup.dirs[0].path.join("below");
+        let below = cgroup.view.dirs[0].path.join("below");
         fs::create_dir(&below).unwrap();
         let mut child = shell(&cgroup, "echo; exec sleep 1000");
         fs::write(below.join("cgroup.procs"), child.id().to_string()).unwrap();
@@ -319,7 +249,7 @@ mod tests {
     #[test]
     fn version_2_is_removed_with_what_runs_in_it() {
         let Some(cgroup) = v2("drop") else { return };
-        let dir = cgroup.dirs[0].path.clone();
+        let dir = cgroup.view.dirs[0].path.clone();
         let mut child = shell(&cgroup, "sleep 1000 & echo; exec sleep 1000");
         drop(cgroup);
         assert!(!dir.exists());
@@ -329,12 +259,12 @@ mod tests {
     #[test]
     fn a_cgroup_made_by_its_name_since_is_spared() {
         let Some(cgroup) = v2("namesake") else { return };
-        let dir = cgroup.dirs[0].path.clone();
+        let dir = cgroup.view.dirs[0].path.clone();
         fs::remove_dir(&dir).unwrap();
         fs::create_dir(&dir).unwrap();
         drop(cgroup);
         assert!(dir.exists());
-        remains::remove(&dir).unwrap();
+        remains::remove(&[&dir]).unwrap();
     }
 
     #[test]
@@ -348,5 +278,45 @@ mod tests {
         let Some(cgroup) = v2("measure") else { return };
         assert!(matches!(cgroup.footprint(), Err(Error::Unmeasured)));
         assert!(matches!(cgroup.oom_kills(), Err(Error::Unmeasured)));
+    }
+
+    #[test]
+    fn version_2_counts_time_and_processes_without_controllers() {
+        let Some(cgroup) = v2("usage") else { return };
+        let mut child = shell(&cgroup, "sleep 1000 & echo; wait");
+        let usage = cgroup.usage().unwrap();
+        assert_eq!(usage.pids, Some(2));
+        assert!(usage.cpu_ns.is_some_and(|ns| ns > 0), "{usage:?}");
+        assert_eq!(usage.memory_bytes, None);
+        cgroup.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn version_2_stops_and_lets_go_on() {
+        let Some(cgroup) = v2("freeze") else { return };
+        let mut child = shell(&cgroup, "echo; exec sleep 1000");
+        let frozen = || {
+            let events = control::Keyed::read(&cgroup.view.dirs[0].path, "cgroup.events");
+            events.unwrap().get("frozen").unwrap()
+        };
+        cgroup.freeze().unwrap();
+        assert_eq!(frozen(), 1);
+        cgroup.thaw().unwrap();
+        assert_eq!(frozen(), 0);
+        cgroup.freeze().unwrap();
+        cgroup.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+
+    #[test]
+    fn version_2_keeps_devices_away_that_no_rule_allows() {
+        let Some(cgroup) = v2_with("devices", Some(DeviceRules::usual())) else {
+            return;
+        };
+        let script = "echo; : < /dev/zero && echo zero; : < /dev/kmsg && echo kmsg";
+        let child = shell(&cgroup, script);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "zero\n");
     }
 }

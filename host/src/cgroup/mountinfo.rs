@@ -41,7 +41,7 @@ fn line(line: &[u8]) -> Option<CgroupMount> {
     let kind = match fields.next()? {
         b"cgroup" => {
             let options = fields.nth(1)?;
-            Kind::V1(Controller::listed(options.split(|&b| b == b',')))
+            Kind::V1(Controller::listed_v1(options.split(|&b| b == b',')))
         }
         b"cgroup2" => Kind::V2,
         _ => return None,
@@ -100,7 +100,11 @@ mod tests {
             ),
             (
                 "32 25 0:29 / /c rw shared:9 master:1 - cgroup cgroup rw,cpu,cpuacct",
-                vec![mount(Kind::V1(vec![Controller::Cpu]), "/", "/c")],
+                vec![mount(
+                    Kind::V1(vec![Controller::Cpu, Controller::CpuTime]),
+                    "/",
+                    "/c",
+                )],
             ),
             (
                 "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd",

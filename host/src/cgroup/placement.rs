@@ -34,4 +34,16 @@ impl Placement {
             Self::Inherited(why) => Err(Error::Inherited(Arc::clone(why))),
         }
     }
+
+    /// How many of the instance's processes the kernel killed because it was out of memory.
+    ///
+    /// # Errors
+    ///
+    /// When it has no cgroup of its own, or that can't be read.
+    pub fn oom_kills(&self) -> Result<u64, Error> {
+        match self {
+            Self::Own(cgroup) => cgroup.oom_kills(),
+            Self::Inherited(why) => Err(Error::Inherited(Arc::clone(why))),
+        }
+    }
 }

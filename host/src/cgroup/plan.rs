@@ -3,15 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use launch::{CpuLimit, InstanceId, Resources};
+use launch::{CpuLimit, CpuSet, InstanceId, Resources};
 
 use super::controller::Controller;
+use super::device::DeviceRules;
 use super::error::Error;
-use super::hierarchy::{Hierarchies, Version};
-use super::{v1, v2};
+use super::hierarchy::{Hierarchies, Hierarchy, Version};
+use super::{control, v1, v2};
 
-/// The cgroup that holds those of all instances, in each hierarchy.
-pub(crate) const ROOM: &str = "jaula";
+/// What the name of an instance's cgroup begins with; the instance's own follows.
+pub(crate) const PREFIX: &str = "jaula-";
 
 /// The period of a CPU quota: the kernel's default, and docker's. In microseconds.
 pub(super) const CPU_PERIOD_US: u32 = 100_000;
@@ -22,13 +23,35 @@ pub(super) fn cpu_quota_us(limit: CpuLimit) -> u64 {
     u64::from(limit.milli_cpus()) * u64::from(CPU_PERIOD_US) / 1000
 }
 
+/// What an instance's cgroup is for, beyond keeping its limits and measuring its memory. All of it
+/// costs time at the start and at the end, so nothing is had that nobody asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Everything of [`launch::Usage`] that this host can count. What it can't is left out.
+    pub statistics: bool,
+    /// That the instance can be stopped and let go on, if this host can do that.
+    pub freezer: bool,
+    /// The devices that may be used, and no others. Without, all may.
+    pub devices: Option<DeviceRules>,
+}
+
+/// What it means that a control file is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfAbsent {
+    /// The setting can't be had.
+    Fail,
+    /// There is nothing to be limited by it.
+    Ignore,
+    /// The kernel does not account for swap.
+    NoSwapAccounting,
+}
+
 /// A value for a control file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Setting {
     pub file: &'static str,
     pub value: String,
-    /// Whether a kernel without the file has nothing to be limited by it.
-    pub optional: bool,
+    pub if_absent: IfAbsent,
 }
 
 impl Setting {
@@ -36,15 +59,12 @@ impl Setting {
         Self {
             file,
             value: value.to_string(),
-            optional: false,
+            if_absent: IfAbsent::Fail,
         }
     }
 
-    pub fn if_present(file: &'static str, value: impl ToString) -> Self {
-        Self {
-            optional: true,
-            ..Self::required(file, value)
-        }
+    pub fn or(self, if_absent: IfAbsent) -> Self {
+        Self { if_absent, ..self }
     }
 }
 
@@ -54,12 +74,17 @@ pub(super) struct Site {
     pub version: Version,
     /// What it limits or measures.
     pub controllers: Vec<Controller>,
-    /// The cgroup in which the room is made.
+    /// The cgroup in which it is made.
     pub parent: PathBuf,
-    /// The directory: `parent`/jaula/ID.
+    /// The directory: `parent`/jaula-ID.
     pub dir: PathBuf,
+    /// Version 1: whether it has no processors and no memory nodes until they are copied from
+    /// the parent.
+    pub starts_without_cpus: bool,
     /// What is written in it.
     pub settings: Vec<Setting>,
+    /// Version 2: the devices that may be used in it.
+    pub devices: Option<DeviceRules>,
 }
 
 /// All of them: one with version 2, one a controller with version 1.
@@ -69,8 +94,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// What an instance called `id` with these limits needs: the controllers of its limits, and
-    /// the memory controller for its footprint where that can be had.
+    /// What an instance called `id` needs: the controllers of its limits and of the devices that
+    /// it may use, and those for its footprint and the other extras where they can be had.
     ///
     /// # Errors
     ///
@@ -79,19 +104,15 @@ impl Plan {
         hierarchies: &Hierarchies,
         id: &InstanceId,
         resources: &Resources,
+        extras: &Extras,
     ) -> Result<Self, Error> {
-        let limited = limited(resources);
-        let measured = limited.contains(&Controller::Memory);
-        let mut wished = limited.clone();
-        if !measured {
-            wished.push(Controller::Memory);
-        }
-        let sites = match sites(hierarchies, id, resources, &wished) {
-            Err(error) if error.is_unavailable() && !measured && !limited.is_empty() => {
-                sites(hierarchies, id, resources, &limited)?
-            }
-            result => result?,
+        let request = Request {
+            hierarchies,
+            id,
+            resources,
+            extras,
         };
+        let sites = request.sites()?;
         match sites.iter().find(|site| site.dir.exists()) {
             Some(site) => Err(Error::Exists(site.dir.clone())),
             None => Ok(Self { sites }),
@@ -104,50 +125,149 @@ impl Plan {
     }
 }
 
-fn limited(resources: &Resources) -> Vec<Controller> {
-    [
-        resources.memory.map(|_| Controller::Memory),
-        resources.cpus.map(|_| Controller::Cpu),
-        resources.pids.map(|_| Controller::Pids),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+struct Request<'a> {
+    hierarchies: &'a Hierarchies,
+    id: &'a InstanceId,
+    resources: &'a Resources,
+    extras: &'a Extras,
 }
 
-fn sites(
-    hierarchies: &Hierarchies,
-    id: &InstanceId,
-    resources: &Resources,
-    wished: &[Controller],
-) -> Result<Vec<Site>, Error> {
-    for &controller in wished {
-        hierarchies.of(controller)?;
-    }
-    let mut sites = Vec::new();
-    for hierarchy in hierarchies.iter() {
-        let mut controllers = hierarchy.controllers.clone();
-        controllers.retain(|controller| wished.contains(controller));
-        if controllers.is_empty() {
-            continue;
-        }
-        let parent = hierarchy.parent(&controllers)?;
-        let settings = match hierarchy.version {
-            Version::V1 => v1::settings,
-            Version::V2 => v2::settings,
+impl Request<'_> {
+    fn sites(&self) -> Result<Vec<Site>, Error> {
+        let required = self.required();
+        let mut wished = required.clone();
+        wished.extend(
+            self.optional()
+                .into_iter()
+                .filter(|optional| !required.contains(optional)),
+        );
+        let unavailable = match self.sites_with(&wished) {
+            Err(error) if error.is_unavailable() && wished.len() > required.len() => error,
+            result => return result,
         };
-        sites.push(Site {
-            version: hierarchy.version,
-            settings: controllers
-                .iter()
-                .flat_map(|&controller| settings(controller, resources))
-                .collect(),
-            dir: parent.join(ROOM).join(id.as_str()),
-            parent,
-            controllers,
-        });
+        // Something can't be had. What is optional is tried one after another.
+        let mut sites = Vec::new();
+        let mut had = required.clone();
+        if !had.is_empty() {
+            sites = self.sites_with(&had)?;
+        }
+        for &optional in &wished[required.len()..] {
+            had.push(optional);
+            match self.sites_with(&had) {
+                Ok(more) => sites = more,
+                Err(error) if error.is_unavailable() => drop(had.pop()),
+                Err(error) => return Err(error),
+            }
+        }
+        if sites.is_empty() {
+            Err(unavailable)
+        } else {
+            Ok(sites)
+        }
     }
-    Ok(sites)
+
+    fn required(&self) -> Vec<Controller> {
+        let Resources {
+            memory,
+            memory_swap,
+            cpus,
+            cpuset,
+            pids,
+        } = self.resources;
+        [
+            (memory.is_some() || memory_swap.is_some()).then_some(Controller::Memory),
+            cpus.map(|_| Controller::Cpu),
+            cpuset.as_ref().map(|_| Controller::Cpuset),
+            pids.map(|_| Controller::Pids),
+            self.extras.devices.as_ref().map(|_| Controller::Devices),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn optional(&self) -> Vec<Controller> {
+        let mut optional = vec![Controller::Memory];
+        if self.extras.statistics {
+            optional.extend([Controller::CpuTime, Controller::Io, Controller::Pids]);
+        }
+        if self.extras.freezer {
+            optional.push(Controller::Freezer);
+        }
+        optional
+    }
+
+    fn sites_with(&self, wished: &[Controller]) -> Result<Vec<Site>, Error> {
+        let mut found: Vec<(&Hierarchy, Vec<Controller>)> = Vec::new();
+        for controller in Controller::ALL {
+            if !wished.contains(&controller) {
+                continue;
+            }
+            let hierarchy = self.hierarchies.of(controller)?;
+            let known = found
+                .iter_mut()
+                .find(|(known, _)| std::ptr::eq(*known, hierarchy));
+            match known {
+                Some((_, controllers)) => controllers.push(controller),
+                None => found.push((hierarchy, vec![controller])),
+            }
+        }
+        found
+            .into_iter()
+            .map(|(hierarchy, controllers)| self.site(hierarchy, controllers))
+            .collect()
+    }
+
+    fn site(&self, hierarchy: &Hierarchy, controllers: Vec<Controller>) -> Result<Site, Error> {
+        let parent = hierarchy.parent(&controllers)?;
+        let version = hierarchy.version;
+        let settings = |controller| match version {
+            Version::V1 => v1::settings(controller, self.resources, self.extras),
+            Version::V2 => v2::settings(controller, self.resources),
+        };
+        if let Some(cpuset) = &self.resources.cpuset
+            && controllers.contains(&Controller::Cpuset)
+        {
+            check_cpus(cpuset, &parent, version)?;
+        }
+        Ok(Site {
+            version,
+            settings: controllers.iter().copied().flat_map(settings).collect(),
+            dir: parent.join(format!("{PREFIX}{}", self.id)),
+            parent,
+            starts_without_cpus: version == Version::V1
+                && hierarchy.controllers().contains(&Controller::Cpuset),
+            devices: self
+                .extras
+                .devices
+                .clone()
+                .filter(|_| version == Version::V2 && controllers.contains(&Controller::Devices)),
+            controllers,
+        })
+    }
+}
+
+/// Refuses processors that `parent` has not: version 1 would say no more than that it is denied,
+/// and version 2 would take others.
+fn check_cpus(asked: &CpuSet, parent: &Path, version: Version) -> Result<(), Error> {
+    let file = match version {
+        Version::V1 => "cpuset.effective_cpus",
+        Version::V2 => "cpuset.cpus.effective",
+    };
+    let given = control::read(parent, file)?;
+    let given: CpuSet = given.trim().parse().map_err(|_| Error::NoFigure {
+        path: parent.join(file),
+        key: "its CPUs",
+    })?;
+    if asked.cpus().iter().all(|cpu| given.cpus().contains(cpu)) {
+        Ok(())
+    } else {
+        Err(Error::Cpus {
+            asked: asked.clone(),
+            given,
+            cgroup: parent.to_owned(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +278,12 @@ mod tests {
     use super::*;
 
     fn plan(tree: &FakeTree, resources: &Resources) -> Result<Plan, Error> {
-        Plan::new(&tree.hierarchies(), &"web".parse().unwrap(), resources)
+        plan_with(tree, resources, &Extras::default())
+    }
+
+    fn plan_with(tree: &FakeTree, resources: &Resources, extras: &Extras) -> Result<Plan, Error> {
+        let id = "web".parse().unwrap();
+        Plan::new(&tree.hierarchies(), &id, resources, extras)
     }
 
     fn v1() -> FakeTree {
@@ -194,8 +319,8 @@ mod tests {
     fn version_1_has_a_directory_for_memory_and_one_for_each_limit() {
         let tree = v1();
         for (resources, expected) in [
-            (Resources::default(), &["cg/memory/own/jaula/web"][..]),
-            (cpus(), &["cg/memory/own/jaula/web", "cg/cpu/jaula/web"]),
+            (Resources::default(), &["cg/memory/own/jaula-web"][..]),
+            (cpus(), &["cg/memory/own/jaula-web", "cg/cpu/jaula-web"]),
         ] {
             let plan = plan(&tree, &resources).unwrap();
             assert_eq!(dirs(&tree, &plan), expected);
@@ -207,11 +332,119 @@ mod tests {
         let tree = FakeTree::v2("/");
         tree.cgroup("", "cpu memory pids", "", "1\n");
         let plan = plan(&tree, &cpus()).unwrap();
-        assert_eq!(dirs(&tree, &plan), ["sys/fs/cgroup/jaula/web"]);
+        assert_eq!(dirs(&tree, &plan), ["sys/fs/cgroup/jaula-web"]);
         assert_eq!(
             plan.sites[0].controllers,
             [Controller::Memory, Controller::Cpu]
         );
+    }
+
+    fn statistics() -> Extras {
+        Extras {
+            statistics: true,
+            ..Extras::default()
+        }
+    }
+
+    #[test]
+    fn statistics_take_what_there_is() {
+        let tree = v1();
+        let plan = plan_with(&tree, &Resources::default(), &statistics()).unwrap();
+        assert_eq!(
+            dirs(&tree, &plan),
+            ["cg/memory/own/jaula-web", "cg/pids/jaula-web"]
+        );
+    }
+
+    #[test]
+    fn in_the_hybrid_layout_one_directory_of_version_2_counts_time_and_freezes() {
+        let tree = FakeTree::new(
+            &[
+                "1 0 0:1 / /cg/memory rw - cgroup cgroup rw,memory",
+                "2 0 0:2 / /cg/cpuacct rw - cgroup cgroup rw,cpuacct",
+                "3 0 0:3 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw",
+            ],
+            &["4:memory:/", "3:cpuacct:/", "0::/"],
+        );
+        for dir in ["cg/memory", "cg/cpuacct"] {
+            tree.dir(dir, &[]);
+        }
+        tree.cgroup("", "", "", "1\n");
+        let extras = Extras {
+            freezer: true,
+            ..statistics()
+        };
+        let plan = plan_with(&tree, &Resources::default(), &extras).unwrap();
+        assert_eq!(
+            dirs(&tree, &plan),
+            ["cg/memory/jaula-web", "sys/fs/cgroup/jaula-web"]
+        );
+        assert_eq!(
+            plan.sites[1].controllers,
+            [Controller::CpuTime, Controller::Freezer]
+        );
+    }
+
+    #[test]
+    fn devices_are_a_program_with_version_2_and_settings_with_version_1() {
+        let extras = Extras {
+            devices: Some(DeviceRules::usual()),
+            ..Extras::default()
+        };
+        let v2 = FakeTree::v2("/");
+        v2.cgroup("", "memory", "memory", "1\n");
+        let v1 = FakeTree::new(
+            &["1 0 0:1 / /cg rw - cgroup cgroup rw,devices"],
+            &["4:devices:/"],
+        );
+        v1.dir("cg", &[]);
+        for (tree, is_program) in [(v2, true), (v1, false)] {
+            let plan = plan_with(&tree, &Resources::default(), &extras).unwrap();
+            let [site] = &plan.sites[..] else {
+                panic!("{plan:?}")
+            };
+            assert_eq!(site.devices.is_some(), is_program);
+            assert_eq!(site.settings.is_empty(), is_program);
+        }
+    }
+
+    #[test]
+    fn devices_that_can_not_be_kept_away_are_an_error() {
+        let extras = Extras {
+            devices: Some(DeviceRules::usual()),
+            ..Extras::default()
+        };
+        let error = plan_with(&v1(), &Resources::default(), &extras).unwrap_err();
+        assert!(
+            matches!(error, Error::NoController(Controller::Devices)),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn processors_that_the_parent_has_not_are_refused_with_both() {
+        let resources = Resources {
+            cpuset: Some("1-2".parse().unwrap()),
+            ..Resources::default()
+        };
+        for (given, refused) in [("0-1", true), ("0-3", false), ("1,2", false)] {
+            let tree = FakeTree::v2("/");
+            let root = tree.cgroup("", "cpuset memory", "", "1\n");
+            fs::write(root.join("cpuset.cpus.effective"), format!("{given}\n")).unwrap();
+            let plan = plan(&tree, &resources);
+            assert_eq!(matches!(plan, Err(Error::Cpus { .. })), refused, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_hierarchy_of_version_1_that_shares_the_cpusets_starts_without_cpus() {
+        let tree = FakeTree::new(
+            &["1 0 0:1 / /cg rw - cgroup cgroup rw,cpu,cpuset"],
+            &["4:cpu,cpuset:/"],
+        );
+        tree.dir("cg", &[]);
+        let plan = plan(&tree, &cpus()).unwrap();
+        assert!(plan.sites[0].starts_without_cpus);
     }
 
     #[test]
@@ -219,7 +452,7 @@ mod tests {
         let tree = v1();
         fs::remove_dir_all(tree.root().join("cg/memory")).unwrap();
         let plan = plan(&tree, &cpus()).unwrap();
-        assert_eq!(dirs(&tree, &plan), ["cg/cpu/jaula/web"]);
+        assert_eq!(dirs(&tree, &plan), ["cg/cpu/jaula-web"]);
     }
 
     #[test]
@@ -236,7 +469,7 @@ mod tests {
     #[test]
     fn a_cgroup_that_is_there_is_not_taken_over() {
         let tree = v1();
-        let taken = tree.dir("cg/cpu/jaula/web", &[]);
+        let taken = tree.dir("cg/cpu/jaula-web", &[]);
         let error = plan(&tree, &cpus()).unwrap_err();
         assert!(
             matches!(&error, Error::Exists(path) if *path == taken),

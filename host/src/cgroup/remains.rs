@@ -4,44 +4,33 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::control;
 use super::error::Error;
+use super::freezer::release;
+use super::patience::until_done;
 
-/// How long killed processes may take to be gone. A big one takes a second or so to give its
-/// memory back; one that hangs in the kernel would take forever.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Between two looks; doubled each time up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_micros(100);
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-
-/// Repeats `step` until it says that it is done, or patience is at its end.
-fn until_done(mut step: impl FnMut() -> Result<bool, Error>) -> Result<bool, Error> {
-    let start = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    while !step()? {
-        if start.elapsed() > PATIENCE {
-            return Ok(false);
-        }
-        sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-    Ok(true)
-}
-
-/// Kills every process in the cgroup `dir` and those below it; returns when none is left. One
-/// that is not there holds none.
+/// Kills every process in the cgroups `dirs` of one instance and in those below them; returns when
+/// none is left. A cgroup that is not there holds none.
 ///
 /// # Errors
 ///
 /// When a process may not be killed, or does not go within seconds.
-pub(super) fn kill(dir: &Path) -> Result<(), Error> {
+pub(super) fn kill(dirs: &[&Path]) -> Result<(), Error> {
+    // With version 1, what is stopped in one of them would not go from another.
+    for dir in dirs {
+        release(dir).map_err(|source| Error::Kill {
+            path: dir.to_path_buf(),
+            source,
+        })?;
+    }
+    dirs.iter().try_for_each(|dir| kill_in(dir))
+}
+
+fn kill_in(dir: &Path) -> Result<(), Error> {
     let emptied = until_done(|| {
         let tree = tree(dir).map_err(|source| Error::Kill {
             path: dir.to_owned(),
@@ -124,7 +113,7 @@ fn is_gone(error: &io::Error) -> bool {
 
 /// `dir` and the cgroups below it, each before its children; empty if it is gone. A workload
 /// can make some, in a user namespace where it mounts the cgroup file system itself.
-fn tree(dir: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn tree(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
     while let Some(cgroup) = open.pop() {
@@ -149,37 +138,52 @@ fn children(cgroup: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(children)
 }
 
-/// Kills what is in the cgroup `dir`, removes it, and the room it stands in if that is empty.
-/// One that is not there is removed already.
+/// Kills what is in the cgroups `dirs` of one instance, and removes them. One that is not there is
+/// removed already.
 ///
 /// # Errors
 ///
-/// When a process may not be killed, or it can't be removed within seconds.
-pub(super) fn remove(dir: &Path) -> Result<(), Error> {
-    // Most often all its processes have ended, and this is all there is to do.
-    if !rmdir(dir)? {
-        kill(dir)?;
-        // A process that is exiting is no longer listed, but still there.
-        let removed = until_done(|| {
-            let tree = tree(dir).map_err(|source| Error::Remove {
-                path: dir.to_owned(),
-                source,
-            })?;
-            let mut all = true;
-            for cgroup in tree.iter().rev() {
-                all &= rmdir(cgroup)?;
-            }
-            Ok(all)
-        })?;
-        if !removed {
-            return Err(Error::Busy(dir.to_owned()));
+/// When a process may not be killed, or one can't be removed within seconds. The others are
+/// removed then.
+pub(super) fn remove(dirs: &[&Path]) -> Result<(), Error> {
+    // Most often all processes have ended, and this is all there is to do.
+    let mut result = Ok(());
+    let mut held = Vec::new();
+    for &dir in dirs {
+        match rmdir(dir) {
+            Ok(true) => {}
+            Ok(false) => held.push(dir),
+            Err(error) => result = result.and(Err(error)),
         }
     }
-    if let Some(room) = dir.parent() {
-        // In use by another instance (EBUSY), most likely. An empty one that stays does no harm.
-        let _ = fs::remove_dir(room);
+    if held.is_empty() {
+        return result;
     }
-    Ok(())
+    result = result.and(kill(&held));
+    for dir in held {
+        result = result.and(remove_emptied(dir));
+    }
+    result
+}
+
+fn remove_emptied(dir: &Path) -> Result<(), Error> {
+    // A process that is exiting is no longer listed, but still there.
+    let removed = until_done(|| {
+        let tree = tree(dir).map_err(|source| Error::Remove {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let mut all = true;
+        for cgroup in tree.iter().rev() {
+            all &= rmdir(cgroup)?;
+        }
+        Ok(all)
+    })?;
+    if removed {
+        Ok(())
+    } else {
+        Err(Error::Busy(dir.to_owned()))
+    }
 }
 
 /// Removes one cgroup; `false` if it still holds something.

@@ -3,24 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use launch::{Charge, Footprint, Resources};
+use launch::{Charge, Footprint, MemorySwap, Resources};
 
 use super::control::{Keyed, number, read, writable};
 use super::controller::Controller;
 use super::error::Error;
 use super::hierarchy::Hierarchy;
-use super::plan::{CPU_PERIOD_US, Setting, cpu_quota_us};
+use super::plan::{CPU_PERIOD_US, IfAbsent, Setting, cpu_quota_us};
 
-/// What is written to the instance's cgroup for `controller`'s limit, in this order.
+/// What is written to the instance's cgroup for `controller`, in this order.
 pub(super) fn settings(controller: Controller, resources: &Resources) -> Vec<Setting> {
     match controller {
-        Controller::Memory => resources.memory.map_or_else(Vec::new, |limit| {
-            vec![
-                Setting::required("memory.max", limit.bytes()),
-                // Swap alone, unlike version 1's. Absent without swap accounting.
-                Setting::if_present("memory.swap.max", 0),
-            ]
-        }),
+        Controller::Memory => memory_settings(resources),
         Controller::Cpu => resources.cpus.map_or_else(Vec::new, |limit| {
             let quota_us = cpu_quota_us(limit);
             vec![Setting::required(
@@ -28,10 +22,39 @@ pub(super) fn settings(controller: Controller, resources: &Resources) -> Vec<Set
                 format!("{quota_us} {CPU_PERIOD_US}"),
             )]
         }),
+        Controller::Cpuset => resources
+            .cpuset
+            .iter()
+            .map(|cpus| Setting::required("cpuset.cpus", cpus))
+            .collect(),
         Controller::Pids => resources.pids.map_or_else(Vec::new, |limit| {
             vec![Setting::required("pids.max", limit.get())]
         }),
+        // Devices have a program.
+        Controller::Io | Controller::CpuTime | Controller::Freezer | Controller::Devices => {
+            Vec::new()
+        }
     }
+}
+
+fn memory_settings(resources: &Resources) -> Vec<Setting> {
+    let memory = resources
+        .memory
+        .map(|limit| Setting::required("memory.max", limit.bytes()));
+    // Swap alone, unlike version 1's.
+    let swap = |bytes: u64| Setting::required("memory.swap.max", bytes);
+    let swap = match (resources.memory, resources.memory_swap) {
+        (Some(memory), Some(MemorySwap::Total(total))) => {
+            let bytes = total.bytes().saturating_sub(memory.bytes());
+            Some(swap(bytes).or(IfAbsent::NoSwapAccounting))
+        }
+        (_, Some(MemorySwap::Unlimited)) => None,
+        // A total alone says nothing of swap; `capacity` has refused it.
+        (None, _) => None,
+        // No swap at all.
+        (Some(_), None) => Some(swap(0).or(IfAbsent::Ignore)),
+    };
+    memory.into_iter().chain(swap).collect()
 }
 
 /// The cgroup that can be the parent of a cgroup with `controllers`: the one nearest to our own,
@@ -55,22 +78,34 @@ pub(super) fn parent(hierarchy: &Hierarchy, controllers: &[Controller]) -> Resul
 
 /// What keeps `cgroup` from having a child with `controllers`, if anything.
 fn obstacle(cgroup: &Path, controllers: &[Controller]) -> Result<Option<Error>, Error> {
-    let given = listed(cgroup, "cgroup.controllers")?;
-    let handed_down = listed(cgroup, "cgroup.subtree_control")?;
-    for &controller in controllers {
-        let denied = |source| Error::Denied {
+    let Some(&first) = controllers.first() else {
+        return Ok(None);
+    };
+    let denied = |controller| {
+        move |source| Error::Denied {
             controller,
             parent: cgroup.to_owned(),
             source,
-        };
-        if let Err(source) = writable(cgroup) {
-            return Ok(Some(denied(source)));
         }
-        // Who moves a process must be allowed to write here in the nearest cgroup that holds
-        // both its old and its new one, which is this one ("Delegation Containment").
-        if let Err(source) = writable(&cgroup.join("cgroup.procs")) {
-            return Ok(Some(denied(source)));
+    };
+    // Who moves a process must be allowed to write to the second in the nearest cgroup that holds
+    // both its old and its new one, which is this one ("Delegation Containment").
+    for path in [cgroup.to_owned(), cgroup.join("cgroup.procs")] {
+        if let Err(source) = writable(&path) {
+            return Ok(Some(denied(first)(source)));
         }
+    }
+    let handed: Vec<_> = controllers
+        .iter()
+        .copied()
+        .filter(|controller| !controller.is_built_into_v2())
+        .collect();
+    if handed.is_empty() {
+        return Ok(None);
+    }
+    let given = listed(cgroup, "cgroup.controllers")?;
+    let handed_down = listed(cgroup, "cgroup.subtree_control")?;
+    for controller in handed {
         if !given.contains(&controller) {
             return Ok(Some(Error::NotDelegated {
                 controller,
@@ -81,7 +116,7 @@ fn obstacle(cgroup: &Path, controllers: &[Controller]) -> Result<Option<Error>, 
             continue;
         }
         if let Err(source) = writable(&cgroup.join("cgroup.subtree_control")) {
-            return Ok(Some(denied(source)));
+            return Ok(Some(denied(controller)(source)));
         }
         // "No Internal Process Constraint". The hierarchy's very root is exempt, and is the only
         // one without a type.
@@ -96,9 +131,29 @@ fn obstacle(cgroup: &Path, controllers: &[Controller]) -> Result<Option<Error>, 
     Ok(None)
 }
 
+/// Refuses to move a process from our own cgroup to `dir` where the kernel would, and says why.
+///
+/// # Errors
+///
+/// When the caller may not write to the nearest cgroup above both ("Delegation Containment").
+pub(super) fn check_joinable(hierarchy: &Hierarchy, dir: &Path) -> Result<(), Error> {
+    let above = dir
+        .ancestors()
+        .find(|cgroup| hierarchy.own.starts_with(cgroup))
+        .filter(|cgroup| cgroup.starts_with(&hierarchy.top));
+    let Some(above) = above else {
+        return Ok(());
+    };
+    writable(&above.join("cgroup.procs")).map_err(|source| Error::NotJoinable {
+        path: dir.to_owned(),
+        above: above.to_owned(),
+        source,
+    })
+}
+
 fn listed(cgroup: &Path, file: &str) -> Result<Vec<Controller>, Error> {
     let text = read(cgroup, file)?;
-    Ok(Controller::listed(
+    Ok(Controller::listed_v2(
         text.split_ascii_whitespace().map(str::as_bytes),
     ))
 }
@@ -128,6 +183,39 @@ pub(super) fn oom_kills(dir: &Path) -> Result<u64, Error> {
     Keyed::read(dir, "memory.events")?.get("oom_kill")
 }
 
+/// Memory now, without the cached files that are not in use, in bytes.
+pub(super) fn memory_bytes(dir: &Path) -> Result<u64, Error> {
+    let inactive = Keyed::read(dir, "memory.stat")?.get("inactive_file")?;
+    Ok(number(dir, "memory.current")?.saturating_sub(inactive))
+}
+
+/// The limit of memory in bytes, if it has one.
+pub(super) fn memory_limit_bytes(dir: &Path) -> Result<Option<u64>, Error> {
+    match read(dir, "memory.max")?.trim() {
+        "max" => Ok(None),
+        _ => number(dir, "memory.max").map(Some),
+    }
+}
+
+/// Processor time so far, in nanoseconds.
+pub(super) fn cpu_ns(dir: &Path) -> Result<u64, Error> {
+    Ok(Keyed::read(dir, "cpu.stat")?
+        .get("usage_usec")?
+        .saturating_mul(1000))
+}
+
+/// What was read from block devices and written to them so far, in bytes.
+pub(super) fn block_bytes(dir: &Path) -> Result<(u64, u64), Error> {
+    // A line for each device: "8:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0".
+    let text = read(dir, "io.stat")?;
+    let sum = |key: &str| {
+        text.split_ascii_whitespace()
+            .filter_map(|word| word.strip_prefix(key)?.parse::<u64>().ok())
+            .sum()
+    };
+    Ok((sum("rbytes="), sum("wbytes=")))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -146,27 +234,112 @@ mod tests {
     fn limits_become_these_files() {
         let resources = Resources {
             memory: Some("64m".parse().unwrap()),
+            memory_swap: None,
             cpus: Some("1.5".parse().unwrap()),
+            cpuset: Some("0-2".parse().unwrap()),
             pids: Some("7".parse().unwrap()),
-            ..Resources::default()
         };
         for (controller, expected) in [
             (
                 Controller::Memory,
                 vec![
                     Setting::required("memory.max", 64 << 20),
-                    Setting::if_present("memory.swap.max", 0),
+                    Setting::required("memory.swap.max", 0).or(IfAbsent::Ignore),
                 ],
             ),
             (
                 Controller::Cpu,
                 vec![Setting::required("cpu.max", "150000 100000")],
             ),
+            (
+                Controller::Cpuset,
+                vec![Setting::required("cpuset.cpus", "0,1,2")],
+            ),
             (Controller::Pids, vec![Setting::required("pids.max", 7)]),
+            (Controller::Io, vec![]),
         ] {
             assert_eq!(settings(controller, &resources), expected);
             assert_eq!(settings(controller, &Resources::default()), []);
         }
+    }
+
+    #[test]
+    fn swap_is_what_the_total_leaves_beside_memory() {
+        let total = |size: &str| MemorySwap::Total(size.parse().unwrap());
+        for (swap, expected) in [
+            (total("96m"), Some(32 << 20)),
+            (total("64m"), Some(0)),
+            (MemorySwap::Unlimited, None),
+        ] {
+            let resources = Resources {
+                memory: Some("64m".parse().unwrap()),
+                memory_swap: Some(swap),
+                ..Resources::default()
+            };
+            let settings = settings(Controller::Memory, &resources);
+            let expected = expected.map(|bytes: u64| {
+                Setting::required("memory.swap.max", bytes).or(IfAbsent::NoSwapAccounting)
+            });
+            assert_eq!(settings.get(1), expected.as_ref());
+        }
+    }
+
+    #[test]
+    fn usage_is_read_from_these_files() {
+        let tree = FakeTree::v2("/");
+        let dir = tree.dir(
+            "c",
+            &[
+                ("memory.current", "1000\n"),
+                ("memory.max", "max\n"),
+                ("memory.stat", "anon 1\ninactive_file 300\n"),
+                ("cpu.stat", "usage_usec 7\nuser_usec 3\n"),
+                (
+                    "io.stat",
+                    "8:0 rbytes=10 wbytes=20 rios=1 wios=1\n8:16 rbytes=1 wbytes=2\n",
+                ),
+            ],
+        );
+        assert_eq!(memory_bytes(&dir).unwrap(), 700);
+        assert_eq!(memory_limit_bytes(&dir).unwrap(), None);
+        assert_eq!(cpu_ns(&dir).unwrap(), 7000);
+        assert_eq!(block_bytes(&dir).unwrap(), (11, 22));
+        fs::write(dir.join("memory.max"), "65536\n").unwrap();
+        assert_eq!(memory_limit_bytes(&dir).unwrap(), Some(65536));
+    }
+
+    #[test]
+    fn who_may_not_write_above_both_can_not_join() {
+        let tree = FakeTree::v2("/user/session");
+        tree.cgroup("user", "", "", "");
+        tree.cgroup("user/session", "", "", "77\n");
+        let dir = tree.cgroup("user/service/jaula-web", "", "", "");
+        let check = || {
+            let hierarchies = tree.hierarchies();
+            check_joinable(hierarchies.v2().unwrap(), &dir)
+        };
+        check().unwrap();
+        // Root may write to any file that is there.
+        let above = tree.root().join("sys/fs/cgroup/user");
+        fs::remove_file(above.join("cgroup.procs")).unwrap();
+        let error = check().unwrap_err();
+        assert!(
+            matches!(&error, Error::NotJoinable { above: found, .. } if *found == above),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_built_in_needs_no_controller_to_be_handed_down() {
+        let tree = FakeTree::v2("/a");
+        tree.cgroup("", "", "", "");
+        let own = tree.cgroup("a", "", "", "77\n");
+        let hierarchies = tree.hierarchies();
+        let found = parent(
+            hierarchies.v2().unwrap(),
+            &[Controller::Freezer, Controller::Devices],
+        );
+        assert_eq!(found.unwrap(), own);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::{RunDir, open_dir, record, remove};
 use crate::cgroup::hierarchy::Hierarchies;
 use crate::cgroup::plan::Plan;
-use crate::cgroup::{Cgroup, Placement};
+use crate::cgroup::{Cgroup, Extras, Placement};
 
 /// One instance's directory, locked by this process. Dropping it kills what still runs in the
 /// instance's cgroup, and removes that and the directory with all that is in it.
@@ -111,27 +111,27 @@ impl InstanceDir {
     }
 
     /// Makes the instance's cgroup, on record for the next run to remove should this one crash.
-    /// To be called once. Without limits, an instance can do without one where none can be made.
+    /// To be called once. Without limits, of devices too, an instance can do without one where
+    /// none can be made.
     ///
     /// # Errors
     ///
     /// When a limit can't be kept, and which; when what could be made was not, for an
     /// unexpected reason.
-    pub fn make_cgroup(&self, resources: &Resources) -> Result<Placement, Error> {
-        match self.try_make_cgroup(resources) {
+    pub fn make_cgroup(&self, resources: &Resources, extras: &Extras) -> Result<Placement, Error> {
+        let is_needed = *resources != Resources::default() || extras.devices.is_some();
+        match self.try_make_cgroup(resources, extras) {
             Ok(cgroup) => Ok(Placement::Own(cgroup)),
-            Err(Error::Cgroup(why))
-                if why.is_unavailable() && *resources == Resources::default() =>
-            {
+            Err(Error::Cgroup(why)) if why.is_unavailable() && !is_needed => {
                 Ok(Placement::Inherited(Arc::new(why)))
             }
             Err(error) => Err(error),
         }
     }
 
-    fn try_make_cgroup(&self, resources: &Resources) -> Result<Cgroup, Error> {
+    fn try_make_cgroup(&self, resources: &Resources, extras: &Extras) -> Result<Cgroup, Error> {
         let hierarchies = Hierarchies::read(Path::new("/"))?;
-        let plan = Plan::new(&hierarchies, &self.id, resources)?;
+        let plan = Plan::new(&hierarchies, &self.id, resources, extras)?;
         record::write(&self.path, plan.dirs())?;
         Cgroup::make(plan).or_else(|error| {
             // What was made is removed again. What was there already is somebody else's.
@@ -152,9 +152,9 @@ impl InstanceDir {
 
     fn clear(&self) -> Result<(), Error> {
         // First, while the record of it is there, and before the files of what runs in it.
-        for cgroup in record::read(&self.path, &self.id)? {
-            Cgroup::remove_remains(&cgroup)?;
-        }
+        let cgroups = record::read(&self.path, &self.id)?;
+        let cgroups: Vec<_> = cgroups.iter().map(PathBuf::as_path).collect();
+        Cgroup::remove_remains(&cgroups)?;
         remove::tree(&self.path).map_err(|source| Error::Remove {
             path: self.path.clone(),
             source,

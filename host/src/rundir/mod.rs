@@ -32,6 +32,7 @@ pub use error::Error;
 use instance::Adopted;
 pub use instance::InstanceDir;
 
+use crate::cgroup::CgroupView;
 use crate::paths;
 
 const LOCK: &str = ".lock";
@@ -160,6 +161,19 @@ impl RunDir {
                 }
             },
         }
+    }
+
+    /// The cgroup of an instance, running or not, whoever its owner is; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// When what the instance has on record can't be read, or is not there.
+    pub fn cgroup_of(&self, id: &InstanceId) -> Result<Option<CgroupView>, Error> {
+        let dirs = record::read(&self.path.join(id.as_str()), id)?;
+        if dirs.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(CgroupView::open(dirs)?))
     }
 
     /// Clears what crashed runs left: kills what still runs in their cgroups, and removes those

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use launch::InstanceId;
 
 use super::error::Error;
-use crate::cgroup::plan::ROOM;
+use crate::cgroup::plan::PREFIX;
 
 const FILE: &str = "cgroups";
 
@@ -66,8 +66,7 @@ fn parse(bytes: &[u8], id: &InstanceId) -> Option<Vec<PathBuf>> {
         .map(|bytes| {
             let path = Path::new(OsStr::from_bytes(bytes));
             let is_cgroup_of_ours = path.is_absolute()
-                && path.file_name() == Some(OsStr::new(id.as_str()))
-                && path.parent()?.file_name() == Some(OsStr::new(ROOM))
+                && path.file_name() == Some(OsStr::new(&format!("{PREFIX}{id}")))
                 && !path.components().any(|c| c == Component::ParentDir);
             is_cgroup_of_ours.then(|| path.to_owned())
         })
@@ -88,7 +87,7 @@ mod tests {
     fn what_was_written_is_read() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read(dir.path(), &id()).unwrap(), [] as [&Path; 0]);
-        let cgroups = [Path::new("/a b/jaula/web"), Path::new("/c\n/jaula/web")];
+        let cgroups = [Path::new("/a b/jaula-web"), Path::new("/c\n/jaula-web")];
         write(dir.path(), cgroups).unwrap();
         assert_eq!(read(dir.path(), &id()).unwrap(), cgroups);
         erase(dir.path()).unwrap();
@@ -98,20 +97,19 @@ mod tests {
     #[test]
     fn only_cgroups_of_the_instance_are_believed() {
         for bytes in [
-            &b"/a/jaula/other\0"[..],
+            &b"/a/jaula-other\0"[..],
             b"/a/web\0",
-            b"/web\0",
-            b"a/jaula/web\0",
-            b"/a/../jaula/web\0",
-            b"/a/jaula/web",
-            b"/a/jaula/web\0\0",
+            b"a/jaula-web\0",
+            b"/a/../jaula-web\0",
+            b"/a/jaula-web",
+            b"/a/jaula-web\0\0",
             b"\0",
         ] {
             assert_eq!(parse(bytes, &id()), None, "{bytes:?}");
         }
         assert_eq!(
-            parse(b"/a/jaula/web\0", &id()),
-            Some(vec!["/a/jaula/web".into()])
+            parse(b"/a/jaula-web\0", &id()),
+            Some(vec!["/a/jaula-web".into()])
         );
         assert_eq!(parse(b"", &id()), Some(vec![]));
     }

@@ -3,6 +3,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use host::RunDir;
+use host::cgroup::Extras;
 use launch::{Instance, InstanceId, MonotonicNs, Prepared, Resources, Stdio};
 
 use super::blueprint::Blueprint;
@@ -39,7 +40,7 @@ impl Prepared for PreparedVm {
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         let start = MonotonicNs::now();
         let dir = self.run.create(self.name.as_ref())?;
-        let placement = dir.make_cgroup(&self.host_resources)?;
+        let placement = dir.make_cgroup(&self.host_resources, &Extras::default())?;
         let cgroup_made = MonotonicNs::now();
         let requests = save::listen(dir.path())?;
         // The command's streams are the monitor's alone from there on: their ends must be seen.
