@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use entry::{Failure, InvalidPath, Step};
-use launch::ExitStatus;
+use launch::{CapabilitySet, ExitStatus};
 use nix::errno::Errno;
 
 /// Why a container can't be launched, or can't be reached.
@@ -11,6 +11,15 @@ pub enum Error {
     /// The workload asks for what only root can give.
     #[error("supplementary groups can't be set by an ordinary user")]
     Groups,
+    /// The launcher has not got what it is to give.
+    #[error("capabilities that jaula has not got itself can't be given: {0}")]
+    Capabilities(CapabilitySet),
+    /// The capabilities of the launcher can't be found out.
+    #[error("can't read the capabilities of jaula itself")]
+    OwnCapabilities(#[source] io::Error),
+    /// What decides about system calls can't be made.
+    #[error(transparent)]
+    Seccomp(#[from] crate::seccomp::Error),
     /// The image's directory can't be used.
     #[error("root file system {dir} can't be used", dir = dir.display())]
     RootFs {
@@ -50,6 +59,8 @@ impl Error {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Groups => Some("run as root, or leave the groups away"),
+            Self::Capabilities(_) => Some("leave them away, or run jaula with them"),
+            Self::Seccomp(_) => Some("correct the profile, or use seccomp=unconfined"),
             Self::RootFs { .. } => Some("name a directory that you may read"),
             Self::Clone(errno) => clone_remedy(*errno),
             Self::Setup(failure) => setup_remedy(*failure),

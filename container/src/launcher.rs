@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use entry::{Entry, Privileges, Spec, Stage};
+use entry::{Entry, Filter, Privileges, Spec, Stage};
 use host::cgroup::Extras;
 use host::{Placement, RunDir};
 use launch::{
@@ -9,12 +9,14 @@ use launch::{
     Unsupported, Workload,
 };
 
+use crate::capabilities;
 use crate::error::Error;
 use crate::instance::Container;
 use crate::namespaces::{Namespaces, privileges};
 use crate::probe;
 use crate::process::{Process, Task, Way};
 use crate::scratch::Scratch;
+use crate::seccomp;
 
 /// Launches containers.
 ///
@@ -62,9 +64,18 @@ impl Launcher for ContainerLauncher {
         {
             return Err(Error::Groups.into());
         }
+        let security = Security {
+            capabilities: capabilities::given(workload.security.capabilities, privileges)?,
+            ..workload.security.clone()
+        };
         Ok(Box::new(PreparedContainer {
             run: RunDir::at(&self.run_dir)?,
-            workload: workload.clone(),
+            filter: seccomp::filter(&security.seccomp, security.capabilities)
+                .map_err(Error::from)?,
+            workload: Workload {
+                security,
+                ..workload.clone()
+            },
             privileges,
         }))
     }
@@ -78,7 +89,6 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
         (workload.network != Network::None, "--network"),
         (!workload.names.servers.is_empty(), "--dns"),
         (!workload.names.hosts.is_empty(), "--add-host"),
-        (workload.security != Security::default(), "--security-opt"),
         (!workload.ulimits.is_empty(), "--ulimit"),
         (workload.init, "--init"),
         (workload.terminal.is_some(), "--tty"),
@@ -103,6 +113,7 @@ fn check_root(dir: &Path) -> Result<(), Error> {
 struct PreparedContainer {
     run: RunDir,
     workload: Workload,
+    filter: Option<Filter>,
     privileges: Privileges,
 }
 
@@ -115,6 +126,7 @@ impl Prepared for PreparedContainer {
             command,
             hostname,
             resources,
+            security,
             ..
         } = &self.workload;
         let dir = self.run.create(name.as_ref())?;
@@ -126,6 +138,8 @@ impl Prepared for PreparedContainer {
             read_only: root.read_only,
             hostname,
             command,
+            security,
+            filter: self.filter.as_ref(),
             privileges: self.privileges,
         })
         .map_err(Error::from)?;

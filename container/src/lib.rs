@@ -6,6 +6,7 @@
 //! `entry`'s; it reports the moments and a failure through memory that it shares with its parent,
 //! and a pipe that `execve` closes says when to look.
 
+mod capabilities;
 mod error;
 mod instance;
 mod launcher;
@@ -14,6 +15,7 @@ mod probe;
 mod process;
 mod report;
 mod scratch;
+mod seccomp;
 
 pub use error::Error;
 pub use launcher::ContainerLauncher;

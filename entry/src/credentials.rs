@@ -1,38 +1,9 @@
 //! Whom the command runs as, and with which privileges.
 
-use launch::Credentials;
+use launch::{CapabilitySet, Credentials, Security};
 
 use crate::failure::{At, Failure, Step};
 use crate::syscall::{self, Errno};
-
-/// docker's default set (`oci/caps/defaults.go` of moby), numbers of
-/// `include/uapi/linux/capability.h`.
-const DEFAULT_CAPABILITIES: [u32; 14] = [
-    0,  // CHOWN
-    1,  // DAC_OVERRIDE
-    3,  // FOWNER
-    4,  // FSETID
-    5,  // KILL
-    6,  // SETGID
-    7,  // SETUID
-    8,  // SETPCAP
-    10, // NET_BIND_SERVICE
-    13, // NET_RAW
-    18, // SYS_CHROOT
-    27, // MKNOD
-    29, // AUDIT_WRITE
-    31, // SETFCAP
-];
-
-const fn default_set() -> u64 {
-    let mut set = 0;
-    let mut index = 0;
-    while index < DEFAULT_CAPABILITIES.len() {
-        set |= 1 << DEFAULT_CAPABILITIES[index];
-        index += 1;
-    }
-    set
-}
 
 /// The user, the groups and the capabilities of the command.
 pub(crate) struct Identity {
@@ -40,28 +11,39 @@ pub(crate) struct Identity {
     /// `None` where the kernel does not let them be set: in a user namespace that an ordinary
     /// user made (`user_namespaces(7)`).
     set_groups: bool,
+    capabilities: CapabilitySet,
+    no_new_privileges: bool,
 }
 
 impl Identity {
-    pub(crate) fn new(credentials: &Credentials, set_groups: bool) -> Self {
+    pub(crate) fn new(credentials: &Credentials, set_groups: bool, security: &Security) -> Self {
         Self {
             credentials: credentials.clone(),
             set_groups,
+            capabilities: security.capabilities,
+            no_new_privileges: security.no_new_privileges,
         }
     }
 
-    /// What the command may do beyond its user's rights: root has the default set, others
-    /// nothing, and no one can have more.
-    fn effective(&self) -> u64 {
+    /// What the command may do beyond its user's rights: root has the set, others nothing, as in
+    /// docker, and no one can have more.
+    fn effective(&self) -> CapabilitySet {
         if self.credentials.uid == 0 {
-            default_set()
+            self.capabilities
         } else {
-            0
+            CapabilitySet::NONE
         }
+    }
+
+    /// Whether the command can gain privileges by `execve`.
+    pub(crate) fn can_gain_privileges(&self) -> bool {
+        !self.no_new_privileges
     }
 
     /// Becomes it.
     pub(crate) fn assume(&self) -> Result<(), Failure> {
+        // What nothing that is executed may ever have. Needs CAP_SETPCAP, so before the user.
+        reduce_bounding_set(self.capabilities).at(Step::BoundingSet)?;
         // Groups before the user: they need CAP_SETGID, which goes with user 0.
         if self.set_groups {
             syscall::set_groups(&self.credentials.groups).at(Step::Groups)?;
@@ -69,18 +51,19 @@ impl Identity {
         syscall::set_group(self.credentials.gid).at(Step::Group)?;
         syscall::set_user(self.credentials.uid).at(Step::User)?;
         // After the user: a change from 0 to another empties the sets, one from 0 to 0 does not.
-        syscall::set_capabilities(self.effective()).at(Step::Capabilities)?;
+        syscall::set_capabilities(self.effective().bits()).at(Step::Capabilities)?;
         // Last of all privileges: execve gives no more than is held by now, whatever bits and
         // attributes the image's files have.
-        syscall::set_no_new_privileges().at(Step::NoNewPrivileges)
+        if self.no_new_privileges {
+            syscall::set_no_new_privileges().at(Step::NoNewPrivileges)?;
+        }
+        Ok(())
     }
 }
 
-/// Takes away what nothing that is executed may ever have. Needs CAP_SETPCAP, so it comes before
-/// the user is changed.
-pub(crate) fn reduce_bounding_set() -> syscall::Result<()> {
-    let set = default_set();
-    for capability in (0..u64::BITS).filter(|capability| set >> capability & 1 == 0) {
+fn reduce_bounding_set(set: CapabilitySet) -> syscall::Result<()> {
+    let is_out = |capability: &u32| set.bits() >> capability & 1 == 0;
+    for capability in (0..u64::BITS).filter(is_out) {
         match syscall::drop_from_bounding_set(capability) {
             // The first one that this kernel does not know ends them.
             Err(Errno(libc::EINVAL)) => break,
@@ -99,12 +82,12 @@ mod tests {
             uid,
             ..Credentials::default()
         };
-        Identity::new(&credentials, true)
+        Identity::new(&credentials, true, &Security::default())
     }
 
     #[test]
-    fn root_has_dockers_default_capabilities_and_others_have_none() {
-        assert_eq!(identity(0).effective(), 0x0000_0000_a804_25fb);
-        assert_eq!(identity(1000).effective(), 0);
+    fn root_has_the_capabilities_that_are_given_and_others_have_none() {
+        assert_eq!(identity(0).effective(), CapabilitySet::default());
+        assert_eq!(identity(1000).effective(), CapabilitySet::NONE);
     }
 }

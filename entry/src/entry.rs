@@ -3,12 +3,13 @@ use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use launch::{Command, Hostname, Stdio};
+use launch::{Command, Hostname, Security, Stdio};
 
 use crate::credentials::Identity;
 use crate::descriptors::{self, LIFELINE};
 use crate::exec::Program;
 use crate::failure::{At, Failure, Step};
+use crate::filter::Filter;
 use crate::name_files::NameFiles;
 use crate::path::{InvalidPath, c_path};
 use crate::privileges::Privileges;
@@ -18,7 +19,7 @@ use crate::syscall;
 use crate::working_directory::WorkingDirectory;
 
 /// What is to be entered. Paths are where the caller is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Spec<'a> {
     /// The directories that hold the image; nothing is written to them.
     pub lower: &'a launch::Layers,
@@ -34,6 +35,11 @@ pub struct Spec<'a> {
     pub hostname: &'a Hostname,
     /// The command.
     pub command: &'a Command,
+    /// What the command may do.
+    pub security: &'a Security,
+    /// What decides about its system calls; `None` if nothing does. Made from `security.seccomp`,
+    /// which is not looked at here.
+    pub filter: Option<&'a Filter>,
     /// What the caller may do.
     pub privileges: Privileges,
 }
@@ -52,6 +58,7 @@ pub struct Entry {
     root: Root,
     hostname: CString,
     identity: Identity,
+    filter: Option<Filter>,
     program: Program,
 }
 
@@ -76,7 +83,8 @@ impl Entry {
                 read_only: spec.read_only,
             },
             hostname: spec.hostname.as_c_str().to_owned(),
-            identity: Identity::new(spec.command.credentials(), is_root),
+            identity: Identity::new(spec.command.credentials(), is_root, spec.security),
+            filter: spec.filter.cloned(),
             program: Program::new(spec.command),
         })
     }
@@ -125,6 +133,14 @@ impl Entry {
             .enter()
             .at(Step::WorkingDirectory)?;
         self.program.check().at(Step::Exec)?;
+        let filter = self.filter.as_ref();
+        // Loading it takes CAP_SYS_ADMIN or no_new_privs. Without the latter it comes before the
+        // former goes, and decides about our own calls from here on, too.
+        let (early, late) = match self.identity.can_gain_privileges() {
+            true => (filter, None),
+            false => (None, filter),
+        };
+        load(early)?;
         self.identity.assume()?;
         if lifeline.is_some() {
             // After the last change of credentials, which would undo it (prctl(2)).
@@ -138,6 +154,8 @@ impl Entry {
             }
         }
         syscall::set_umask(0o022);
+        // As late as can be: only `execve` passes it, of all that is ours.
+        load(late)?;
         ring(Mark::Main);
         Err(self.program.execute()).at(Step::Exec)
     }
@@ -149,4 +167,8 @@ fn lower(layers: &launch::Layers) -> Result<Vec<CString>, InvalidPath> {
         return Err(InvalidPath::TooManyLayers(paths.len()));
     }
     Ok(paths)
+}
+
+fn load(filter: Option<&Filter>) -> Result<(), Failure> {
+    filter.map_or(Ok(()), Filter::load).at(Step::Filter)
 }

@@ -74,6 +74,8 @@ pub enum Step {
     Capabilities,
     /// Privileges can't be gained any more.
     NoNewPrivileges,
+    /// The filter of system calls is loaded.
+    Filter,
     /// The process is bound to its parent's life.
     ParentDeath,
     /// Signals are reset.
@@ -117,6 +119,7 @@ impl fmt::Display for Step {
             Self::User => "setting the user",
             Self::Capabilities => "setting capabilities",
             Self::NoNewPrivileges => "setting no_new_privs",
+            Self::Filter => "loading the seccomp filter",
             Self::ParentDeath => "binding the process to its parent's life",
             Self::Signals => "resetting signals",
             Self::Exec => "executing the command",

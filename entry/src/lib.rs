@@ -17,6 +17,7 @@ mod devices;
 mod entry;
 mod exec;
 mod failure;
+mod filter;
 mod magic_link;
 mod masks;
 mod name_files;
@@ -33,6 +34,7 @@ mod working_directory;
 
 pub use entry::{Entry, Mark, Spec};
 pub use failure::{Failure, Step};
+pub use filter::Filter;
 pub use path::InvalidPath;
 pub use privileges::Privileges;
 pub use scenery::Scenery;

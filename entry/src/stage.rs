@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::action::{Action, Filesystem};
-use crate::credentials;
 use crate::devices::DeviceNodes;
 use crate::failure::{At, Failure, Step};
 use crate::path::{InvalidPath, c_path};
@@ -59,7 +58,6 @@ impl Stage {
         syscall::set_umask(0);
         syscall::start_session().at(Step::Session)?;
         signals::reset().at(Step::Signals)?;
-        credentials::reduce_bounding_set().at(Step::BoundingSet)?;
         // Before anything is mounted: nothing of it may reach another mount namespace.
         syscall::make_all_mounts_private().at(Step::PrivateMounts)?;
         let stage = syscall::open_directory(&self.directory).at(Step::Stage)?;

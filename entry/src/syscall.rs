@@ -409,6 +409,26 @@ pub(crate) fn set_no_new_privileges() -> Result<()> {
     done(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())
 }
 
+/// Has a filter decide about all system calls from here on.
+pub(crate) fn load_filter(instructions: &[libc::sock_filter]) -> Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(instructions.len()).map_err(|_| Errno(libc::EINVAL))?,
+        filter: instructions.as_ptr().cast_mut(),
+    };
+    // Or kernels before 5.16 slow the program down to keep it from speculating past stores; runc
+    // does without that, too.
+    let flags = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+    // SAFETY: `program` and the instructions, which the kernel only reads, live through the call.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            flags,
+            &raw const program,
+        )
+    })
+}
+
 /// Has this process killed when the thread that made it ends.
 pub(crate) fn die_with_parent() -> Result<()> {
     // SAFETY: numbers only.

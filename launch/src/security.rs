@@ -87,9 +87,20 @@ impl CapabilitySet {
     /// Administration of the system, number 21.
     pub const SYS_ADMIN: Self = Self(1 << 21);
 
+    /// Of these bits, those that have a name.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
     /// The bits.
     pub const fn bits(self) -> u64 {
         self.0
+    }
+
+    /// Those that `other` has not.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether all of `other` are in it.

@@ -129,6 +129,9 @@ impl Prepared {
             read_only: task.read_only,
             hostname: &task.hostname,
             command: &task.command,
+            security: &task.security,
+            // What it calls is a kernel of its own.
+            filter: None,
             privileges: Privileges::Root,
         })?;
         started(self.0, Orders { entry, stdio })

@@ -1,4 +1,4 @@
-use launch::{Command, ExitStatus, Hostname, PidsLimit};
+use launch::{Command, ExitStatus, Hostname, PidsLimit, Security};
 use serde::{Deserialize, Serialize};
 
 use crate::Entropy;
@@ -14,6 +14,9 @@ pub struct Task {
     pub read_only: bool,
     /// How many processes and threads it may have.
     pub pids: Option<PidsLimit>,
+    /// What it may do. Which system calls it may make is not looked at: they are to a kernel of
+    /// its own.
+    pub security: Security,
 }
 
 /// What sets a machine apart from all others that go on from the same snapshot.

@@ -22,7 +22,7 @@ use guest_protocol::Task;
 use host::RunDir;
 use launch::{
     Chain, Command, Finding, Launcher, MemoryLimit, Network, Prepared, Progress, Resources,
-    Security, Side, Unsupported, Workload,
+    Seccomp, Side, Unsupported, Workload,
 };
 
 use crate::kvm;
@@ -176,6 +176,7 @@ impl Launcher for VmLauncher {
                 hostname: workload.hostname.clone(),
                 read_only: workload.root.read_only,
                 pids: workload.resources.pids,
+                security: workload.security.clone(),
             }),
         }))
     }
@@ -190,6 +191,8 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
         cpuset,
         pids: _,
     } = &workload.resources;
+    // One that refuses nothing, or no more than is usual, is as good as none in a machine.
+    let has_profile = matches!(workload.security.seccomp, Seccomp::Profile(_));
     let asked = [
         (memory_swap.is_some(), "--memory-swap"),
         (cpuset.is_some(), "--cpuset-cpus"),
@@ -198,7 +201,7 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
         (workload.network != Network::None, "--network"),
         (!workload.names.servers.is_empty(), "--dns"),
         (!workload.names.hosts.is_empty(), "--add-host"),
-        (workload.security != Security::default(), "--security-opt"),
+        (has_profile, "--security-opt seccomp=FILE"),
         (!workload.ulimits.is_empty(), "--ulimit"),
         (workload.init, "--init"),
         (workload.terminal.is_some(), "--tty"),

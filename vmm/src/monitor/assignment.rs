@@ -233,6 +233,7 @@ mod tests {
                     hostname: "a".parse().unwrap(),
                     read_only: false,
                     pids: None,
+                    security: launch::Security::default(),
                 }),
                 disk: file(),
                 stdin: file(),
