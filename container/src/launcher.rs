@@ -2,11 +2,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use entry::{Entry, Filter, Privileges, Spec, Stage};
-use host::cgroup::Extras;
+use host::cgroup::{DeviceRules, Extras};
 use host::{Placement, RunDir};
 use launch::{
-    Finding, Instance, Launcher, MonotonicNs, Network, Prepared, Progress, Security, Side, Stdio,
-    Unsupported, Workload,
+    CapabilitySet, Finding, Instance, Launcher, MonotonicNs, Network, Prepared, Progress, Security,
+    Side, Stdio, Unsupported, Workload,
 };
 
 use crate::capabilities;
@@ -144,7 +144,11 @@ impl Prepared for PreparedContainer {
         })
         .map_err(Error::from)?;
         let stage = Stage::new(scratch.dir(), self.privileges).map_err(Error::from)?;
-        let placement = dir.make_cgroup(resources, &Extras::default())?;
+        let extras = Extras {
+            devices: device_rules(security.capabilities, self.privileges),
+            ..Extras::default()
+        };
+        let placement = dir.make_cgroup(resources, &extras)?;
         let cgroup_made = MonotonicNs::now();
         let task = Task {
             namespaces: Namespaces::new(self.privileges, command.credentials()),
@@ -164,6 +168,14 @@ impl Prepared for PreparedContainer {
             cgroup_made,
         }))
     }
+}
+
+/// Which devices may be used. A mount option keeps the command from all that it makes nodes of,
+/// at no cost; with CAP_SYS_ADMIN it could mount without that option, so the cgroup does.
+fn device_rules(capabilities: CapabilitySet, privileges: Privileges) -> Option<DeviceRules> {
+    let can_mount = capabilities.contains(CapabilitySet::SYS_ADMIN);
+    // In a user namespace no device works on what is mounted in it.
+    (can_mount && privileges == Privileges::Root).then(DeviceRules::usual)
 }
 
 /// The cheapest way into the cgroup that there is.

@@ -13,6 +13,7 @@ mod launcher;
 mod namespaces;
 mod probe;
 mod process;
+mod procfs;
 mod report;
 mod scratch;
 mod seccomp;

@@ -1,13 +1,15 @@
+use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use entry::{Failure, Privileges, Step};
 use launch::Credentials;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid, write};
+
+use crate::procfs::Procfs;
 
 /// Inode of the first user namespace's file in `/proc/PID/ns`, `PROC_USER_INIT_INO` of
 /// `include/linux/proc_ns.h`.
@@ -78,14 +80,15 @@ impl Namespaces {
 impl UserMapping {
     fn apply(&self) -> Result<(), Errno> {
         // user_namespaces(7): without this an ordinary user may not write gid_map.
-        write_file(c"/proc/self/setgroups", b"deny")?;
-        write_file(c"/proc/self/gid_map", self.gid_map.as_bytes())?;
-        write_file(c"/proc/self/uid_map", self.uid_map.as_bytes())
+        let proc = Procfs::open()?;
+        write_file(&proc, c"self/setgroups", b"deny")?;
+        write_file(&proc, c"self/gid_map", self.gid_map.as_bytes())?;
+        write_file(&proc, c"self/uid_map", self.uid_map.as_bytes())
     }
 }
 
-fn write_file(path: &std::ffi::CStr, bytes: &[u8]) -> Result<(), Errno> {
-    let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+fn write_file(proc: &Procfs, path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
+    let file = proc.file(path, OFlag::O_WRONLY)?;
     // These files take all or nothing.
     write(&file, bytes).map(drop)
 }

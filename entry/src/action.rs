@@ -1,5 +1,6 @@
 //! What can be done on the way to a new root, as data.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 
 use crate::failure::Step;
@@ -39,7 +40,7 @@ pub(crate) enum Action {
         /// Its place in the list, for [`Step::Mask`].
         index: u8,
         /// The path.
-        path: &'static CStr,
+        path: Cow<'static, CStr>,
         /// Which of the two.
         cover: Cover,
     },

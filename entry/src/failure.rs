@@ -58,6 +58,8 @@ pub enum Step {
     Loopback,
     /// A session of its own.
     Session,
+    /// A session keyring of its own.
+    Keyring,
     /// The standard streams are put in place and every other descriptor is closed.
     Descriptors,
     /// The working directory is entered.
@@ -111,6 +113,7 @@ impl fmt::Display for Step {
             Self::Hostname => "setting the hostname",
             Self::Loopback => "bringing up the loopback interface",
             Self::Session => "starting a session",
+            Self::Keyring => "joining a session keyring",
             Self::Descriptors => "putting descriptors in place",
             Self::WorkingDirectory => "entering the working directory",
             Self::BoundingSet => "reducing the capability bounding set",

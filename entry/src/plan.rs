@@ -1,10 +1,12 @@
 //! What is mounted and made for any root, as data: so its order can be tested without the right
 //! to mount anything.
 
+use std::borrow::Cow;
+
 use crate::action::{Action, Filesystem, NO_SUID_EXEC_DEV};
 use crate::devices::{self, DeviceNodes};
 use crate::failure::Step;
-use crate::masks;
+use crate::masks::{self, Cover};
 
 const PROC: Filesystem = Filesystem {
     step: Step::Proc,
@@ -37,8 +39,17 @@ pub(crate) fn plan(nodes: DeviceNodes) -> Vec<Action> {
         masks::COVERED
             .into_iter()
             .zip(0..)
-            .map(|((path, cover), index)| Action::Cover { index, path, cover }),
+            .map(|((path, cover), index)| Action::Cover {
+                index,
+                path: Cow::Borrowed(path),
+                cover,
+            }),
     );
+    actions.extend(masks::of_each_cpu().into_iter().map(|path| Action::Cover {
+        index: masks::EACH_CPU,
+        path: Cow::Owned(path),
+        cover: Cover::Hidden,
+    }));
     actions
 }
 

@@ -57,6 +57,7 @@ impl Stage {
         // Modes are given in full until the command gets the mask that docker gives it.
         syscall::set_umask(0);
         syscall::start_session().at(Step::Session)?;
+        syscall::join_new_keyring().at(Step::Keyring)?;
         signals::reset().at(Step::Signals)?;
         // Before anything is mounted: nothing of it may reach another mount namespace.
         syscall::make_all_mounts_private().at(Step::PrivateMounts)?;

@@ -333,6 +333,17 @@ pub(crate) fn start_session() -> Result<()> {
     done(unsafe { libc::setsid() }.into())
 }
 
+/// A new session keyring, so that the keys of the old one are out of reach: there is no namespace
+/// for them. A kernel without keys has none to keep.
+pub(crate) fn join_new_keyring() -> Result<()> {
+    let operation = libc::KEYCTL_JOIN_SESSION_KEYRING;
+    // SAFETY: a null name is allowed, keyctl_join_session_keyring(3): one without a name is made.
+    match done(unsafe { libc::syscall(libc::SYS_keyctl, operation, std::ptr::null::<u8>()) }) {
+        Err(Errno(libc::ENOSYS)) => Ok(()),
+        result => result,
+    }
+}
+
 /// A copy of `fd` that is at least `lowest` and closed by `execve`.
 pub(crate) fn duplicate_above(fd: BorrowedFd<'_>, lowest: RawFd) -> Result<RawFd> {
     // SAFETY: numbers only.
