@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
 use std::thread;
 
-use host::RunDir;
 use host::rundir::Error;
+use host::{RunDir, packet_filter};
 use launch::InstanceId;
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 fn run_dir() -> (TempDir, RunDir) {
@@ -182,4 +186,39 @@ fn runs_and_sweeps_at_once_do_not_harm_each_other() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left, [".lock"]);
+}
+
+#[test]
+fn rules_that_are_on_record_go_with_the_directory() {
+    if !geteuid().is_root() {
+        eprintln!("SKIPPED, needs root: rules of the packet filter");
+        return;
+    }
+    // For this thread, so that the machine's own rules stay as they are.
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let (_scratch, run) = run_dir();
+    let instance = run.create(Some(&web())).unwrap();
+    let address = Ipv4Addr::new(10, 90, 0, 2);
+    let table = packet_filter::instance_table(address);
+    instance.note_address(address).unwrap();
+    let made = Command::new("nft")
+        .args(["add", "table", "ip", &table])
+        .status();
+    assert!(made.unwrap().success());
+    assert!(packet_filter::has_table(&table).unwrap());
+    instance.remove().unwrap();
+    assert!(!packet_filter::has_table(&table).unwrap());
+}
+
+#[test]
+fn rules_that_are_on_record_but_were_never_made_are_no_obstacle() {
+    if !geteuid().is_root() {
+        eprintln!("SKIPPED, needs root: rules of the packet filter");
+        return;
+    }
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let (_scratch, run) = run_dir();
+    let instance = run.create(Some(&web())).unwrap();
+    instance.note_address(Ipv4Addr::new(10, 90, 0, 2)).unwrap();
+    instance.remove().unwrap();
 }

@@ -64,6 +64,14 @@ pub enum Error {
     /// The instance's cgroup can't be cleared.
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
+    /// The instance's rules can't be removed.
+    #[error("can't remove table {table} of the packet filter")]
+    PacketFilter {
+        /// Its name.
+        table: String,
+        /// Why.
+        source: nix::errno::Errno,
+    },
     /// A directory can't be removed.
     #[error("can't remove {path}")]
     Remove {
@@ -83,6 +91,7 @@ impl Error {
             Self::Running(_) => Some("choose another --name"),
             Self::Damaged(_) => Some("see what it names, then remove the directory it is in"),
             Self::Cgroup(error) => error.remedy(),
+            Self::PacketFilter { .. } => Some("remove it: nft delete table ip NAME"),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,13 +9,15 @@ use launch::{InstanceId, Resources};
 use nix::unistd::geteuid;
 
 use super::error::Error;
-use super::{RunDir, open_dir, record, remove};
+use super::{RunDir, address, open_dir, record, remove};
 use crate::cgroup::hierarchy::Hierarchies;
 use crate::cgroup::plan::Plan;
 use crate::cgroup::{Cgroup, Extras, Placement};
+use crate::packet_filter;
 
 /// One instance's directory, locked by this process. Dropping it kills what still runs in the
-/// instance's cgroup, and removes that and the directory with all that is in it.
+/// instance's cgroup, and removes that, its rules of the packet filter, and the directory with all
+/// that is in it.
 #[derive(Debug)]
 pub struct InstanceDir {
     id: InstanceId,
@@ -104,8 +107,8 @@ impl InstanceDir {
     }
 
     /// The directory. What is made in it goes with it, but for mounts: those must be gone, or be
-    /// in a mount namespace that is, when it is removed. The names `cgroups` and `cgroups.new`
-    /// are taken.
+    /// in a mount namespace that is, when it is removed. The names `cgroups` and `address`, with
+    /// and without `.new`, are taken.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -140,6 +143,17 @@ impl InstanceDir {
         })
     }
 
+    /// Puts on record that rules of the packet filter are about to be made for `address`: the
+    /// table [`packet_filter::instance_table`] is removed with the directory, by the next run
+    /// should this one crash. To be called once.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be written.
+    pub fn note_address(&self, address: Ipv4Addr) -> Result<(), Error> {
+        address::write(&self.path, address)
+    }
+
     /// Clears it, now and with an answer; dropping it does the same.
     ///
     /// # Errors
@@ -155,6 +169,11 @@ impl InstanceDir {
         let cgroups = record::read(&self.path, &self.id)?;
         let cgroups: Vec<_> = cgroups.iter().map(PathBuf::as_path).collect();
         Cgroup::remove_remains(&cgroups)?;
+        if let Some(address) = address::read(&self.path)? {
+            let table = packet_filter::instance_table(address);
+            packet_filter::remove_table(&table)
+                .map_err(|source| Error::PacketFilter { table, source })?;
+        }
         remove::tree(&self.path).map_err(|source| Error::Remove {
             path: self.path.clone(),
             source,

@@ -14,6 +14,7 @@
 //! Directories are locked rather than files in them, so that they are never without their lock,
 //! however far making or removing one has come; and systemd-tmpfiles(8) leaves those alone.
 
+mod address;
 mod error;
 mod instance;
 mod record;
