@@ -1,0 +1,129 @@
+//! Ports of the host's that lead to an instance.
+//!
+//! The packet filter would forward a port that somebody else listens on, too, and somebody could
+//! begin to listen on one that is forwarded. So a socket of ours holds it as long as the instance
+//! lives: the kernel then tells whoever comes second.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use launch::{Protocol, PublishedPort};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
+    socket, sockopt,
+};
+
+use crate::error::Error;
+use crate::rules::Forward;
+
+/// A port that nobody else can have as long as this lives.
+#[derive(Debug)]
+pub(crate) struct HeldPort {
+    pub(crate) forward: Forward,
+    _socket: OwnedFd,
+}
+
+impl HeldPort {
+    /// Takes the port, or a free one if it does not matter which.
+    pub(crate) fn take(published: &PublishedPort) -> Result<Self, Error> {
+        let IpAddr::V4(host_address) = published.host_address else {
+            return Err(Error::NotIpv4(published.host_address));
+        };
+        let port = published.host_port.unwrap_or(0);
+        let (socket, host_port) =
+            hold(host_address, port, published.protocol).map_err(|source| Error::Port {
+                address: host_address.into(),
+                port,
+                protocol: published.protocol,
+                source,
+            })?;
+        Ok(Self {
+            forward: Forward {
+                host_address,
+                host_port,
+                instance_port: published.instance_port,
+                protocol: published.protocol,
+            },
+            _socket: socket,
+        })
+    }
+}
+
+fn hold(address: Ipv4Addr, port: u16, protocol: Protocol) -> Result<(OwnedFd, u16), Errno> {
+    let kind = match protocol {
+        Protocol::Tcp => SockType::Stream,
+        Protocol::Udp => SockType::Datagram,
+    };
+    let socket = socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, None)?;
+    if protocol == Protocol::Tcp {
+        // Connections of an earlier listener that are over but not forgotten don't count.
+        setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    }
+    bind(
+        socket.as_raw_fd(),
+        &SockaddrIn::from(SocketAddrV4::new(address, port)),
+    )?;
+    if protocol == Protocol::Tcp {
+        // Without, others that don't mind either could still bind to it. What is forwarded never
+        // comes here.
+        listen(&socket, Backlog::new(0)?)?;
+    }
+    let bound: SockaddrIn = getsockname(socket.as_raw_fd())?;
+    Ok((socket, bound.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+    use super::*;
+
+    fn published(host_address: &str, host_port: Option<u16>, protocol: Protocol) -> PublishedPort {
+        PublishedPort {
+            host_address: host_address.parse().unwrap(),
+            host_port,
+            instance_port: 80,
+            protocol,
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_held_can_not_be_had_again() {
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let held = HeldPort::take(&published("127.0.0.1", None, protocol)).unwrap();
+            let port = held.forward.host_port;
+            for address in ["127.0.0.1", "0.0.0.0"] {
+                let again = HeldPort::take(&published(address, Some(port), protocol));
+                let said = again.unwrap_err().to_string();
+                assert_eq!(
+                    said,
+                    format!("can't publish on {address}, port {port}/{protocol}")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_port_that_somebody_listens_on_can_not_be_had() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(HeldPort::take(&published("127.0.0.1", Some(port), Protocol::Tcp)).is_err());
+    }
+
+    #[test]
+    fn nobody_can_listen_on_a_port_that_is_held() {
+        let held = HeldPort::take(&published("127.0.0.1", None, Protocol::Tcp)).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], held.forward.host_port));
+        assert!(TcpListener::bind(address).is_err());
+        let held = HeldPort::take(&published("127.0.0.1", None, Protocol::Udp)).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], held.forward.host_port));
+        assert!(UdpSocket::bind(address).is_err());
+    }
+
+    #[test]
+    fn an_ipv6_address_is_refused() {
+        let error = HeldPort::take(&published("::1", Some(80), Protocol::Tcp)).unwrap_err();
+        assert!(matches!(error, Error::NotIpv4(_)));
+    }
+}

@@ -1,0 +1,29 @@
+//! Connects an instance.
+//!
+//! - [`Bridge`] is what instances of root's are connected to: a [`Namespace`] gets a link to it, an
+//!   address and a way out; [`Publication`] makes ports of the host's lead to one.
+//! - [`resolv_conf`] is what names are resolved with in it.
+//!
+//! Interfaces are made by rtnetlink, rules of the packet filter by nft. The kernel keeps the book:
+//! an address belongs to whoever has the link that is named after it, a port to whoever has a
+//! socket on it. What is left of a killed launcher is a table of the packet filter, and that is in
+//! the instance's record.
+
+mod bridge;
+mod error;
+mod held_port;
+mod link;
+mod namespace;
+mod nft;
+mod publication;
+mod resolver;
+mod route_socket;
+mod rules;
+mod subnet;
+mod sysctl;
+
+pub use bridge::{Bridge, Connection, NAME as BRIDGE};
+pub use error::Error;
+pub use namespace::{Namespace, PendingNamespace};
+pub use publication::{Publication, Reservation};
+pub use resolver::{host_resolv_conf, resolv_conf};
