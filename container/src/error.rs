@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use entry::{Failure, InvalidPath, Step};
+use entry::{Failure, InvalidPath, NoGateway, Step};
 use launch::{CapabilitySet, ExitStatus};
 use nix::errno::Errno;
 
@@ -34,6 +34,9 @@ pub enum Error {
     /// The same, of one that `entry` was given.
     #[error(transparent)]
     Entry(#[from] InvalidPath),
+    /// A name stands for what there is none of.
+    #[error(transparent)]
+    NoGateway(#[from] NoGateway),
     /// What the child process reports with can't be made.
     #[error("can't make what the container's process reports with")]
     Report(#[source] Errno),
@@ -61,6 +64,7 @@ impl Error {
             Self::Groups => Some("run as root, or leave the groups away"),
             Self::Capabilities(_) => Some("leave them away, or run jaula with them"),
             Self::Seccomp(_) => Some("correct the profile, or use seccomp=unconfined"),
+            Self::NoGateway(_) => Some("give it an address, or add --network bridge"),
             Self::RootFs { .. } => Some("name a directory that you may read"),
             Self::Clone(errno) => clone_remedy(*errno),
             Self::Setup(failure) => setup_remedy(*failure),

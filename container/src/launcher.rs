@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use entry::{Entry, Filter, Privileges, Spec, Stage};
+use entry::{Entry, Filter, NameFiles, Privileges, Spec, Stage};
 use host::cgroup::{DeviceRules, Extras};
 use host::{Placement, RunDir};
 use launch::{
@@ -76,6 +76,8 @@ impl Launcher for ContainerLauncher {
                 security,
                 ..workload.clone()
             },
+            files: NameFiles::without_network(&workload.hostname, &workload.names)
+                .map_err(Error::from)?,
             privileges,
         }))
     }
@@ -87,8 +89,6 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
         (!workload.mounts.is_empty(), "--mount"),
         (!workload.devices.is_empty(), "--device"),
         (workload.network != Network::None, "--network"),
-        (!workload.names.servers.is_empty(), "--dns"),
-        (!workload.names.hosts.is_empty(), "--add-host"),
         (!workload.ulimits.is_empty(), "--ulimit"),
         (workload.init, "--init"),
         (workload.terminal.is_some(), "--tty"),
@@ -114,6 +114,7 @@ struct PreparedContainer {
     run: RunDir,
     workload: Workload,
     filter: Option<Filter>,
+    files: NameFiles,
     privileges: Privileges,
 }
 
@@ -137,6 +138,7 @@ impl Prepared for PreparedContainer {
             work: scratch.work(),
             read_only: root.read_only,
             hostname,
+            files: &self.files,
             command,
             security,
             filter: self.filter.as_ref(),

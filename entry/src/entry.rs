@@ -33,6 +33,8 @@ pub struct Spec<'a> {
     pub read_only: bool,
     /// The hostname.
     pub hostname: &'a Hostname,
+    /// What names are looked up in.
+    pub files: &'a NameFiles,
     /// The command.
     pub command: &'a Command,
     /// What the command may do.
@@ -78,7 +80,7 @@ impl Entry {
                     work: c_path(spec.work)?,
                     user_xattr: !is_root,
                 },
-                names: NameFiles::new(spec.hostname),
+                names: spec.files.clone(),
                 working_directory: WorkingDirectory::new(spec.command.cwd()),
                 read_only: spec.read_only,
             },

@@ -28,7 +28,7 @@ pub enum Step {
     OpenImage,
     /// The directories that take the workload's writes are opened.
     OpenUpper,
-    /// `/etc/hosts` and `/etc/hostname` are written.
+    /// `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` are written.
     NameFiles,
     /// The overlay is mounted on the image.
     Overlay,
@@ -98,7 +98,7 @@ impl fmt::Display for Step {
             Self::PrivateMounts => "making mounts private",
             Self::OpenImage => "opening the root file system",
             Self::OpenUpper => "opening the directory for writes",
-            Self::NameFiles => "writing /etc/hosts and /etc/hostname",
+            Self::NameFiles => "writing the files that names are looked up in",
             Self::Overlay => "mounting an overlay on the root file system",
             Self::Proc => "mounting /proc",
             Self::Sys => "mounting /sys",

@@ -35,6 +35,7 @@ mod working_directory;
 pub use entry::{Entry, Mark, Spec};
 pub use failure::{Failure, Step};
 pub use filter::Filter;
+pub use name_files::{NameFiles, NoGateway};
 pub use path::InvalidPath;
 pub use privileges::Privileges;
 pub use scenery::Scenery;

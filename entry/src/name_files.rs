@@ -1,35 +1,81 @@
-//! `/etc/hosts` and `/etc/hostname`, which docker provides too: without the first one,
-//! `localhost` has no address in most images.
+//! `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`, which docker provides too: without the
+//! first one, `localhost` has no address in most images.
 
 use std::ffi::CStr;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use launch::Hostname;
+use launch::{ExtraHost, HostAddress, Hostname, Names};
+use serde::{Deserialize, Serialize};
 
 use crate::syscall::{self, Errno, Result};
 
 const ETC: &CStr = c"etc";
 
-/// The files, ready to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NameFiles {
-    hosts: Vec<u8>,
-    hostname: Vec<u8>,
+/// A line of `/etc/hosts` that is for the host, where the instance has no way to it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} can't stand for the host, which the instance has no network to")]
+pub struct NoGateway(String);
+
+/// What the files hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameFiles {
+    /// `/etc/hosts`.
+    pub hosts: Vec<u8>,
+    /// `/etc/hostname`.
+    pub hostname: Vec<u8>,
+    /// `/etc/resolv.conf`; that of the image is left if there is none.
+    pub resolv_conf: Option<Vec<u8>>,
 }
 
 impl NameFiles {
-    pub(crate) fn new(hostname: &Hostname) -> Self {
-        // The name has an address of the loopback network of its own, as Debian does it: there
-        // is no other network.
-        let hosts = format!(
+    /// Of an instance that is called `hostname` and has the address `own`. `gateway` is how it
+    /// reaches the host. Without servers, `/etc/resolv.conf` is left alone.
+    ///
+    /// # Errors
+    ///
+    /// When a name stands for the gateway and there is none.
+    pub fn new(
+        hostname: &Hostname,
+        own: IpAddr,
+        names: &Names,
+        gateway: Option<IpAddr>,
+    ) -> std::result::Result<Self, NoGateway> {
+        let Names { servers, hosts } = names;
+        let mut lines = format!(
             "127.0.0.1\tlocalhost\n\
              ::1\tlocalhost ip6-localhost ip6-loopback\n\
-             127.0.1.1\t{hostname}\n"
+             {own}\t{hostname}\n"
         );
-        Self {
-            hosts: hosts.into(),
-            hostname: format!("{hostname}\n").into(),
+        for ExtraHost { name, address } in hosts {
+            let address = match address {
+                HostAddress::Address(address) => *address,
+                HostAddress::Gateway => gateway.ok_or_else(|| NoGateway(name.clone()))?,
+            };
+            lines.push_str(&format!("{address}\t{name}\n"));
         }
+        let resolv_conf = servers
+            .iter()
+            .map(|server| format!("nameserver {server}\n"))
+            .collect::<String>();
+        Ok(Self {
+            hosts: lines.into(),
+            hostname: format!("{hostname}\n").into(),
+            resolv_conf: (!servers.is_empty()).then(|| resolv_conf.into()),
+        })
+    }
+
+    /// Of an instance that has no network but its loopback interface, where the hostname has an
+    /// address of its own, as Debian does it.
+    ///
+    /// # Errors
+    ///
+    /// When a name stands for the gateway.
+    pub fn without_network(
+        hostname: &Hostname,
+        names: &Names,
+    ) -> std::result::Result<Self, NoGateway> {
+        Self::new(hostname, IpAddr::from([127, 0, 1, 1]), names, None)
     }
 
     /// Puts them into the empty upper directory of an overlay that is not mounted yet, where
@@ -66,7 +112,11 @@ impl NameFiles {
     fn write_files(&self, upper: BorrowedFd<'_>) -> Result<()> {
         let etc = syscall::open_in_root(upper, ETC, libc::O_DIRECTORY, 0)?;
         write_new(etc.as_fd(), c"hosts", &self.hosts)?;
-        write_new(etc.as_fd(), c"hostname", &self.hostname)
+        write_new(etc.as_fd(), c"hostname", &self.hostname)?;
+        match &self.resolv_conf {
+            Some(bytes) => write_new(etc.as_fd(), c"resolv.conf", bytes),
+            None => Ok(()),
+        }
     }
 }
 
@@ -83,6 +133,50 @@ mod tests {
 
     use super::*;
 
+    fn files(names: Names) -> std::result::Result<NameFiles, NoGateway> {
+        NameFiles::without_network(&"box".parse().unwrap(), &names)
+    }
+
+    fn extra(name: &str, address: HostAddress) -> Names {
+        Names {
+            hosts: vec![ExtraHost {
+                name: name.to_owned(),
+                address,
+            }],
+            ..Names::default()
+        }
+    }
+
+    #[test]
+    fn servers_and_hosts_are_those_that_were_asked_for() {
+        let db = HostAddress::Address([10, 0, 0, 7].into());
+        let names = Names {
+            servers: vec![[192, 0, 2, 1].into(), [192, 0, 2, 2].into()],
+            ..extra("db", db)
+        };
+        let files = files(names).unwrap();
+        assert!(files.hosts.ends_with(b"127.0.1.1\tbox\n10.0.0.7\tdb\n"));
+        assert_eq!(
+            files.resolv_conf.unwrap(),
+            b"nameserver 192.0.2.1\nnameserver 192.0.2.2\n"
+        );
+    }
+
+    #[test]
+    fn without_servers_the_images_own_are_left() {
+        assert_eq!(files(Names::default()).unwrap().resolv_conf, None);
+    }
+
+    #[test]
+    fn the_gateway_takes_a_network() {
+        let names = extra("host", HostAddress::Gateway);
+        assert_eq!(files(names.clone()), Err(NoGateway("host".to_owned())));
+        let hostname = "box".parse().unwrap();
+        let [own, gateway] = [[10, 0, 0, 2], [10, 0, 0, 1]].map(IpAddr::from);
+        let files = NameFiles::new(&hostname, own, &names, Some(gateway)).unwrap();
+        assert!(files.hosts.ends_with(b"10.0.0.2\tbox\n10.0.0.1\thost\n"));
+    }
+
     struct Layers(PathBuf);
 
     impl Layers {
@@ -96,7 +190,7 @@ mod tests {
         fn write(&self) {
             let upper = File::open(self.0.join("upper")).unwrap();
             let lower = File::open(self.0.join("lower")).unwrap();
-            let names = NameFiles::new(&"box".parse().unwrap());
+            let names = files(Names::default()).unwrap();
             if !names.write(upper.as_fd(), lower.as_fd(), true).unwrap() {
                 names.write_without_etc(upper.as_fd()).unwrap();
             }

@@ -128,6 +128,7 @@ impl Prepared {
             work: root::work(),
             read_only: task.read_only,
             hostname: &task.hostname,
+            files: &task.files,
             command: &task.command,
             security: &task.security,
             // What it calls is a kernel of its own.

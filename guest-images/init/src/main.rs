@@ -108,7 +108,7 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     }
 }
 
-fn receive_start(connections: &mut Connections) -> Result<Start, Fatal> {
+fn receive_start(connections: &mut Connections) -> Result<Box<Start>, Fatal> {
     match read_message(&mut connections.control)? {
         Some(ToGuest::Start(start)) => Ok(start),
         Some(ToGuest::Signal(_) | ToGuest::Restored(_)) | None => Err(Fatal::NothingToStart),

@@ -1,3 +1,4 @@
+use entry::NameFiles;
 use launch::{Command, ExitStatus, Hostname, PidsLimit, Security};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,8 @@ pub struct Task {
     pub command: Command,
     /// The hostname it sees.
     pub hostname: Hostname,
+    /// What names are looked up in.
+    pub files: NameFiles,
     /// Whether `/` is read-only; otherwise writes go to guest memory.
     pub read_only: bool,
     /// How many processes and threads it may have.
@@ -44,7 +47,7 @@ pub struct Start {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToGuest {
     /// The first message.
-    Start(Start),
+    Start(Box<Start>),
     /// Send this signal to the command.
     Signal(u8),
     /// The machine was saved while the command ran, and goes on from there.

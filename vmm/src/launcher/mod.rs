@@ -17,6 +17,7 @@ mod template;
 
 use std::path::PathBuf;
 
+use entry::NameFiles;
 use guest_images::{Cache, disk_of};
 use guest_protocol::Task;
 use host::RunDir;
@@ -171,13 +172,15 @@ impl Launcher for VmLauncher {
             facts: blueprint.facts(&label(&workload.command)),
             origin: self.origin(blueprint, progress)?,
             disk,
-            work: Work::New(Task {
+            work: Work::New(Box::new(Task {
                 command: workload.command.clone(),
                 hostname: workload.hostname.clone(),
+                files: NameFiles::without_network(&workload.hostname, &workload.names)
+                    .map_err(|error| launch::Error::new(error).with_remedy("give it an address"))?,
                 read_only: workload.root.read_only,
                 pids: workload.resources.pids,
                 security: workload.security.clone(),
-            }),
+            })),
         }))
     }
 }
@@ -199,8 +202,6 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
         (!workload.mounts.is_empty(), "--mount"),
         (!workload.devices.is_empty(), "--device"),
         (workload.network != Network::None, "--network"),
-        (!workload.names.servers.is_empty(), "--dns"),
-        (!workload.names.hosts.is_empty(), "--add-host"),
         (has_profile, "--security-opt seccomp=FILE"),
         (!workload.ulimits.is_empty(), "--ulimit"),
         (workload.init, "--init"),

@@ -62,7 +62,7 @@ pub(crate) struct Run<F> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Work {
     /// The guest waits to be told what to run.
-    New(Task),
+    New(Box<Task>),
     /// It runs already.
     Running,
 }
@@ -228,13 +228,18 @@ mod tests {
             },
             job: Job::Run(Run {
                 origin: Origin::Restore("/snapshot".into()),
-                work: Work::New(Task {
+                work: Work::New(Box::new(Task {
                     command,
+                    files: entry::NameFiles::without_network(
+                        &"a".parse().unwrap(),
+                        &launch::Names::default(),
+                    )
+                    .unwrap(),
                     hostname: "a".parse().unwrap(),
                     read_only: false,
                     pids: None,
                     security: launch::Security::default(),
-                }),
+                })),
                 disk: file(),
                 stdin: file(),
                 stdout: file(),

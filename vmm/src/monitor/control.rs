@@ -87,7 +87,7 @@ pub(super) fn converse(
     if ready.recv().is_err() {
         return Ok(None);
     }
-    write_message(&mut guest, &ToGuest::Start(instructions.now()))?;
+    write_message(&mut guest, &ToGuest::Start(Box::new(instructions.now())))?;
     answer.wait();
     read_message(&mut guest)
 }

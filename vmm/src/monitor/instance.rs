@@ -98,7 +98,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     match run.work {
         Work::New(task) => {
             let instructions = Instructions {
-                task,
+                task: *task,
                 entropy,
                 disk_sectors: sectors,
             };
