@@ -57,7 +57,9 @@ fn measure(
 ) -> Result<Comparison, launch::Error> {
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
-    let workload = workload::from_args(&args.workload, &installation.cache, progress)?;
+    let images = installation.images()?;
+    let sources = args.workload.sources(&installation.cache, &images);
+    let (workload, _image) = workload::from_args(&args.workload, sources, progress)?;
     let kernel = args.workload.kernel.as_deref();
     let plan = Plan {
         launchers: Ways {

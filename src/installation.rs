@@ -40,7 +40,12 @@ impl Installation {
             // Another run's trouble must not keep this one from running.
             tracing::warn!("what instance {id} left can't be cleared: {error}");
         }
-        // Where there is no place for snapshots, nothing was left.
+        // Where there is no place for images and snapshots, nothing was left.
+        if let Ok(images) = self.images()
+            && let Err(error) = images.sweep()
+        {
+            tracing::warn!("half an image can't be cleared: {}", Chain(&error));
+        }
         if let Ok(snapshots) = self.snapshots()
             && let Err(error) = snapshots.sweep()
         {
@@ -52,6 +57,12 @@ impl Installation {
     /// The directories of running instances.
     pub fn run_dir(&self) -> &Path {
         &self.run_dir
+    }
+
+    /// The user's images.
+    pub fn images(&self) -> Result<guest_images::store::Store, launch::Error> {
+        let dir = self.data_dir.clone().map_err(launch::Error::new)?;
+        Ok(guest_images::store::Store::new(dir.join("images")))
     }
 
     /// The user's snapshots.

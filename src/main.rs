@@ -7,6 +7,7 @@ mod doctor;
 mod environment;
 mod error;
 mod foreground;
+mod image;
 mod installation;
 mod interruption;
 mod kernel;
@@ -54,6 +55,9 @@ fn main() -> ExitCode {
     exit(match &cli.action {
         Action::Run(args) => run::run(args),
         Action::Compare(args) => compare::compare(args),
+        Action::Images(args) => image::images(args),
+        Action::Load(args) => image::load(args),
+        Action::Rmi(args) => image::rmi(args),
         Action::Doctor => doctor::doctor(),
         Action::Kernel(action) => kernel::kernel(*action),
         Action::Snapshot(action) => snapshot::snapshot(action),

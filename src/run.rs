@@ -2,6 +2,7 @@
 
 use std::io;
 
+use guest_images::Image;
 use launch::{ExitStatus, Launcher, Prepared, Progress};
 
 use crate::args::{RunArgs, Way};
@@ -21,7 +22,8 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
         || prepare(args, progress.as_ref()),
     )?;
     interruption.check()?;
-    let (program, prepared) = prepared?;
+    // Nobody removes the image while it runs.
+    let (program, prepared, _image) = prepared?;
     let status = foreground::follow(prepared.as_ref(), args.workload.interactive, &signals)?;
     if let Some(not_executed) = NotExecuted::from(program, status) {
         error::print(&not_executed);
@@ -32,13 +34,15 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
 fn prepare(
     args: &RunArgs,
     progress: &dyn Progress,
-) -> Result<(String, Box<dyn Prepared>), launch::Error> {
+) -> Result<(String, Box<dyn Prepared>, Image), launch::Error> {
     let way = args
         .way()
         .map_err(|error| launch::Error::new(error).with_remedy("leave it out, or add --as vm"))?;
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
-    let workload = workload::from_args(&args.workload, &installation.cache, progress)?;
+    let images = installation.images()?;
+    let sources = args.workload.sources(&installation.cache, &images);
+    let (workload, image) = workload::from_args(&args.workload, sources, progress)?;
     let program = workload.command.program().to_string_lossy().into_owned();
     let prepared = match way {
         Way::Container => installation.container().prepare(&workload, progress),
@@ -47,7 +51,7 @@ fn prepare(
             installation.vm(kernel, start).prepare(&workload, progress)
         }
     };
-    Ok((program, prepared?))
+    Ok((program, prepared?, image))
 }
 
 /// Why the command never ran, though everything around it was ready.

@@ -1,13 +1,17 @@
 //! From what was typed to what is to run.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use guest_images::{Cache, ImageError, ImageRef, UnknownImage, UserError, UserSpec, look_up};
+use guest_images::store::ImageConfig;
+use guest_images::{
+    Image, ImageError, ImageRef, InvalidImage, InvalidUserSpec, Sources, UserError, UserSpec,
+    look_up,
+};
 use launch::{Command, CommandError, Hostname, InvalidHostname, Progress, Resources, Workload};
 
 use crate::args::{NoImage, Source, WorkloadArgs};
-use crate::environment::{DEFAULT_PATH, Environment};
+use crate::environment::{DEFAULT_PATH, Environment, NoName};
 
 /// The hostname when none is asked for: the same on both sides and in every run, so that it
 /// makes no difference where none is.
@@ -19,12 +23,18 @@ pub enum Error {
     /// Nothing says what the root file system is.
     #[error(transparent)]
     NoImage(#[from] NoImage),
-    /// There is no such image.
+    /// That can't be an image.
     #[error(transparent)]
-    UnknownImage(#[from] UnknownImage),
+    InvalidImage(#[from] InvalidImage),
     /// The image can't be used.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The image says of its user what can't be one.
+    #[error("the image's user can't be used")]
+    ImageUser(#[source] InvalidUserSpec),
+    /// The image has a variable without a name.
+    #[error("the image's environment can't be used")]
+    ImageEnv(#[source] NoName),
     /// The image has no such user.
     #[error(transparent)]
     User(#[from] UserError),
@@ -54,34 +64,32 @@ impl From<Error> for launch::Error {
     }
 }
 
-/// Unpacks the image if need be, and looks up in it what depends on it.
+/// Unpacks the image if need be, and looks up in it what depends on it. The image must be held
+/// for as long as the workload runs.
 pub fn from_args(
     args: &WorkloadArgs,
-    cache: &Cache,
+    sources: Sources<'_>,
     progress: &dyn Progress,
-) -> Result<Workload, Error> {
+) -> Result<(Workload, Image), Error> {
     let (source, words) = args.source_and_command()?;
     let image = match source {
-        Source::Image(name) => name.to_string_lossy().parse()?,
+        Source::Image(name) => name.as_os_str().try_into()?,
         Source::Directory(dir) => ImageRef::Directory(dir.clone()),
     };
-    let words = words.iter().map(|word| word.as_bytes().to_vec());
-    let argv: Vec<Vec<u8>> = match &args.entrypoint {
-        Some(program) => std::iter::once(program.clone().into_bytes())
-            .chain(words)
-            .collect(),
-        None if words.len() == 0 => {
-            let default = image.default_command().iter();
-            default.map(|word| word.as_bytes().to_vec()).collect()
-        }
-        None => words.collect(),
-    };
-    if argv.is_empty() {
+    let words: Vec<_> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    if words.is_empty() && args.entrypoint.is_none() && image.has_no_command() {
         // Before a large image is read for nothing.
         return Err(CommandError::Empty.into());
     }
-    let root = image.resolve(args.read_only, cache, progress)?;
-    let user = look_up(args.user.as_ref().unwrap_or(&UserSpec::ROOT), &root)?;
+    let image = image.resolve(sources, progress)?;
+    let argv = argv(args.entrypoint.as_deref(), words, &image.config);
+    let root = image.root(args.read_only);
+    let user = match &args.user {
+        Some(user) => user.clone(),
+        None if image.config.user.is_empty() => UserSpec::ROOT,
+        None => image.config.user.parse().map_err(Error::ImageUser)?,
+    };
+    let user = look_up(&user, &root)?;
     let hostname: Hostname = match &args.hostname {
         Some(hostname) => hostname.clone(),
         None => DEFAULT_HOSTNAME.parse()?,
@@ -91,18 +99,29 @@ pub fn from_args(
     environment.set("PATH", DEFAULT_PATH);
     environment.set("HOSTNAME", hostname.to_string());
     environment.set("HOME", OsStr::from_bytes(user.home.to_bytes()));
+    for variable in &image.config.env {
+        environment.apply(
+            &OsString::from(variable)
+                .try_into()
+                .map_err(Error::ImageEnv)?,
+        );
+    }
     for variable in &args.env {
         environment.apply(variable);
     }
 
-    let cwd = args.workdir.clone().unwrap_or_else(|| "/".into());
+    let cwd = match &args.workdir {
+        Some(dir) => dir.clone(),
+        // docker takes an image's relative one as one in the root.
+        None => format!("/{}", image.config.working_dir.trim_start_matches('/')).into(),
+    };
     let command = Command::new(
         argv,
         environment.into_strings(),
         cwd.into_vec(),
         user.credentials,
     )?;
-    Ok(Workload {
+    let workload = Workload {
         name: args.name.clone(),
         resources: Resources {
             memory: args.memory,
@@ -111,7 +130,22 @@ pub fn from_args(
             ..Resources::default()
         },
         ..Workload::new(root, command, hostname)
-    })
+    };
+    Ok((workload, image))
+}
+
+/// What is executed: the image's entrypoint and command, each of which what was typed replaces.
+/// With another entrypoint the image's command means nothing, as in docker.
+fn argv(entrypoint: Option<&str>, words: Vec<Vec<u8>>, config: &ImageConfig) -> Vec<Vec<u8>> {
+    let bytes = |words: &[String]| -> Vec<Vec<u8>> {
+        words.iter().map(|word| word.clone().into_bytes()).collect()
+    };
+    let (mut argv, default) = match entrypoint {
+        Some(program) => (vec![program.as_bytes().to_vec()], Vec::new()),
+        None => (bytes(&config.entrypoint), bytes(&config.cmd)),
+    };
+    argv.extend(if words.is_empty() { default } else { words });
+    argv
 }
 
 #[cfg(test)]
@@ -119,6 +153,8 @@ mod tests {
     use std::fs;
 
     use clap::Parser;
+    use guest_images::Cache;
+    use guest_images::store::Store;
     use launch::NoProgress;
     use tempfile::TempDir;
 
@@ -138,7 +174,11 @@ mod tests {
             panic!("not a run");
         };
         let cache = Cache::new(dir.path().join("cache"), []);
-        from_args(&run.workload, &cache, &NoProgress).map_err(|error| error.to_string())
+        let store = Store::new(dir.path().join("images"));
+        let sources = run.workload.sources(&cache, &store);
+        from_args(&run.workload, sources, &NoProgress)
+            .map(|(workload, _)| workload)
+            .map_err(|error| error.to_string())
     }
 
     fn strings(of: &[std::ffi::CString]) -> Vec<&str> {
@@ -171,6 +211,31 @@ mod tests {
             .command;
         assert_eq!(strings(command.argv()), ["env", "a", "b"]);
         assert_eq!(command.cwd(), c"/tmp");
+    }
+
+    #[test]
+    fn what_is_typed_replaces_what_the_image_says() {
+        let strings = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect();
+        for (entrypoint, cmd, typed, words, expected) in [
+            (&[][..], &["sh"][..], None, &[][..], &["sh"][..]),
+            (&[], &["sh"], None, &["ls", "-l"], &["ls", "-l"]),
+            (&["e", "1"], &["c"], None, &[], &["e", "1", "c"]),
+            (&["e", "1"], &["c"], None, &["w"], &["e", "1", "w"]),
+            (&["e", "1"], &["c"], Some("p"), &[], &["p"]),
+            (&["e", "1"], &["c"], Some("p"), &["w"], &["p", "w"]),
+        ] {
+            let config = ImageConfig {
+                entrypoint: strings(entrypoint),
+                cmd: strings(cmd),
+                ..ImageConfig::default()
+            };
+            let words = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+            let argv = argv(typed, words, &config);
+            assert_eq!(
+                argv,
+                expected.iter().map(|it| it.as_bytes()).collect::<Vec<_>>()
+            );
+        }
     }
 
     #[test]

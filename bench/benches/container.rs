@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use bench::{Environment, quantile, time};
-use guest_images::{Cache, ImageRef};
+use guest_images::store::Store;
+use guest_images::{Cache, ImageRef, Sources};
 use launch::{MonotonicNs, NoProgress};
 
 /// Rounds, each of which runs every contestant twice.
@@ -56,8 +57,9 @@ impl Contestant {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let cache = Cache::new(host::paths::cache_dir()?, []);
-    let image = ImageRef::Busybox.resolve(false, &cache, &NoProgress)?;
-    let root = image.layers.top().to_owned();
+    let store = Store::new(host::paths::data_dir()?.join("images"));
+    let image = ImageRef::Busybox.resolve(Sources::new(&cache, &store), &NoProgress)?;
+    let root = image.root(false).layers.top().to_owned();
     let root = root.to_str().ok_or("the image's path is no text")?;
     let jaula = jaula()?;
     let jaula = jaula.to_str().ok_or("the path of jaula is no text")?;

@@ -87,11 +87,14 @@ impl Tool {
         self,
         args: impl IntoIterator<Item = S>,
     ) -> Result<Output, ToolError> {
-        let output = self
-            .command()
-            .args(args)
-            .output()
-            .map_err(|error| self.not_run(error))?;
+        let mut command = self.command();
+        command.args(args);
+        self.run_command(command)
+    }
+
+    /// Runs a command of this program's to its end.
+    pub(crate) fn run_command(self, mut command: Command) -> Result<Output, ToolError> {
+        let output = command.output().map_err(|error| self.not_run(error))?;
         self.check(output.status, &output.stderr)?;
         Ok(output)
     }

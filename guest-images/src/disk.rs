@@ -8,11 +8,15 @@
 //! links. It is not compressed: the host's page cache then holds what guests read once for all
 //! of them, and the guest need not decompress.
 
+mod merged;
+
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use launch::{Digest, Progress, RootFs};
 use rustix::process::geteuid;
@@ -20,6 +24,8 @@ use rustix::process::geteuid;
 use crate::cache::{Cache, CacheError, Shelf, is_full};
 use crate::debian_tool::{Tool, ToolError};
 use crate::digest::{self, DigestError, TreeState};
+use crate::store::{self, StoreError};
+use merged::MergedView;
 
 const MKFS: Tool = Tool {
     program: "mkfs.erofs",
@@ -54,6 +60,9 @@ pub enum DiskError {
     /// The image can't be read.
     #[error(transparent)]
     Digest(#[from] DigestError),
+    /// What the store knows of a layer can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The cache failed.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -89,15 +98,54 @@ pub fn disk_of(
 ) -> Result<PathBuf, DiskError> {
     let name = format!("{}.erofs", root.digest);
     cache.get_or_make(Shelf::Disks, &name, progress, |path| {
+        if store::is_stored(root) {
+            return of_layers(root, path, progress);
+        }
         let before = unchanged(root, cache, progress)?;
         progress.begin("making the disk image");
-        let made = make(root.layers.top(), &root.digest, is_all_mine(&before), path);
+        let command = MKFS.command();
+        let dir = root.layers.top();
+        let made = make(command, dir, &root.digest, is_all_mine(&before), path);
         progress.end();
         made?;
         // Only what mkfs.erofs saw unchanged may have the digest's name.
         unchanged(root, cache, progress)?;
         Ok(())
     })
+}
+
+/// Of layers in the store, which never change. An ordinary user sees what is its own as root's.
+fn of_layers(root: &RootFs, path: &Path, progress: &dyn Progress) -> Result<(), DiskError> {
+    progress.begin("making the disk image");
+    let made = match store::sole_directory(root)? {
+        Some(dir) => {
+            let all_root = !geteuid().is_root();
+            make(MKFS.command(), dir, &root.digest, all_root, path)
+        }
+        None => of_merged(root, path),
+    };
+    progress.end();
+    made
+}
+
+fn of_merged(root: &RootFs, path: &Path) -> Result<(), DiskError> {
+    let failed = |source| DiskError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    // Named like the unfinished disk, so that it is cleared with it.
+    let mut point = path.as_os_str().to_owned();
+    point.push(".layers");
+    let point = PathBuf::from(point);
+    fs::create_dir(&point).map_err(failed)?;
+    let view = MergedView::new(&root.layers, &point).map_err(failed)?;
+    let mut command = MKFS.command();
+    // SAFETY: `enter` makes system calls and formats numbers into memory that it has; it takes no
+    // lock and no memory.
+    unsafe { command.pre_exec(move || view.enter()) };
+    let made = make(command, &point, &root.digest, false, path);
+    fs::remove_dir(&point).map_err(failed)?;
+    made
 }
 
 fn unchanged(
@@ -120,7 +168,13 @@ fn is_all_mine(state: &TreeState) -> bool {
     !me.is_root() && state.sole_owner.is_some_and(|(uid, _)| uid == me.as_raw())
 }
 
-fn make(dir: &Path, digest: &Digest, all_root: bool, path: &Path) -> Result<(), DiskError> {
+fn make(
+    mut command: Command,
+    dir: &Path,
+    digest: &Digest,
+    all_root: bool,
+    path: &Path,
+) -> Result<(), DiskError> {
     let mut args: Vec<OsString> = vec![
         "--quiet".into(),
         // Without it every file gets the time of the build.
@@ -133,7 +187,8 @@ fn make(dir: &Path, digest: &Digest, all_root: bool, path: &Path) -> Result<(), 
     }
     args.push(path.into());
     args.push(dir.into());
-    if let Err(source) = MKFS.run(&args) {
+    command.args(&args);
+    if let Err(source) = MKFS.run_command(command) {
         return Err(match path.parent() {
             Some(shelf) if is_full(shelf) => DiskError::Full(shelf.to_owned()),
             _ => DiskError::Mkfs {
@@ -169,7 +224,14 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::ImageRef;
+    use crate::store::Store;
+    use crate::{ImageRef, Sources};
+
+    fn root_of(image: &ImageRef, cache: &Cache) -> RootFs {
+        let store = Store::new(cache.dir().join("images"));
+        let sources = Sources::new(cache, &store);
+        image.resolve(sources, &NoProgress).unwrap().root(false)
+    }
 
     /// Something mounted, until it is dropped.
     struct Mounted(PathBuf);
@@ -246,9 +308,7 @@ mod tests {
         fs::set_permissions(at("dir"), Permissions::from_mode(0o1770)).unwrap();
 
         let cache = Cache::new(dir.path().join("cache"), []);
-        let image = ImageRef::Directory(root)
-            .resolve(false, &cache, &NoProgress)
-            .unwrap();
+        let image = root_of(&ImageRef::Directory(root), &cache);
         let disk = disk_of(&image, &cache, &NoProgress).unwrap();
         let mounted = dir.path().join("mounted");
         let Some(_mounted) = Mounted::new(
@@ -275,9 +335,7 @@ mod tests {
         fs::create_dir(&root).unwrap();
         fs::write(root.join("file"), vec![1; 1 << 20]).unwrap();
         let cache = Cache::new(&cache_dir, []);
-        let image = ImageRef::Directory(root)
-            .resolve(false, &cache, &NoProgress)
-            .unwrap();
+        let image = root_of(&ImageRef::Directory(root), &cache);
         let error = disk_of(&image, &cache, &NoProgress).unwrap_err();
         assert!(matches!(error, DiskError::Full(_)), "{error:?}");
         assert_eq!(names(&cache_dir.join("disks")), [".lock"]);
@@ -289,9 +347,7 @@ mod tests {
         let root = dir.path().join("root");
         fs::create_dir(&root).unwrap();
         let cache = Cache::new(dir.path().join("cache"), []);
-        let image = ImageRef::Directory(root.clone())
-            .resolve(false, &cache, &NoProgress)
-            .unwrap();
+        let image = root_of(&ImageRef::Directory(root.clone()), &cache);
         fs::write(root.join("file"), "").unwrap();
         let error = disk_of(&image, &cache, &NoProgress).unwrap_err();
         assert!(matches!(error, DiskError::Changed(_)), "{error:?}");
@@ -302,9 +358,7 @@ mod tests {
     fn two_who_want_the_same_disk_at_once_get_the_same() {
         let dir = TempDir::new().unwrap();
         let cache = Cache::new(dir.path().join("cache"), []);
-        let image = ImageRef::Busybox
-            .resolve(false, &cache, &NoProgress)
-            .unwrap();
+        let image = root_of(&ImageRef::Busybox, &cache);
         let disks: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| disk_of(&image, &cache, &NoProgress).unwrap()))

@@ -1,9 +1,10 @@
 //! What both sides run, and what a guest boots from.
 //!
-//! - [`ImageRef`]: an image as the user names it, resolved to an unpacked root directory with
-//!   its digest.
+//! - [`ImageRef`]: an image as the user names it, resolved to the directories that its root is
+//!   made of, with their digest and with what it says of how to run it.
+//! - [`store`]: images that were loaded or pulled.
 //! - [`look_up`]: docker's `-u`, looked up in the image.
-//! - [`disk_of`]: the disk image that a guest mounts, made from that directory.
+//! - [`disk_of`]: the disk image that a guest mounts, made from those directories.
 //! - [`Kernel`]: the guest's kernel, found or built.
 //! - [`INIT`]: the guest's PID 1.
 //!
@@ -23,7 +24,7 @@ pub use cache::{Cache, CacheError, Shelf};
 pub use debian_tool::ToolError;
 pub use digest::{DigestError, SurveyError};
 pub use disk::{DiskError, disk_of};
-pub use image::{BusyboxError, ImageError, ImageRef, UnknownImage};
+pub use image::{BusyboxError, Image, ImageError, ImageRef, InvalidImage, Sources};
 pub use init::INIT;
 pub use kernel::{Kernel, KernelError};
 pub use users::{InvalidUserSpec, ReadInRootError, User, UserError, UserSpec, look_up};

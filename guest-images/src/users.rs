@@ -1,6 +1,7 @@
 //! Whom a command runs as: docker's `-u`, looked up in the image.
 
 mod database;
+mod open_in_layers;
 mod open_in_root;
 mod spec;
 
@@ -46,8 +47,8 @@ pub struct User {
 ///
 /// When a name is not there, or a file of the image can't be read safely.
 pub fn look_up(spec: &UserSpec, root: &RootFs) -> Result<User, UserError> {
-    let passwd = read_in_root(root.layers.top(), Path::new("etc/passwd"))?;
-    let groups = read_in_root(root.layers.top(), Path::new("etc/group"))?;
+    let passwd = read_in_root(&root.layers, Path::new("etc/passwd"))?;
+    let groups = read_in_root(&root.layers, Path::new("etc/group"))?;
     resolve(spec, &passwd, &groups)
 }
 

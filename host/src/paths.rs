@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | state of running instances | `/run/jaula` | `$XDG_RUNTIME_DIR/jaula`, else `/tmp/jaula-UID` | `JAULA_RUN_DIR` |
 //! | what can be made again | `/var/cache/jaula` | `$XDG_CACHE_HOME/jaula`, else `~/.cache/jaula` | `JAULA_CACHE_DIR` |
-//! | what can not: snapshots | `/var/lib/jaula` | `$XDG_DATA_HOME/jaula`, else `~/.local/share/jaula` | `JAULA_DATA_DIR` |
+//! | what can not: images, snapshots | `/var/lib/jaula` | `$XDG_DATA_HOME/jaula`, else `~/.local/share/jaula` | `JAULA_DATA_DIR` |
 //!
 //! Variables that are empty count as unset, and the XDG ones also when they are no absolute path
 //! (XDG Base Directory Specification 0.8).
@@ -53,7 +53,7 @@ pub fn cache_dir() -> Result<PathBuf, Error> {
     cache_dir_of(geteuid(), |name| std::env::var_os(name))
 }
 
-/// Where is kept what can't be made again, such as snapshots. Not made by this.
+/// Where is kept what can't be made again, such as images and snapshots. Not made by this.
 ///
 /// # Errors
 ///
@@ -94,7 +94,7 @@ fn data_dir_of(uid: Uid, env: impl Fn(&str) -> Option<OsString>) -> Result<PathB
     if uid.is_root() {
         return Ok("/var/lib/jaula".into());
     }
-    let what = "snapshots";
+    let what = "images and snapshots";
     users(&env, "XDG_DATA_HOME", ".local/share").ok_or(Error::NoHome { what, variable })
 }
 
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshots_are_where_other_programs_have_their_data() {
+    fn images_and_snapshots_are_where_other_programs_have_their_data() {
         for (uid, env, expected) in [
             (0, &[("HOME", "/root")][..], "/var/lib/jaula"),
             (0, &[("JAULA_DATA_DIR", "/x")], "/x"),
@@ -204,7 +204,7 @@ mod tests {
         let error = data_dir_of(Uid::from_raw(7), lookup(&[])).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "HOME is not set, so there is no place for snapshots; set JAULA_DATA_DIR"
+            "HOME is not set, so there is no place for images and snapshots; set JAULA_DATA_DIR"
         );
     }
 

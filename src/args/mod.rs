@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod compare;
+mod image;
 mod kernel;
 mod run;
 mod snapshot;
@@ -10,6 +11,7 @@ mod workload;
 use clap::{Parser, Subcommand};
 
 pub use compare::CompareArgs;
+pub use image::{ImagesArgs, LoadArgs, RmiArgs};
 pub use kernel::KernelAction;
 pub use run::{RunArgs, Way};
 pub use snapshot::{RestoreArgs, SnapshotAction};
@@ -51,6 +53,19 @@ pub enum Action {
     /// command, whatever it exited with, and with 125 otherwise.
     #[command(disable_help_flag = true, override_usage = compare::USAGE, after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
+    /// List the images that were loaded or pulled
+    Images(ImagesArgs),
+    /// Load images from a file: from `docker save`, or an OCI image layout
+    ///
+    /// The file may be compressed with gzip or zstd. The image gets the names that it has in it.
+    #[command(after_help = image::LOAD_EXAMPLES)]
+    Load(LoadArgs),
+    /// Remove images
+    ///
+    /// By a name, an image loses that name; with its last one it goes, and with it the layers that
+    /// no other image has. One that something runs from stays.
+    #[command(after_help = image::RMI_EXAMPLES)]
+    Rmi(RmiArgs),
     /// Say what this machine can do, and what to do about the rest
     ///
     /// Ends with 0 when both sides can launch, and with 1 otherwise.

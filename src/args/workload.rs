@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use guest_images::UserSpec;
+use guest_images::store::Store;
+use guest_images::{Cache, Sources, UserSpec};
 use launch::{CpuLimit, Hostname, InstanceId, MemoryLimit, PidsLimit};
 
+use super::image::LimitArgs;
 use crate::environment::Variable;
 
 /// What runs, in docker's words.
@@ -70,6 +72,9 @@ pub struct WorkloadArgs {
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -96,6 +101,14 @@ pub enum Source<'a> {
 pub struct NoImage;
 
 impl WorkloadArgs {
+    /// Where the image comes from.
+    pub fn sources<'a>(&self, cache: &'a Cache, store: &'a Store) -> Sources<'a> {
+        Sources {
+            limits: self.limits.limits(),
+            ..Sources::new(cache, store)
+        }
+    }
+
     /// Where the root file system comes from, and the words of the command.
     pub fn source_and_command(&self) -> Result<(Source<'_>, &[OsString]), NoImage> {
         let (source, command) = match &self.rootfs {

@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use bench::{quantile, time};
-use guest_images::{Cache, ImageRef, look_up};
+use guest_images::store::Store;
+use guest_images::{Cache, ImageRef, Sources, look_up};
 use launch::{Command, Instance, Launcher, MemoryLimit, NoProgress, Prepared, Workload};
 use vmm::{GuestKernel, StartMode, VmLauncher};
 
@@ -16,7 +17,9 @@ pub fn prepare(
     memory: Option<MemoryLimit>,
     start: StartMode,
 ) -> Result<Box<dyn Prepared>> {
-    let root = ImageRef::Busybox.resolve(false, cache, &NoProgress)?;
+    let store = Store::new(host::paths::data_dir()?.join("images"));
+    let image = ImageRef::Busybox.resolve(Sources::new(cache, &store), &NoProgress)?;
+    let root = image.root(false);
     let credentials = look_up(&guest_images::UserSpec::ROOT, &root)?.credentials;
     let command = Command::new(argv.to_vec(), ["PATH=/bin"], "/", credentials)?;
     let mut workload = Workload::new(root, command, "bench".parse()?);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use launch::{Digest, NoProgress};
+use launch::{Digest, NoProgress, RootFs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -13,17 +13,17 @@ use super::config::{Configuration, ImageConfig};
 use super::layer::Layer;
 use super::reference::Reference;
 use super::shelf::Held;
-use super::{Store, StoreError, io_error, make_dir, read_if_there, replace, top};
+use super::{Store, StoreError, io_error, layer, make_dir, read_if_there, replace, top};
 
 const RECORD: &str = "record";
 
 /// What an image is, and what it is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageRecord {
+pub(super) struct ImageRecord {
     /// As it came, to its last byte: its digest is the image's ID.
     config: String,
     /// Unpacked, in bytes, with layers that other images have, too.
-    pub bytes: u64,
+    pub(super) bytes: u64,
 }
 
 /// A name, and what it stands for.
@@ -76,7 +76,6 @@ impl Store {
         }
         let records = layers.iter().map(Layer::record);
         let records = records.collect::<Result<Vec<_>, _>>()?;
-        let lock = self.lock()?;
         let images = self.images();
         make_dir(&images.dir)?;
         let held = images.find_or_make(id, &NoProgress, |dir| {
@@ -91,11 +90,12 @@ impl Store {
             synced.map_err(io_error("write", dir))
         })?;
         if let Some(name) = name {
+            let _lock = self.lock()?;
             let mut names = self.names()?;
             names.insert(key(name), Named { id, manifest });
             self.set_names(&names)?;
         }
-        drop((held, lock));
+        drop(held);
         Ok(id)
     }
 
@@ -129,6 +129,32 @@ impl Store {
         }
         let _lock = self.lock()?;
         self.open(id, None)
+    }
+
+    /// The image whose ID is the only one that begins so.
+    ///
+    /// # Errors
+    ///
+    /// When the store can't be read.
+    pub fn find_by_beginning(&self, digits: &str) -> Result<Option<StoredImage>, StoreError> {
+        if !self.dir().exists() {
+            return Ok(None);
+        }
+        let _lock = self.lock()?;
+        match self.that_begin(digits)?[..] {
+            [id] => self.open(id, None),
+            _ => Ok(None),
+        }
+    }
+
+    /// All IDs that begin so; none if there is nothing to begin with.
+    pub(super) fn that_begin(&self, digits: &str) -> Result<Vec<BlobDigest>, StoreError> {
+        if digits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ids = self.images().all()?;
+        ids.retain(|id| id.hex().starts_with(digits));
+        Ok(ids)
     }
 
     fn open(
@@ -197,6 +223,28 @@ fn by_digest<'a>(names: &'a Names, name: &Reference) -> Option<&'a Named> {
         .map(|(_, named)| named)
 }
 
+/// Whether these are layers of a store, which nobody ever writes to: then the digest is theirs.
+pub(crate) fn is_stored(root: &RootFs) -> bool {
+    let diff_ids: Vec<_> = root
+        .layers
+        .iter()
+        .filter(|tree| tree.ends_with(layer::TREE))
+        .filter_map(|tree| tree.parent()?.file_name()?.to_str())
+        .filter_map(BlobDigest::from_hex)
+        .rev()
+        .collect();
+    chain_digest(&diff_ids) == root.digest
+}
+
+/// The only layer of a root in the store, if it is one directory as it lies there.
+pub(crate) fn sole_directory(root: &RootFs) -> Result<Option<&Path>, StoreError> {
+    let Some(tree) = root.layers.only() else {
+        return Ok(None);
+    };
+    let record = layer::read_record(&tree.with_file_name(layer::RECORD))?;
+    Ok((!record.deletes).then_some(tree))
+}
+
 /// One digest for a stack of layers: of all their digests, in order. It holds as long as layers
 /// are unpacked alike.
 fn chain_digest(diff_ids: &[BlobDigest]) -> Digest {
@@ -208,9 +256,7 @@ fn chain_digest(diff_ids: &[BlobDigest]) -> Digest {
     Digest::from_bytes(&hash.finalize())
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(
-    path: &std::path::Path,
-) -> Result<Option<T>, StoreError> {
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, StoreError> {
     let Some(bytes) = read_if_there(path)? else {
         return Ok(None);
     };
@@ -221,13 +267,13 @@ fn read_json<T: for<'de> Deserialize<'de>>(
     })
 }
 
-fn to_json(path: &std::path::Path, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+fn to_json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(value).map_err(|source| StoreError::Damaged {
         path: path.to_owned(),
         source,
     })
 }
 
-fn write_json(path: &std::path::Path, value: &impl Serialize) -> Result<(), StoreError> {
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
     fs::write(path, to_json(path, value)?).map_err(io_error("write", path))
 }

@@ -67,6 +67,8 @@ impl<'a> Intake<'a> {
 pub(super) struct LayerRecord {
     /// Uncompressed, in bytes.
     pub(super) bytes: u64,
+    /// Whether it deletes anything of the layers beneath.
+    pub(super) deletes: bool,
     /// Directories that no entry of the layer describes, so that they must look as in the layers
     /// beneath.
     pub(super) implicit: BTreeSet<PathBuf>,
@@ -142,12 +144,17 @@ pub(super) fn make(
             came: digests.diff_id,
         });
     }
-    let Unpacked { implicit, lost } = unpacked;
+    let Unpacked {
+        implicit,
+        lost,
+        deletes,
+    } = unpacked;
     if lost {
         intake.note_lost(privileges);
     }
     let record = LayerRecord {
         bytes: digests.bytes,
+        deletes,
         implicit,
     };
     let path = dir.join(RECORD);

@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How large an image may be when it is unpacked: a few kilobytes can be compressed from any
@@ -29,6 +30,22 @@ pub enum TooLarge {
     /// In names.
     #[error("the image has more than {0} files")]
     Entries(u64),
+}
+
+impl TooLarge {
+    /// What the user can do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Bytes(_) => "if you trust it, allow more with --max-unpacked SIZE",
+            Self::Entries(_) => "if you trust it, allow more with --max-files NUMBER",
+        }
+    }
+}
+
+/// What the user can do about an error that this one may be the cause of.
+pub(super) fn remedy(error: &io::Error) -> Option<&'static str> {
+    let cause = error.get_ref()?.downcast_ref::<TooLarge>()?;
+    Some(cause.remedy())
 }
 
 /// What is left of the limits while an image is unpacked. Layers may be unpacked at once.

@@ -12,7 +12,6 @@ use super::blob_digest::BlobDigest;
 /// (distribution specification, "Pushing Manifests").
 pub const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
-/// What media types end with for which layers are no tar archives of Linux.
 const MANIFEST_TYPES: [&str; 2] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -113,7 +112,8 @@ impl Platform {
         }
     }
 
-    fn runs(&self, other: &Self) -> bool {
+    /// Whether what is made for `other` runs here.
+    pub(super) fn runs(&self, other: &Self) -> bool {
         self.os == other.os && self.architecture == other.architecture
     }
 

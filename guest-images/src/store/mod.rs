@@ -12,6 +12,7 @@
 //! An image gets a name when all its layers are there and checked, so one that was loaded by half
 //! can't be run. See [`shelf`] for how two processes at once, and one that is killed, are survived.
 
+mod archive;
 mod blob_digest;
 mod catalog;
 mod config;
@@ -30,8 +31,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+pub use archive::{ArchiveError, Choice, Loaded, Naming};
 pub use blob_digest::{BlobDigest, InvalidDigest};
-pub use catalog::{ImageRecord, StoredImage};
+pub use catalog::StoredImage;
+pub(crate) use catalog::{is_stored, sole_directory};
 pub use config::{ImageConfig, diff_ids};
 pub use layer::{Intake, Layer, LayerBlob};
 pub use limits::{Limits, TooLarge};
@@ -41,6 +44,8 @@ pub use manifest::{
 pub use reference::{InvalidReference, Reference};
 pub use removal::{Listed, RemoveError, Removed};
 use shelf::Shelf;
+pub(crate) use unpack::is_opaque;
+pub(crate) use unpack::privileges::Privileges;
 pub use unpack::{InvalidPax, PlaceError, TapeError, UnpackError};
 
 /// Why the store can't do what it was asked to.
@@ -109,6 +114,38 @@ pub enum StoreError {
     /// Somebody removed it while it was being used for an image.
     #[error("{0} was removed while it was being added")]
     Vanished(BlobDigest),
+}
+
+impl StoreError {
+    /// What the user can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        let unpack = match self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                return Some("free some space there, or set JAULA_DATA_DIR");
+            }
+            Self::Read { source, .. } => return limits::remedy(source),
+            Self::Unpack { source, .. } => source,
+            _ => return None,
+        };
+        match unpack {
+            UnpackError::TooLarge(too_large) => Some(too_large.remedy()),
+            UnpackError::Tape(TapeError::Read(source)) | UnpackError::Entry { source, .. } => {
+                limits::remedy(source)
+            }
+            UnpackError::Place {
+                source: PlaceError::TooLarge(too_large),
+                ..
+            } => Some(too_large.remedy()),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for launch::Error {
+    fn from(error: StoreError) -> Self {
+        let remedy = error.remedy();
+        Self::remedied(error, remedy)
+    }
 }
 
 pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {

@@ -7,6 +7,18 @@ use super::catalog::{Names, key};
 use super::reference::Reference;
 use super::{Store, StoreError};
 
+impl RemoveError {
+    /// What the user can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::NoImage(_) | Self::Ambiguous(_) => Some("see jaula images"),
+            Self::Named { .. } => Some("remove it by each of them, or add --force"),
+            Self::InUse(_) => Some("end what runs from it first"),
+            Self::Store(error) => error.remedy(),
+        }
+    }
+}
+
 /// What was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removed {
@@ -157,14 +169,10 @@ impl Store {
 
     fn one_that_begins(&self, beginning: &str) -> Result<Option<BlobDigest>, RemoveError> {
         let digits = beginning.strip_prefix("sha256:").unwrap_or(beginning);
-        if digits.is_empty() {
-            return Ok(None);
-        }
-        let all = self.images().all()?;
-        let mut found = all.into_iter().filter(|id| id.hex().starts_with(digits));
-        match (found.next(), found.next()) {
-            (only, None) => Ok(only),
-            (_, Some(_)) => Err(RemoveError::Ambiguous(beginning.to_owned())),
+        match self.that_begin(digits)?[..] {
+            [] => Ok(None),
+            [only] => Ok(Some(only)),
+            _ => Err(RemoveError::Ambiguous(beginning.to_owned())),
         }
     }
 }

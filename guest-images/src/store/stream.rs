@@ -65,9 +65,15 @@ impl Read for Watched<'_> {
 }
 
 /// No more than the budget has.
-struct Budgeted<'a, R> {
+pub(super) struct Budgeted<'a, R> {
     inner: R,
     budget: &'a Budget,
+}
+
+impl<'a, R> Budgeted<'a, R> {
+    pub(super) fn new(inner: R, budget: &'a Budget) -> Self {
+        Self { inner, budget }
+    }
 }
 
 impl<R: Read> Read for Budgeted<'_, R> {
@@ -134,7 +140,7 @@ impl<'a> LayerStream<'a> {
         let inner = decoder(Shared(Rc::clone(&shared)))?;
         Ok(Self {
             tar: Hashing {
-                inner: Budgeted { inner, budget },
+                inner: Budgeted::new(inner, budget),
                 seen: Rc::default(),
             },
             rest: Shared(shared),
@@ -161,6 +167,11 @@ impl Read for LayerStream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.tar.read(buffer)
     }
+}
+
+/// Whether what begins so is compressed in a way that [`decoder`] knows.
+pub(super) fn is_compressed(beginning: &[u8]) -> bool {
+    beginning.starts_with(GZIP_MAGIC) || beginning.starts_with(ZSTD_MAGIC)
 }
 
 /// What decompresses `blob`, which is told by its first bytes: media types are often wrong.

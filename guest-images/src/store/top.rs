@@ -8,14 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags, utimensat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps, XattrFlags, open, utimensat};
 use rustix::fs::{lgetxattr, llistxattr, lsetxattr};
 use rustix::io::Errno;
 
 use super::layer::{Layer, LayerRecord};
+use super::unpack::is_opaque;
 use super::unpack::privileges::Privileges;
 use super::{StoreError, io_error};
 
@@ -140,12 +142,12 @@ enum Look {
 
 fn look_in(tree: &Path, path: &Path) -> io::Result<Look> {
     let mut here = tree.to_owned();
-    let mut opaque = is_opaque(&here)?;
+    let mut opaque = is_opaque_at(&here)?;
     for component in path.components() {
         // All before it were found to be directories, so no link is followed.
         here.push(component);
         match here.symlink_metadata() {
-            Ok(metadata) if metadata.is_dir() => opaque |= is_opaque(&here)?,
+            Ok(metadata) if metadata.is_dir() => opaque |= is_opaque_at(&here)?,
             Ok(_) => return Ok(Look::Covered),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Look::Nothing { opaque });
@@ -156,18 +158,9 @@ fn look_in(tree: &Path, path: &Path) -> io::Result<Look> {
     Ok(Look::Directory { opaque })
 }
 
-/// Whether a directory hides all that is beneath it.
-fn is_opaque(dir: &Path) -> io::Result<bool> {
-    let mut value = [0; 1];
-    for name in ["trusted.overlay.opaque", "user.overlay.opaque"] {
-        match lgetxattr(dir, name, &mut value) {
-            Ok(1) if value == *b"y" => return Ok(true),
-            // A longer one means something else.
-            Ok(_) | Err(Errno::NODATA | Errno::RANGE | Errno::OPNOTSUPP) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(false)
+fn is_opaque_at(dir: &Path) -> io::Result<bool> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    is_opaque(open(dir, flags, Mode::empty())?.as_fd())
 }
 
 /// Gives `dir` owner, permissions, attributes and times of `like`.

@@ -2,7 +2,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use launch::Layers;
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+
+use super::open_in_layers::open_in_layers;
 
 /// Largest file that is read, in bytes: some fifty thousand users.
 const MAX_BYTES: u64 = 4 << 20;
@@ -15,13 +18,17 @@ pub struct ReadInRootError {
     source: io::Error,
 }
 
-/// Reads the regular file at `path` inside `root`; a missing one is as good as an empty one.
+/// Reads the regular file at `path` inside a root made of these layers; a missing one is as good as an empty one.
 ///
 /// The image may have made anything of it: a link out of the root, a pipe that nobody writes to,
 /// a device, an endless file. The kernel resolves the path with `root` as its `/`, nothing is
 /// waited for, and no more than [`MAX_BYTES`] is read.
-pub(super) fn read_in_root(root: &Path, path: &Path) -> Result<Vec<u8>, ReadInRootError> {
-    match read(root, path) {
+pub(super) fn read_in_root(layers: &Layers, path: &Path) -> Result<Vec<u8>, ReadInRootError> {
+    let opened = match layers.only() {
+        Some(root) => open_in_directory(root, path),
+        None => open_in_layers(layers, path),
+    };
+    match opened.and_then(read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         result => result.map_err(|source| ReadInRootError {
             path: path.to_owned(),
@@ -30,20 +37,23 @@ pub(super) fn read_in_root(root: &Path, path: &Path) -> Result<Vec<u8>, ReadInRo
     }
 }
 
-fn read(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
+fn open_in_directory(root: &Path, path: &Path) -> io::Result<File> {
     let root = open(
         root,
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )?;
-    let file: File = openat2(
+    let file = openat2(
         &root,
         path,
         OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
         Mode::empty(),
         ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-    )?
-    .into();
+    )?;
+    Ok(file.into())
+}
+
+fn read(file: File) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -81,7 +91,7 @@ mod tests {
     }
 
     fn passwd(root: &Path) -> Result<String, io::ErrorKind> {
-        read_in_root(root, Path::new("etc/passwd"))
+        read_in_root(&root.to_owned().into(), Path::new("etc/passwd"))
             .map(|contents| String::from_utf8(contents).unwrap())
             .map_err(|error| error.source.kind())
     }
@@ -123,7 +133,7 @@ mod tests {
     fn a_loop_of_links_is_an_error() {
         let (_dir, root) = root();
         symlink("passwd", root.join("etc/passwd")).unwrap();
-        let error = read_in_root(&root, Path::new("etc/passwd")).unwrap_err();
+        let error = read_in_root(&root.clone().into(), Path::new("etc/passwd")).unwrap_err();
         let errno = rustix::io::Errno::LOOP.raw_os_error();
         assert_eq!(error.source.raw_os_error(), Some(errno));
     }

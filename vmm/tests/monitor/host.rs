@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio as Pipe};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use guest_images::{Cache, ImageRef};
+use guest_images::store::Store;
+use guest_images::{Cache, ImageRef, Sources};
 use launch::{Credentials, Error, Instance, Launcher, NoProgress, Prepared, Stdio, Workload};
 use tempfile::TempDir;
 use vmm::{GuestKernel, StartMode, VmLauncher};
@@ -78,9 +79,11 @@ fn leftovers(dir: &Path) -> Vec<PathBuf> {
 
 fn prepare(dir: &Path) -> Box<dyn Prepared> {
     let cache = Cache::new(dir.join("cache"), []);
+    let store = Store::new(dir.join("images"));
     let root = ImageRef::Directory(dir.join("root"))
-        .resolve(false, &cache, &NoProgress)
-        .unwrap();
+        .resolve(Sources::new(&cache, &store), &NoProgress)
+        .unwrap()
+        .root(false);
     let command = launch::Command::new(["true"], [], "/", Credentials::default()).unwrap();
     let workload = Workload::new(root, command, "test".parse().unwrap());
     let kernel = GuestKernel::File(dir.join("kernel"));

@@ -9,10 +9,11 @@
 //! Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
 
 mod attributes;
+mod opaque;
 mod pax;
 mod place;
 pub(crate) mod privileges;
-mod tape;
+pub(super) mod tape;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -29,9 +30,11 @@ use rustix::io::Errno;
 
 use super::limits::Budget;
 use attributes::Kept;
+pub(crate) use opaque::is_opaque;
+use opaque::set_opaque;
 pub use pax::InvalidPax;
 pub use place::PlaceError;
-use place::{Place, Times, Tree, clean, is_whiteout, set_opaque, set_times};
+use place::{Place, Times, Tree, clean, is_whiteout, set_times};
 use privileges::Privileges;
 pub use tape::TapeError;
 use tape::{Entry, Kind, Tape};
@@ -105,6 +108,8 @@ pub(super) struct Unpacked {
     pub(super) implicit: BTreeSet<PathBuf>,
     /// Whether owners or attributes were left out.
     pub(super) lost: bool,
+    /// Whether it deletes anything of the layers beneath.
+    pub(super) deletes: bool,
 }
 
 /// Unpacks the archive to `root`, an empty directory. The stream is given back where the archive
@@ -244,6 +249,7 @@ impl Unpacking<'_> {
         };
 
         if name == OPAQUE {
+            unpacked.deletes = true;
             let hidden = Place {
                 dir: place.dir,
                 name: ".".into(),
@@ -255,6 +261,7 @@ impl Unpacking<'_> {
             return Ok(());
         }
         if let Some(deleted) = name.strip_prefix(WHITEOUT) {
+            unpacked.deletes = true;
             if matches!(deleted, b"" | b"." | b"..") {
                 return Err(UnpackError::Whiteout(shown));
             }

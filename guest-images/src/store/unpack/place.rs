@@ -6,10 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, XattrFlags,
-    lsetxattr, mkdirat, openat, openat2, statat, unlinkat, utimensat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, mkdirat,
+    openat, openat2, statat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
+
+use super::opaque::set_opaque;
 
 /// Of a directory that no entry describes: what docker makes.
 const IMPLICIT_MODE: Mode = Mode::from_raw_mode(0o755);
@@ -251,16 +253,6 @@ pub(super) fn set_times(dir: BorrowedFd<'_>, name: &Path, time: Timespec) -> Res
 /// Whether it is how overlayfs writes that a name is deleted.
 pub(super) fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
-}
-
-/// Makes a directory hide all that is beneath it in other layers.
-pub(super) fn set_opaque(place: &Place<'_>, attribute: &str) -> io::Result<()> {
-    Ok(lsetxattr(
-        place.path(),
-        attribute,
-        b"y",
-        XattrFlags::empty(),
-    )?)
 }
 
 /// An entry's name without what does not count; empty for the root itself.

@@ -5,7 +5,7 @@
 //! crate keeps names and attributes of any size in memory, and cuts values of attributes at line
 //! feeds.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use rustix::fs::Timespec;
 use tar::{EntryType, Header};
@@ -33,6 +33,9 @@ pub enum TapeError {
     /// A name, or the attributes of an entry, would take too much memory.
     #[error("a name or the attributes of an entry have more than {MAX_EXTENSION_BYTES} bytes")]
     Extension,
+    /// No archive of images has so many.
+    #[error("it has too many files")]
+    TooManyFiles,
     /// The entry can't be represented.
     #[error("{path}: {what}")]
     Entry {
@@ -45,7 +48,7 @@ pub enum TapeError {
 
 /// What an entry is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in super::super) enum Kind {
     Directory,
     /// Its data follows, see [`Tape::data`].
     File,
@@ -65,10 +68,10 @@ pub(super) enum Kind {
 
 /// A name and what it stands for.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(in super::super) struct Entry {
     /// As it is written.
-    pub(super) path: Vec<u8>,
-    pub(super) kind: Kind,
+    pub(in super::super) path: Vec<u8>,
+    pub(in super::super) kind: Kind,
     /// Permissions only.
     pub(super) mode: u32,
     pub(super) uid: u32,
@@ -79,20 +82,23 @@ pub(super) struct Entry {
 }
 
 /// An archive that is read forwards only.
-pub(super) struct Tape<R> {
+pub(in super::super) struct Tape<R> {
     inner: R,
     /// Of the current entry's data, what was not read.
     data_left: u64,
     /// After the data, up to the next block.
     padding: u64,
+    /// In the archive, in bytes.
+    position: u64,
 }
 
 impl<R: Read> Tape<R> {
-    pub(super) fn new(inner: R) -> Self {
+    pub(in super::super) fn new(inner: R) -> Self {
         Self {
             inner,
             data_left: 0,
             padding: 0,
+            position: 0,
         }
     }
 
@@ -107,7 +113,7 @@ impl<R: Read> Tape<R> {
     }
 
     /// The next entry; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>, TapeError> {
+    pub(in super::super) fn next(&mut self) -> Result<Option<Entry>, TapeError> {
         let mut pax = Pax::default();
         let mut long_name = None;
         let mut long_link = None;
@@ -239,7 +245,10 @@ impl<R: Read> Tape<R> {
                 // Some archives just end.
                 Ok(0) if filled == 0 => return Ok(None),
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                Ok(count) => filled += count,
+                Ok(count) => {
+                    filled += count;
+                    self.position += count as u64;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
@@ -288,7 +297,22 @@ impl<R: Read> Tape<R> {
         let mut block = [0; BLOCK_BYTES as usize];
         let padding = usize::try_from(padding).unwrap_or_default();
         self.inner.read_exact(&mut block[..padding])?;
+        self.position += padding as u64;
         Ok(())
+    }
+}
+
+impl<R: Read + Seek> Tape<R> {
+    /// Goes on behind the data of the current entry, and says where it is in the archive: its
+    /// offset and length, which may be longer than the archive.
+    pub(in super::super) fn pass_over_data(&mut self) -> io::Result<(u64, u64)> {
+        let data = (self.position, self.data_left);
+        let step = self.data_left.checked_add(self.padding);
+        let end = step.and_then(|step| self.position.checked_add(step));
+        let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.inner.seek(SeekFrom::Start(end))?;
+        (self.data_left, self.padding, self.position) = (0, 0, end);
+        Ok(data)
     }
 }
 
@@ -307,6 +331,7 @@ impl<R: Read> Read for Data<'_, R> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.0.data_left -= count as u64;
+        self.0.position += count as u64;
         Ok(count)
     }
 }

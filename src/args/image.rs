@@ -1,0 +1,78 @@
+//! `jaula images`, `jaula load` and `jaula rmi`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use guest_images::store::Limits;
+use launch::MemoryLimit;
+
+pub(super) const LOAD_EXAMPLES: &str = "\
+Examples:
+  docker save debian:13 | jaula load
+  jaula load -i debian.tar
+  jaula load -i ./layout           an OCI image layout, unpacked";
+
+pub(super) const RMI_EXAMPLES: &str = "\
+Examples:
+  jaula rmi debian:13
+  jaula rmi 3f9c                   any beginning of an ID that no other has";
+
+#[derive(Debug, Args)]
+pub struct ImagesArgs {
+    /// Print IDs only
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Print IDs and digests in full
+    #[arg(long)]
+    pub no_trunc: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// File or directory to read; otherwise, and for `-`, it is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+
+    /// Print IDs or names only
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct RmiArgs {
+    /// Which ones: by name, or by the beginning of the ID
+    #[arg(value_name = "IMAGE", required = true, value_parser = NonEmptyStringValueParser::new())]
+    pub images: Vec<String>,
+
+    /// Remove an image that was given by its ID though it has several names
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// How large an image may be that is unpacked.
+#[derive(Debug, Args)]
+pub struct LimitArgs {
+    /// Most that an image may unpack to, as in 512m or 40g [default: 16g]
+    #[arg(long, value_name = "SIZE")]
+    max_unpacked: Option<MemoryLimit>,
+
+    /// Most files that an image may have [default: 1000000]
+    #[arg(long, value_name = "NUMBER")]
+    max_files: Option<u64>,
+}
+
+impl LimitArgs {
+    /// The limits that were asked for.
+    pub fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        Limits {
+            bytes: self.max_unpacked.map_or(usual.bytes, |size| size.bytes()),
+            entries: self.max_files.unwrap_or(usual.entries),
+        }
+    }
+}
