@@ -3,6 +3,7 @@
 //! - [`RunDir`] is where instances keep what must be cleared after them; [`InstanceDir`] is one
 //!   instance's own, locked while it lives. What a crashed run left is swept by the next one.
 //! - [`InstanceDir::make_cgroup`] makes the [`Cgroup`] that limits and measures the instance.
+//! - [`instances`] is what others than its owner find in an instance's directory.
 //! - [`packet_filter`] removes the rules that an instance's network needs.
 //! - [`paths`] says where state and cache are.
 //! - [`capacity`] refuses limits that are above what the host has.
@@ -11,6 +12,7 @@
 pub mod capacity;
 pub mod cgroup;
 pub mod facts;
+pub mod instances;
 pub mod packet_filter;
 pub mod paths;
 pub mod rundir;

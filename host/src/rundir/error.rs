@@ -44,6 +44,9 @@ pub enum Error {
     /// The name is taken.
     #[error("the name {0} is in use by a running instance")]
     Running(InstanceId),
+    /// The name is taken, too.
+    #[error("the name {0} is in use by an instance that has ended")]
+    Ended(InstanceId),
     /// There is no random number to make a name of.
     #[error("can't read /dev/urandom")]
     Random(#[source] io::Error),
@@ -89,6 +92,7 @@ impl Error {
             Self::NotOurs(_) => Some("remove it, or set JAULA_RUN_DIR to a directory of your own"),
             Self::InUse(_) => Some("set JAULA_RUN_DIR to an empty or new directory"),
             Self::Running(_) => Some("choose another --name"),
+            Self::Ended(_) => Some("remove that with jaula rm, or choose another --name"),
             Self::Damaged(_) => Some("see what it names, then remove the directory it is in"),
             Self::Cgroup(error) => error.remedy(),
             Self::PacketFilter { .. } => Some("remove it: nft delete table ip NAME"),

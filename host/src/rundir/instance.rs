@@ -13,11 +13,12 @@ use super::{RunDir, address, open_dir, record, remove};
 use crate::cgroup::hierarchy::Hierarchies;
 use crate::cgroup::plan::Plan;
 use crate::cgroup::{Cgroup, Extras, Placement};
+use crate::instances::{self, ENDED, KEEP, KEPT, Remains};
 use crate::packet_filter;
 
 /// One instance's directory, locked by this process. Dropping it kills what still runs in the
 /// instance's cgroup, and removes that, its rules of the packet filter, and the directory with all
-/// that is in it.
+/// that is in it, but for what is kept of one that is ([`crate::instances`]).
 #[derive(Debug)]
 pub struct InstanceDir {
     id: InstanceId,
@@ -35,11 +36,13 @@ pub(super) enum Adopted {
     Gone,
     /// Its owner is dead; it is ours now.
     Leftover(InstanceDir),
+    /// Its owner is dead and how it ended is on record; it is ours now.
+    Ended(InstanceDir),
 }
 
 impl InstanceDir {
     /// Makes and locks the directory of `id`, with leftovers of that name cleared first; `None`
-    /// if an instance of that name runs. The run directory must be locked.
+    /// if an instance of that name runs or is kept. The run directory must be locked.
     pub(super) fn create(run: &RunDir, id: InstanceId) -> Result<Option<Self>, Error> {
         let path = run.path().join(id.as_str());
         let make = || {
@@ -57,6 +60,10 @@ impl InstanceDir {
                     Adopted::Running => return Ok(None),
                     Adopted::Gone => {}
                     Adopted::Leftover(leftover) => leftover.remove()?,
+                    Adopted::Ended(ended) => {
+                        ended.settle()?;
+                        return Err(Error::Ended(id));
+                    }
                 }
                 make()?;
             }
@@ -64,7 +71,7 @@ impl InstanceDir {
         }
         match Self::adopt(run, &id)? {
             Adopted::Leftover(instance) => Ok(Some(instance)),
-            Adopted::Running | Adopted::Gone => Ok(None),
+            Adopted::Running | Adopted::Gone | Adopted::Ended(_) => Ok(None),
         }
     }
 
@@ -93,12 +100,53 @@ impl InstanceDir {
         if !fs::exists(&path).map_err(error)? {
             return Ok(Adopted::Gone);
         }
-        Ok(Adopted::Leftover(Self {
+        let remains = instances::remains(&path).map_err(error)?;
+        let adopted = Self {
             id: id.clone(),
             path,
             _lock: dir,
             removed: false,
-        }))
+        };
+        match remains {
+            Remains::Kept => return Ok(Adopted::Ended(adopted)),
+            Remains::Ending => {
+                adopted.abandon();
+                return Ok(Adopted::Running);
+            }
+            Remains::Nothing => adopted.forget()?,
+        }
+        Ok(Adopted::Leftover(adopted))
+    }
+
+    /// Lets go of it and leaves it as it is.
+    pub(super) fn abandon(mut self) {
+        self.removed = true;
+    }
+
+    /// Lets all of it go when it is cleared.
+    pub(super) fn forget(&self) -> Result<(), Error> {
+        for name in [KEEP, ENDED] {
+            let path = self.path.join(name);
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != ErrorKind::NotFound => {
+                    return Err(Error::Remove { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Clears all but what is kept of an instance that has ended.
+    pub(super) fn settle(self) -> Result<(), Error> {
+        let path = self.path.clone();
+        if path.join(ENDED).exists() {
+            self.abandon();
+            return Ok(());
+        }
+        self.remove()?;
+        let keep = path.join(KEEP);
+        fs::rename(&keep, path.join(ENDED)).map_err(|source| Error::Record { path: keep, source })
     }
 
     /// The instance's name.
@@ -108,7 +156,7 @@ impl InstanceDir {
 
     /// The directory. What is made in it goes with it, but for mounts: those must be gone, or be
     /// in a mount namespace that is, when it is removed. The names `cgroups` and `address`, with
-    /// and without `.new`, are taken.
+    /// and without `.new`, are taken, and those of [`crate::instances`].
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -174,7 +222,13 @@ impl InstanceDir {
             packet_filter::remove_table(&table)
                 .map_err(|source| Error::PacketFilter { table, source })?;
         }
-        remove::tree(&self.path).map_err(|source| Error::Remove {
+        let is_kept = self.path.join(KEEP).exists();
+        let removed = if is_kept {
+            remove::all_but(&self.path, &KEPT)
+        } else {
+            remove::tree(&self.path)
+        };
+        removed.map_err(|source| Error::Remove {
             path: self.path.clone(),
             source,
         })

@@ -5,7 +5,8 @@
 //! owner holds as long as it lives; the kernel lets go of it however the owner ends. So:
 //!
 //! - A directory that is locked belongs to a running instance.
-//! - One that is not is a leftover, and whoever holds the run directory's own lock may clear it.
+//! - One that is not is a leftover, and whoever holds the run directory's own lock may clear it;
+//!   unless it is that of an instance that has ended and is kept ([`crate::instances`]).
 //!
 //! The run directory's own lock, on the file `RUN/.lock`, is held while directories are made
 //! and while leftovers are cleared, for neither to see the other half-way. An instance that ends
@@ -34,6 +35,7 @@ use instance::Adopted;
 pub use instance::InstanceDir;
 
 use crate::cgroup::CgroupView;
+use crate::instances::ENDED;
 use crate::paths;
 
 const LOCK: &str = ".lock";
@@ -164,6 +166,24 @@ impl RunDir {
         }
     }
 
+    /// Removes what is kept of an instance that has ended; `false` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it runs, or can't be removed.
+    pub fn remove(&self, id: &InstanceId) -> Result<bool, Error> {
+        let _lock = self.lock()?;
+        match InstanceDir::adopt(self, id)? {
+            Adopted::Running => Err(Error::Running(id.clone())),
+            Adopted::Gone => Ok(false),
+            Adopted::Leftover(leftover) => leftover.remove().map(|()| false),
+            Adopted::Ended(ended) => {
+                ended.forget()?;
+                ended.remove().map(|()| true)
+            }
+        }
+    }
+
     /// The cgroup of an instance, running or not, whoever its owner is; `None` if it has none.
     ///
     /// # Errors
@@ -193,15 +213,25 @@ impl RunDir {
         for entry in fs::read_dir(&self.path).map_err(error)? {
             let entry = entry.map_err(error)?;
             let name = entry.file_name();
-            let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
+            let Some(id): Option<InstanceId> = name.to_str().and_then(|name| name.parse().ok())
+            else {
                 continue;
             };
+            // All of it but what is kept was cleared: the most frequent case on a host with many.
+            if self.path.join(id.as_str()).join(ENDED).exists() {
+                continue;
+            }
             match InstanceDir::adopt(self, &id) {
                 Ok(Adopted::Running | Adopted::Gone) => {}
                 Ok(Adopted::Leftover(leftover)) => match leftover.remove() {
                     Ok(()) => swept.cleared.push(id),
                     Err(error) => swept.failed.push((id, error)),
                 },
+                Ok(Adopted::Ended(ended)) => {
+                    if let Err(error) = ended.settle() {
+                        swept.failed.push((id, error));
+                    }
+                }
                 Err(error) => swept.failed.push((id, error)),
             }
         }
@@ -210,7 +240,11 @@ impl RunDir {
 }
 
 /// 12 hexadecimal digits, as long as the short form of docker's.
-fn random_id() -> Result<InstanceId, Error> {
+///
+/// # Errors
+///
+/// When there is no random number to make them of.
+pub fn random_id() -> Result<InstanceId, Error> {
     let mut bytes = [0u8; 6];
     let name = File::open("/dev/urandom")
         .and_then(|mut urandom| urandom.read_exact(&mut bytes))
@@ -230,4 +264,14 @@ fn open_dir(path: &Path) -> io::Result<File> {
         .read(true)
         .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
         .open(path)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::InstanceDir;
+
+    /// Does with the directory what the kernel does when its owner is killed: nothing.
+    pub fn abandon(dir: InstanceDir) {
+        dir.abandon();
+    }
 }

@@ -23,29 +23,49 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 ///
 /// When something can't be removed, as a mount point can't.
 pub(super) fn tree(path: &Path) -> io::Result<()> {
+    all_but(path, &[])?;
+    std::fs::remove_dir(path)
+}
+
+/// Removes what is in the directory `path` but for what has one of these names there, as
+/// [`tree`] does.
+///
+/// # Errors
+///
+/// As there.
+pub(super) fn all_but(path: &Path, kept: &[&str]) -> io::Result<()> {
     let dir = open(AT_FDCWD, path, OFlag::O_RDONLY)?;
     let mut top = Top {
         device: fstat(&dir)?.st_dev,
         dir,
         lifted: 0,
+        kept,
     };
     while top.remove_some()? {}
-    std::fs::remove_dir(path)
+    Ok(())
 }
 
 /// The directory that is emptied.
-struct Top {
+struct Top<'a> {
     dir: OwnedFd,
     device: dev_t,
     /// Names the directories that are moved up.
     lifted: u64,
+    /// What stays.
+    kept: &'a [&'a str],
 }
 
-impl Top {
+impl Top<'_> {
     /// Removes what one reading of the directory shows; `false` if that is nothing.
     fn remove_some(&mut self) -> io::Result<bool> {
         let dir = self.dir.try_clone()?;
+        let mut removed = false;
         each_name(&dir, |name| {
+            let bytes = name.to_bytes();
+            if self.kept.iter().any(|kept| kept.as_bytes() == bytes) {
+                return Ok(());
+            }
+            removed = true;
             if unlink(&dir, name)? {
                 return Ok(());
             }
@@ -61,7 +81,8 @@ impl Top {
             // Open, it would have to be kept on disk until the close: milliseconds more on ext4.
             drop(child);
             Ok(unlinkat(&dir, name, UnlinkatFlags::RemoveDir)?)
-        })
+        })?;
+        Ok(removed)
     }
 
     /// Opens a directory below the top, after making it accessible.
@@ -209,6 +230,20 @@ mod tests {
         fs::create_dir_all(dir.join("z/a/b")).unwrap();
         tree(&dir).unwrap();
         assert!(!dir.exists());
+    }
+
+    #[test]
+    fn what_is_kept_is_left_alone_at_the_top_and_nowhere_else() {
+        let (_scratch, dir) = scratch();
+        fs::create_dir_all(dir.join("a/log/b")).unwrap();
+        fs::write(dir.join("log"), "x").unwrap();
+        fs::write(dir.join("logs"), "x").unwrap();
+        all_but(&dir, &["log", "status"]).unwrap();
+        let left: Vec<_> = fs::read_dir(&dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["log"]);
     }
 
     #[test]

@@ -1,0 +1,256 @@
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use launch::{
+    Command, CommandError, Credentials, Mount, Network, Resources, Security, Side, Ulimit,
+};
+use serde::{Deserialize, Serialize};
+
+use super::process::HostProcess;
+use super::text::Text;
+use super::{RECORD, open_file};
+
+/// Raised with each change that an older jaula would misunderstand.
+const VERSION: u32 = 1;
+
+/// More than the arguments and the environment of any command take (`ARG_MAX`, execve(2)), where
+/// each byte is a number of its own.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// The version, which is looked at before the rest.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+/// What was asked for, and which process it became.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Of the format.
+    pub version: u32,
+    /// What it is called if it has no name: 12 hexadecimal digits. No other has or had it.
+    pub id: String,
+    /// What it is found by; its ID if the user gave none.
+    pub name: String,
+    /// Which way it runs.
+    pub side: Side,
+    /// The image, as the user wrote it.
+    pub image: String,
+    /// The digest of the image's contents, if it comes from one.
+    pub image_id: Option<String>,
+    /// What runs.
+    pub command: RecordedCommand,
+    /// What `uname -n` says in it.
+    pub hostname: String,
+    /// When it was started, in nanoseconds since 1970.
+    pub created_unix_ns: u64,
+    /// The command's process, or the monitor of the VM that it runs in.
+    pub process: HostProcess,
+    /// The process that waits for it.
+    pub keeper: HostProcess,
+    /// Whether it runs without its caller.
+    pub detached: bool,
+    /// Whether nothing stays of it when it has ended.
+    pub auto_remove: bool,
+    /// The signal that asks it to end.
+    pub stop_signal: i32,
+    /// How long it may take to end, in seconds, before it is killed; for ever if negative.
+    pub stop_timeout_s: i64,
+    /// What its user noted down.
+    pub labels: BTreeMap<String, String>,
+    /// What it is connected to, with the ports that it publishes.
+    pub network: Network,
+    /// What it may use.
+    pub resources: Resources,
+    /// What is mounted in it.
+    pub mounts: Vec<Mount>,
+    /// What it may do.
+    pub security: Security,
+    /// Limits of its processes.
+    pub ulimits: Vec<Ulimit>,
+    /// Whether its root can't be written to.
+    pub read_only: bool,
+    /// Whether process 1 is an init of ours.
+    pub init: bool,
+    /// Whether it has a terminal.
+    pub terminal: bool,
+}
+
+/// What is executed, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedCommand {
+    /// All arguments, the program's name first.
+    pub argv: Vec<Text>,
+    /// `NAME=value` strings.
+    pub env: Vec<Text>,
+    /// The working directory.
+    pub cwd: Text,
+    /// The user.
+    pub credentials: Credentials,
+}
+
+impl From<&Command> for RecordedCommand {
+    fn from(command: &Command) -> Self {
+        Self {
+            argv: command.argv().iter().map(Text::from).collect(),
+            env: command.env().iter().map(Text::from).collect(),
+            cwd: command.cwd().into(),
+            credentials: command.credentials().clone(),
+        }
+    }
+}
+
+impl RecordedCommand {
+    /// Another command with the same environment, directory and user.
+    ///
+    /// # Errors
+    ///
+    /// When `argv` is nothing that can be executed.
+    pub fn with_argv(&self, argv: Vec<Vec<u8>>) -> Result<Command, CommandError> {
+        let env = self.env.iter().map(|entry| entry.as_bytes().to_vec());
+        Command::new(argv, env, self.cwd.as_bytes(), self.credentials.clone())
+    }
+}
+
+impl Record {
+    /// The version that this jaula writes.
+    pub const VERSION: u32 = VERSION;
+
+    /// Writes it into an instance's directory, whole or not at all.
+    pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
+        let draft = dir.join("record.new");
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        fs::rename(draft, dir.join(RECORD))
+    }
+
+    /// Reads that of an instance's directory; `None` if there is none, or none that this jaula
+    /// understands.
+    pub(crate) fn read(dir: &Path) -> io::Result<Option<Self>> {
+        let file = match open_file(&dir.join(RECORD)) {
+            Err(error) if is_absent(&error) => return Ok(None),
+            result => result?,
+        };
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+        Ok(Self::parse(&bytes))
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let Versioned { version } = serde_json::from_slice(bytes).ok()?;
+        (version == VERSION)
+            .then(|| serde_json::from_slice(bytes).ok())
+            .flatten()
+    }
+}
+
+/// There is no such file, or something else has its name.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        || error.raw_os_error() == Some(nix::libc::ELOOP)
+        || error.raw_os_error() == Some(nix::libc::ENXIO)
+}
+
+/// A clock that stands before 1970 is one that says 1970.
+pub(super) fn now_unix_ns() -> u64 {
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    // Until the year 2554.
+    since_1970.as_nanos() as u64
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One of this process.
+    pub fn record(name: &str) -> Record {
+        let own = HostProcess::own().unwrap();
+        let command = Command::new(
+            [&b"sh"[..], b"-c", b"\xff"],
+            [&b"A=1"[..]],
+            "/",
+            Credentials::default(),
+        );
+        Record {
+            version: VERSION,
+            id: "0123456789ab".into(),
+            name: name.into(),
+            side: Side::Container,
+            image: "busybox".into(),
+            image_id: None,
+            command: (&command.unwrap()).into(),
+            hostname: "jaula".into(),
+            created_unix_ns: now_unix_ns(),
+            process: own,
+            keeper: own,
+            detached: true,
+            auto_remove: false,
+            stop_signal: 15,
+            stop_timeout_s: 10,
+            labels: BTreeMap::from([("a".into(), "b".into())]),
+            network: Network::None,
+            resources: Resources::default(),
+            mounts: Vec::new(),
+            security: Security::default(),
+            ulimits: Vec::new(),
+            read_only: false,
+            init: false,
+            terminal: false,
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Record::read(dir.path()).unwrap(), None);
+        let record = record("web");
+        record.write(dir.path()).unwrap();
+        assert_eq!(Record::read(dir.path()).unwrap(), Some(record));
+    }
+
+    #[test]
+    fn one_of_another_version_is_none_of_ours() {
+        let mut record = record("web");
+        let bytes = serde_json::to_vec(&record).unwrap();
+        assert!(Record::parse(&bytes).is_some());
+        record.version += 1;
+        assert_eq!(Record::parse(&serde_json::to_vec(&record).unwrap()), None);
+        assert_eq!(Record::parse(&bytes[..bytes.len() - 1]), None);
+    }
+
+    #[test]
+    fn what_is_no_file_is_no_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = dir.path().join("elsewhere");
+        fs::write(&elsewhere, serde_json::to_vec(&record("web")).unwrap()).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, dir.path().join(RECORD)).unwrap();
+        assert_eq!(Record::read(dir.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn another_command_has_the_same_environment() {
+        let recorded = record("web").command;
+        let command = recorded.with_argv(vec![b"id".to_vec()]).unwrap();
+        assert_eq!(command.env(), [c"A=1".to_owned()]);
+        assert_eq!(command.argv(), [c"id".to_owned()]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(bytes: Vec<u8>) {
+            let _ = Record::parse(&bytes);
+        }
+    }
+}
