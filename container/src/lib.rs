@@ -11,6 +11,7 @@ mod error;
 mod instance;
 mod launcher;
 mod namespaces;
+mod own_program;
 mod probe;
 mod process;
 mod procfs;
@@ -20,3 +21,4 @@ mod seccomp;
 
 pub use error::Error;
 pub use launcher::ContainerLauncher;
+pub use own_program::own_program;
