@@ -4,20 +4,37 @@
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+mod probe;
 
-use harness::World;
-use harness::nobody::is_root;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Stdio;
+
+use harness::nobody::{is_root, run_as_nobody};
+use harness::{JAULA, Seen, World, see};
 
 /// What a script says in a container of root, which has the default capabilities.
 fn output_of(script: &str) -> String {
+    output_with(&[], script)
+}
+
+/// The same, with more flags of `jaula run`.
+fn output_with(flags: &[&str], script: &str) -> String {
     let world = World::new();
-    let seen = world.run(["run", "busybox", "sh", "-c", script]);
+    let seen = world.run([&["run"], flags, &["busybox", "sh", "-c", script]].concat());
     assert_eq!(seen.code, Some(0), "{}", seen.stderr);
     seen.stdout_text()
 }
 
+/// Runs a command in a root that means harm.
+fn run_in(world: &World, root: &Path, command: &[&str]) -> Seen {
+    let flags = ["run", "--rootfs", root.to_str().unwrap()];
+    world.run([&flags, command].concat())
+}
+
 /// Root of a container may make device nodes (CAP_MKNOD is in docker's default set), so a node
-/// of the host's disk can always be made. None that is made opens.
+/// of the host's disk can always be made. None that is made opens: mounts are nodev.
 #[test]
 fn a_device_node_that_the_container_makes_does_not_open() {
     if !is_root() {
@@ -31,4 +48,214 @@ fn a_device_node_that_the_container_makes_does_not_open() {
                   done; true";
     let refused = "head: c: Permission denied\nhead: b: Permission denied\n";
     assert_eq!(output_of(script), refused.repeat(4));
+}
+
+/// The nodes of `/dev` are the container's own: a change of their modes is none of the host's.
+#[test]
+fn the_hosts_device_nodes_are_not_those_of_a_container() {
+    if !is_root() {
+        return;
+    }
+    let host = fs::metadata("/dev/null").unwrap();
+    let inside = output_of("stat -c %d:%i /dev/null");
+    assert_ne!(inside, format!("{}:{}\n", host.dev(), host.ino()));
+}
+
+/// Until it executes its command, the process is jaula's own program in `/proc/self/exe`. An
+/// image could have that executed, with a loader of its own, and overwrite it: no magic link is
+/// executed.
+#[test]
+fn cve_2019_5736_the_hosts_binary_cant_be_executed_from_inside() {
+    let world = World::new();
+    let root = probe::root(&world);
+    symlink("/proc/self/exe", root.join("link")).unwrap();
+    for (name, interpreter) in [("script", "/proc/self/exe"), ("through", "/link")] {
+        let path = root.join(name);
+        fs::write(&path, format!("#!{interpreter}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for program in ["/proc/self/exe", "/link", "/script", "/through"] {
+        let seen = run_in(&world, &root, &[program, "--version"]);
+        assert_eq!(
+            (seen.code, seen.stdout_text().as_str()),
+            (Some(126), ""),
+            "{program}"
+        );
+    }
+}
+
+/// A directory of the host that is open in the launcher, or in who started it, would be a way
+/// out: no working directory and no program is reached through a descriptor.
+#[test]
+fn cve_2024_21626_no_descriptor_of_the_host_leads_out() {
+    let world = World::new();
+    let with_open_root = |args: &str| {
+        let script = format!("exec 9</; exec \"$0\" run {args}");
+        see(world.command("sh", ["-c", &script, JAULA]), b"")
+    };
+    for number in 3..24 {
+        let seen = with_open_root(&format!("-w /proc/self/fd/{number} busybox true"));
+        assert_eq!(seen.code, Some(125), "descriptor {number}: {}", seen.stderr);
+        let program = format!("busybox /proc/self/fd/{number}/bin/true");
+        // Not found, or found to be reached through a magic link.
+        let code = with_open_root(&program).code;
+        assert!(
+            matches!(code, Some(126 | 127)),
+            "descriptor {number}: {code:?}"
+        );
+    }
+}
+
+/// What hides a file in `/proc` is `/dev/null`. It is the container's own one, and not what an
+/// image put in its place.
+#[test]
+fn cve_2025_31133_a_link_for_dev_null_hides_nothing_else() {
+    let world = World::new();
+    let root = probe::root(&world);
+    fs::create_dir(root.join("dev")).unwrap();
+    symlink("/proc/sys/kernel/hostname", root.join("dev/null")).unwrap();
+    let script = "stat -c %t:%T /dev/null; \
+                  test ! -e /proc/keys || stat -c %t:%T /proc/keys; cat /proc/keys";
+    let seen = run_in(&world, &root, &["sh", "-c", script]);
+    assert_eq!(seen.stdout_text(), "1:3\n1:3\n", "{seen:?}");
+}
+
+/// What jaula writes to `/proc` must not go to files that an image put there: nothing is written
+/// after the image is entered, and `/proc` is a mount of the kernel's on the image's directory.
+#[test]
+fn cve_2025_52881_a_fake_proc_is_not_written_to() {
+    let world = World::new();
+    let root = probe::root(&world);
+    let files = [
+        "setgroups",
+        "uid_map",
+        "gid_map",
+        "attr/exec",
+        "oom_score_adj",
+    ];
+    fs::create_dir_all(root.join("proc/self/attr")).unwrap();
+    for file in files {
+        fs::write(root.join("proc/self").join(file), "fake").unwrap();
+    }
+    let seen = run_in(
+        &world,
+        &root,
+        &["sh", "-c", "cat /proc/self/attr/* /proc/1/comm"],
+    );
+    assert!(!seen.stdout_text().contains("fake"), "{seen:?}");
+    for file in files {
+        assert_eq!(
+            fs::read_to_string(root.join("proc/self").join(file)).unwrap(),
+            "fake"
+        );
+    }
+}
+
+/// A `/proc` that leads elsewhere would have a real one mounted there, and its masks nowhere: no
+/// link is followed to where something is mounted. (CVE-2015-3629 and CVE-2023-27561 as well.)
+#[test]
+fn cve_2019_19921_a_proc_that_is_a_link_is_refused() {
+    for name in ["proc", "sys", "dev"] {
+        let world = World::new();
+        let root = probe::root(&world);
+        fs::create_dir(root.join("elsewhere")).unwrap();
+        symlink("/elsewhere", root.join(name)).unwrap();
+        let seen = run_in(&world, &root, &["true"]);
+        assert_eq!(seen.code, Some(125), "{name}: {seen:?}");
+        assert!(seen.stderr.contains(name), "{}", seen.stderr);
+    }
+}
+
+/// With a cgroup file system of version 1, a container could name a program that the host runs:
+/// there is none, none can be mounted, and no namespace can be made in which it could be.
+#[test]
+fn cve_2022_0492_no_cgroup_can_be_mounted() {
+    let script = "mkdir -p /tmp/c; \
+                  mount -t cgroup -o memory none /tmp/c 2>/dev/null && echo mounted; \
+                  unshare -U true 2>/dev/null && echo user namespace; \
+                  unshare -C true 2>/dev/null && echo cgroup namespace; \
+                  find / -xdev -name release_agent 2>/dev/null; true";
+    assert_eq!(output_of(script), "");
+}
+
+/// A runtime's descriptors are open to who may trace the process that enters. Here it closes
+/// them before the command runs, those that it inherited as well, and process 1 is the first one
+/// in its namespace.
+#[test]
+fn cve_2016_9962_no_descriptor_but_the_streams_is_open_in_process_1() {
+    let world = World::new();
+    let script = "exec 9</; exec \"$0\" run busybox sh -c 'true; ls /proc/1/fd'";
+    let seen = see(world.command("sh", ["-c", script, JAULA]), b"");
+    assert_eq!(seen.stdout_text(), "0\n1\n2\n3\n", "{seen:?}");
+}
+
+/// An ordinary user's container must not be able to write to the user's cgroups: none is mounted,
+/// and `/sys` is read-only. (CVE-2023-28642 as well.)
+#[test]
+fn cve_2023_25809_no_cgroup_is_writable() {
+    let script = "touch -c /sys/fs/cgroup 2>/dev/null && echo writable; \
+                  mount -o remount,rw /sys 2>/dev/null && echo remounted; \
+                  grep -c cgroup /proc/mounts; true";
+    assert_eq!(output_of(script), "0\n");
+    if is_root() {
+        let world = World::new();
+        let seen = run_as_nobody(&world, &["run", "busybox", "sh", "-c", script]);
+        assert_eq!(
+            (seen.code, seen.stdout_text().as_str()),
+            (Some(0), "0\n"),
+            "{}",
+            seen.stderr
+        );
+    }
+}
+
+/// What is pushed into the terminal that jaula was started from, a shell reads after it: the
+/// command gets no descriptor of it, and has a session of its own, of which it is not the
+/// terminal.
+#[test]
+fn cve_2017_5226_nothing_is_pushed_into_the_terminal() {
+    let world = World::new();
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let root = probe::root(&world);
+    let root = root.to_str().unwrap();
+    let setsid = ["--wait", "--ctty", JAULA, "run", "-i", "--rootfs", root];
+    let probe = probe::command(&world, "push_a_character_into_the_terminal");
+    let probe = probe.iter().map(String::as_str);
+    let mut command = world.command("setsid", setsid.into_iter().chain(probe));
+    command.stdin(Stdio::from(File::from(terminal.slave)));
+    let no_terminal = format!("a stream: errno {}\n", libc::ENOTTY).repeat(3);
+    assert_eq!(
+        probe::said(&see(command, b"")),
+        format!(
+            "{no_terminal}the terminal of the session: errno {}\n",
+            libc::ENXIO
+        )
+    );
+}
+
+/// The kernel's cryptography and the host's virtual machines are nothing that a container needs.
+#[test]
+fn sockets_that_reach_into_the_kernel_are_refused() {
+    let said = probe::run(&World::new(), &[], "open_sockets_of_all_kinds");
+    let refused = libc::EPERM;
+    assert_eq!(
+        said,
+        format!(
+            "unix: done\ninet: done\nnetlink: done\nalg: errno {refused}\nvsock: errno {refused}\n"
+        )
+    );
+}
+
+/// The calls of 32-bit programs, which any program can make, are no way around the filter.
+#[test]
+fn calls_of_32_bit_programs_are_filtered_as_well() {
+    let said = probe::run(&World::new(), &[], "call_as_a_32_bit_program");
+    let refused = libc::EPERM;
+    assert_eq!(
+        said,
+        format!(
+            "getpid: done\nsocket inet: done\nsocket alg: errno {refused}\n\
+             socketcall: errno {refused}\nunshare: errno {refused}\n"
+        )
+    );
 }
