@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use launch::{ExitStatus, Instance, Prepared};
+use launch::{Chain, ExitStatus, Instance, Prepared};
 use nix::sys::signal::Signal;
 
 use crate::error::Error;
@@ -17,12 +17,16 @@ const INTERRUPTS_TO_KILL: u32 = 3;
 /// How often it is looked whether the user means it.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How it ended.
+pub struct End {
+    /// How the command did.
+    pub status: ExitStatus,
+    /// Whether the kernel killed one of its processes for want of memory.
+    pub out_of_memory: bool,
+}
+
 /// Launches, passes signals on, and waits for the end and for all output.
-pub fn follow(
-    prepared: &dyn Prepared,
-    interactive: bool,
-    signals: &Signals,
-) -> Result<ExitStatus, Error> {
+pub fn follow(prepared: &dyn Prepared, interactive: bool, signals: &Signals) -> Result<End, Error> {
     let (stdio, terminals) = stdio::for_command(interactive)?;
     let instance = prepared.launch(stdio)?;
     let outputs = terminals.start()?;
@@ -37,10 +41,23 @@ pub fn follow(
         },
         || wait(instance.as_ref(), &interrupts),
     )?;
+    let out_of_memory = match &status {
+        // That it ended well is all there is to be said.
+        Ok(ExitStatus::Exited(0)) | Err(_) => Ok(false),
+        Ok(_) => instance.out_of_memory(),
+    }
+    .unwrap_or_else(|error| {
+        // How the command ended is known all the same.
+        tracing::warn!("whether memory ran out is not known: {}", Chain(&error));
+        false
+    });
     // Nothing of the instance is left to write after this, so that the outputs end.
     drop(instance);
     outputs.finish();
-    Ok(status?)
+    Ok(End {
+        status: status?,
+        out_of_memory,
+    })
 }
 
 fn wait(instance: &dyn Instance, interrupts: &AtomicU32) -> Result<ExitStatus, launch::Error> {

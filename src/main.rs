@@ -13,6 +13,7 @@ mod interruption;
 mod kernel;
 mod listing;
 mod logging;
+mod out_of_memory;
 mod output;
 mod progress;
 mod run;

@@ -7,8 +7,10 @@ use launch::{ExitStatus, Launcher, Prepared, Progress};
 
 use crate::args::{RunArgs, Way};
 use crate::error::Error;
+use crate::foreground::End;
 use crate::installation::Installation;
 use crate::interruption::Interruption;
+use crate::out_of_memory::OutOfMemory;
 use crate::signals::Signals;
 use crate::{error, foreground, progress, workload};
 
@@ -24,9 +26,15 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     interruption.check()?;
     // Nobody removes the image while it runs.
     let (program, prepared, _image) = prepared?;
-    let status = foreground::follow(prepared.as_ref(), args.workload.interactive, &signals)?;
+    let End {
+        status,
+        out_of_memory,
+    } = foreground::follow(prepared.as_ref(), args.workload.interactive, &signals)?;
     if let Some(not_executed) = NotExecuted::from(program, status) {
         error::print(&not_executed);
+    }
+    if out_of_memory && let Some(said) = OutOfMemory::from(status, args.workload.memory) {
+        error::print(&said);
     }
     Ok(status.code())
 }

@@ -318,3 +318,13 @@ fn a_comparison_shows_every_way_and_what_differs() {
     assert!(has_booted(&comparison.ways.vm_cold));
     assert!(!has_booted(&comparison.ways.vm_warm));
 }
+
+#[test]
+fn of_a_child_without_memory_nothing_is_said_if_the_command_ends_well() {
+    if !is_root() || !can_run(Side::Container) {
+        return;
+    }
+    let script = "tail /dev/zero; exit 0";
+    let seen = jaula(&["run", "-m", "32m", "busybox", "sh", "-c", script]);
+    assert_eq!((seen.code, seen.stderr.as_str()), (Some(0), "Killed\n"));
+}

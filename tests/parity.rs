@@ -119,6 +119,7 @@ the_same_each_way! {
     a_directory_as_command_is_126
     a_killed_child_is_seen_by_its_parent
     memory_above_the_limit_is_137
+    a_child_that_is_killed_for_lack_of_memory_is_told_of
 }
 
 also_on_a_vm_that_boots! {
@@ -259,6 +260,17 @@ fn memory_above_the_limit_is_137() -> Promise {
         flags: &["-m", "32m"],
         command: &["tail", "/dev/zero"],
         code: 137,
+        stderr: "jaula: the command was killed for lack of memory: its limit is 32 MiB\n",
+        ..Promise::default()
+    }
+}
+
+fn a_child_that_is_killed_for_lack_of_memory_is_told_of() -> Promise {
+    Promise {
+        flags: &["-m", "32m"],
+        command: &["sh", "-c", "tail /dev/zero; exit 3"],
+        code: 3,
+        stderr: "Killed\njaula: a process of the command was killed for lack of memory: its limit is 32 MiB\n",
         ..Promise::default()
     }
 }

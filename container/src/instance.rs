@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use host::{InstanceDir, Placement};
+use host::{InstanceDir, Placement, cgroup};
 use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline, WindowSize};
 use nix::sys::signal::Signal;
 
@@ -60,5 +60,14 @@ impl Instance for Container {
 
     fn footprint(&self) -> Result<Footprint, launch::Error> {
         Ok(self.placement.footprint()?)
+    }
+
+    fn out_of_memory(&self) -> Result<bool, launch::Error> {
+        match self.placement.oom_kills() {
+            Ok(kills) => Ok(kills > 0),
+            // In its parent's, those of others would be counted.
+            Err(cgroup::Error::Inherited(_) | cgroup::Error::Unmeasured) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -164,6 +164,10 @@ impl Instance for FakeInstance {
         self.timeline.clone()
     }
 
+    fn out_of_memory(&self) -> Result<bool, Error> {
+        Ok(false)
+    }
+
     fn footprint(&self) -> Result<Footprint, Error> {
         Ok(Footprint {
             charge: Charge::CgroupV2,

@@ -151,4 +151,13 @@ pub trait Instance: Send + Sync {
     /// When the instance has no cgroup of its own to be read (an ordinary user without
     /// delegation), or it can't be read.
     fn footprint(&self) -> Result<Footprint, Error>;
+
+    /// Whether the kernel killed a process of the instance because memory ran out, the instance's
+    /// or the host's. To be asked after its end. One without a cgroup of its own has not been seen
+    /// to be.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    fn out_of_memory(&self) -> Result<bool, Error>;
 }

@@ -24,6 +24,6 @@ pub fn restore(
     };
     let prepared = signals.during(|signal| interruption.take(signal), prepare)?;
     interruption.check()?;
-    let status = foreground::follow(prepared?.as_ref(), args.interactive, &signals)?;
-    Ok(status.code())
+    let end = foreground::follow(prepared?.as_ref(), args.interactive, &signals)?;
+    Ok(end.status.code())
 }

@@ -1,6 +1,7 @@
 //! Limits, kept by the instance's cgroup.
 
 use launch::{ExitStatus, Resources, Stdio};
+use nix::sys::signal::Signal;
 
 use crate::world::{World, is_root};
 
@@ -19,6 +20,28 @@ fn a_command_that_exceeds_the_memory_limit_is_killed() {
     let status = world.run(&workload).unwrap().status;
     assert_eq!(status, ExitStatus::Signaled(9));
     assert_eq!(status.code(), 137);
+}
+
+#[test]
+fn a_kill_for_lack_of_memory_is_told_from_another() {
+    if !is_root("a memory limit") {
+        return;
+    }
+    let world = World::new();
+    for (script, out_of_memory) in [
+        ("x=0123456789abcdef; while :; do x=$x$x; done", true),
+        ("sleep 60", false),
+    ] {
+        let mut workload = world.workload(&["sh", "-c", script]);
+        workload.resources.memory = Some("16m".parse().unwrap());
+        let instance = world.launch(&workload, Stdio::null().unwrap()).unwrap();
+        if !out_of_memory {
+            instance.signal(Signal::SIGKILL).unwrap();
+        }
+        let status = instance.wait(None).unwrap();
+        assert_eq!(status, Some(ExitStatus::Signaled(9)));
+        assert_eq!(instance.out_of_memory().unwrap(), out_of_memory, "{script}");
+    }
 }
 
 #[test]

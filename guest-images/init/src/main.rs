@@ -24,6 +24,7 @@ mod doorbell;
 mod fatal;
 mod forward;
 mod identity;
+mod out_of_memory;
 mod root;
 mod stream;
 
@@ -35,8 +36,9 @@ use connections::{Connections, Sockets};
 use disk::Disk;
 use doorbell::Doorbell;
 use fatal::Fatal;
-use guest_protocol::{Mark, Start, ToGuest, ToHost, read_message, write_message};
+use guest_protocol::{End, Mark, Start, ToGuest, ToHost, read_message, write_message};
 use identity::Identity;
+use launch::ExitStatus;
 
 /// What the kernel starts.
 #[cfg(not(test))]
@@ -86,17 +88,22 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
                 stderr,
             } = &mut connections;
             let mut streams = ours.joined_to(stdin.as_fd(), stdout.as_fd(), stderr.as_fd());
-            ToHost::Ended(forward::until_end(
-                control,
-                &command,
-                &mut streams,
-                |incarnation| identity.assume(incarnation),
-            )?)
+            let status = forward::until_end(control, &command, &mut streams, |incarnation| {
+                identity.assume(incarnation)
+            })?;
+            ToHost::Ended(End {
+                status,
+                // That it ended well is all there is to be said.
+                out_of_memory: status != ExitStatus::Exited(0) && out_of_memory::has_killed()?,
+            })
         }
         Started::Failed(failure) => {
             connections.end_outputs()?;
             match failure.exit_status() {
-                Some(status) => ToHost::Ended(status),
+                Some(status) => ToHost::Ended(End {
+                    status,
+                    out_of_memory: false,
+                }),
                 None => ToHost::Failed(failure),
             }
         }

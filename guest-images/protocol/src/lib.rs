@@ -41,4 +41,4 @@ pub const GUEST_CID: u64 = 3;
 pub use doorbell::{DOORBELL_BYTES, DOORBELL_GPA, Mark, UnknownMark};
 pub use entropy::Entropy;
 pub use frame::{FrameError, MAX_MESSAGE_BYTES, read_message, write_message};
-pub use message::{Incarnation, Start, Task, ToGuest, ToHost};
+pub use message::{End, Incarnation, Start, Task, ToGuest, ToHost};

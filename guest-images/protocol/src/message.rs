@@ -54,11 +54,20 @@ pub enum ToGuest {
     Restored(Incarnation),
 }
 
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// By itself or by a signal, or that it never ran.
+    pub status: ExitStatus,
+    /// Whether the guest's kernel killed one of its processes because memory ran out.
+    pub out_of_memory: bool,
+}
+
 /// What the guest says on the control connection, once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToHost {
     /// The command ended, or could not be executed; its output has been sent.
-    Ended(ExitStatus),
+    Ended(End),
     /// A step on the way to the command failed.
     Failed(entry::Failure),
 }

@@ -69,4 +69,8 @@ impl Instance for VmInstance {
     fn footprint(&self) -> Result<Footprint, launch::Error> {
         Ok(self.placement.footprint()?)
     }
+
+    fn out_of_memory(&self) -> Result<bool, launch::Error> {
+        Ok(self.monitor.out_of_memory()?)
+    }
 }

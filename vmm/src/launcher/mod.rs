@@ -161,10 +161,11 @@ impl Launcher for VmLauncher {
         Ok(Box::new(PreparedVm {
             run: RunDir::at(&self.run_dir)?,
             name: workload.name.clone(),
-            // Memory and processes are limited in the guest. What its processor uses, the host
-            // sees.
+            // Memory and processes are limited in the guest. What its processor uses, and which of
+            // the host's that is, the host sees.
             host_resources: Resources {
                 cpus: workload.resources.cpus,
+                cpuset: workload.resources.cpuset.clone(),
                 ..Resources::default()
             },
             ring0: blueprint.ring0,
@@ -191,14 +192,13 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
         memory: _,
         memory_swap,
         cpus: _,
-        cpuset,
+        cpuset: _,
         pids: _,
     } = &workload.resources;
     // One that refuses nothing, or no more than is usual, is as good as none in a machine.
     let has_profile = matches!(workload.security.seccomp, Seccomp::Profile(_));
     let asked = [
         (memory_swap.is_some(), "--memory-swap"),
-        (cpuset.is_some(), "--cpuset-cpus"),
         (!workload.mounts.is_empty(), "--mount"),
         (!workload.devices.is_empty(), "--device"),
         (workload.network != Network::None, "--network"),

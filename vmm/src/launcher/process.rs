@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use guest_protocol::End;
 use host::Cgroup;
 use launch::{ExitStatus, MonotonicNs};
 use nix::errno::Errno;
@@ -48,7 +49,7 @@ struct Known {
 /// The monitor's last message.
 #[derive(Clone, Debug)]
 enum Verdict {
-    Ended(ExitStatus, MonotonicNs),
+    Ended(End, MonotonicNs),
     Failed(Reason),
 }
 
@@ -68,7 +69,7 @@ impl Known {
     fn end(&self) -> Option<Result<ExitStatus, Error>> {
         let gone = self.gone?;
         Some(match &self.verdict {
-            Some(Verdict::Ended(status, _)) => Ok(*status),
+            Some(Verdict::Ended(end, _)) => Ok(end.status),
             Some(Verdict::Failed(reason)) => Err(Error::Failed(reason.clone())),
             None => Err(Error::Died(gone.status)),
         })
@@ -157,6 +158,12 @@ impl MonitorProcess {
         self.news()?.end().transpose()
     }
 
+    /// Whether the command has ended, and the guest's kernel killed one of its processes because
+    /// memory ran out.
+    pub(super) fn out_of_memory(&self) -> Result<bool, Error> {
+        Ok(matches!(&self.news()?.verdict, Some(Verdict::Ended(end, _)) if end.out_of_memory))
+    }
+
     /// Sends a signal to the command, if that has not ended.
     pub(super) fn signal(&self, signal: Signal) -> Result<(), Error> {
         // A signal's number is below 64.
@@ -199,8 +206,8 @@ impl MonitorProcess {
             match self.channel.receive()? {
                 Received::Nothing => break,
                 Received::Closed => known.closed = true,
-                Received::Message(ToLauncher::Ended(status, at)) => {
-                    known.verdict = Some(Verdict::Ended(status, at));
+                Received::Message(ToLauncher::Ended(end, at)) => {
+                    known.verdict = Some(Verdict::Ended(end, at));
                 }
                 Received::Message(ToLauncher::Failed(reason)) => {
                     known.verdict = Some(Verdict::Failed(reason));

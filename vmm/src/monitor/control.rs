@@ -183,7 +183,10 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let watch = AnswerWatch::new(ours.try_clone().unwrap());
         assert!(!watch.has_left());
-        let answer = ToHost::Ended(launch::ExitStatus::Exited(0));
+        let answer = ToHost::Ended(guest_protocol::End {
+            status: launch::ExitStatus::Exited(0),
+            out_of_memory: false,
+        });
         write_message(&mut theirs, &answer).unwrap();
         assert!(watch.has_left());
         let entropy = entropy().unwrap();

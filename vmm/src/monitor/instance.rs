@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
-use guest_protocol::{GUEST_CID, Mark, ToHost};
-use launch::{ExitStatus, MonotonicNs};
+use guest_protocol::{End, GUEST_CID, Mark, ToHost};
+use launch::MonotonicNs;
 
 use super::assignment::{KernelFile, Origin, Run, Work};
 use super::control::{self, AnswerWatch, Instructions, Signals};
@@ -147,11 +147,11 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         facts,
         answer,
         has_begun: is_running,
-        status: None,
+        end: None,
         outputs: OUTPUTS,
     };
-    if let Some(status) = instance.until_end()? {
-        let ended = ToLauncher::Ended(status, MonotonicNs::now());
+    if let Some(end) = instance.until_end()? {
+        let ended = ToLauncher::Ended(end, MonotonicNs::now());
         if let Err(error) = channel.send(&ended) {
             tracing::debug!("the end can't be told: {error}");
         }
@@ -220,14 +220,14 @@ struct Instance<'a> {
     answer: AnswerWatch,
     /// Whether the command has.
     has_begun: bool,
-    status: Option<ExitStatus>,
+    end: Option<End>,
     outputs: usize,
 }
 
 impl Instance<'_> {
     /// Takes what happens, until the command has ended and its output is written, or until
     /// nobody wants to know any more (`None`).
-    fn until_end(mut self) -> Result<Option<ExitStatus>, SessionError> {
+    fn until_end(mut self) -> Result<Option<End>, SessionError> {
         loop {
             // The threads have a sender too, so the channel never closes.
             let Ok(event) = self.events.recv() else {
@@ -247,19 +247,19 @@ impl Instance<'_> {
                 Event::Reached(Mark::Main) => self.has_begun = true,
                 Event::Reached(_) => {}
                 Event::OutputDone => self.outputs -= 1,
-                Event::Answer(Ok(Some(ToHost::Ended(ended)))) => self.status = Some(ended),
+                Event::Answer(Ok(Some(ToHost::Ended(ended)))) => self.end = Some(ended),
                 Event::Answer(Ok(Some(ToHost::Failed(failure)))) => {
                     return Err(SessionError::Guest(failure));
                 }
                 Event::Answer(Ok(None)) => return Err(self.why_silent()),
                 Event::Answer(Err(error)) => return Err(SessionError::Answer(error)),
                 // What the command said and how it ended is known; nobody needs the guest for it.
-                Event::Stopped(_) if self.status.is_some() => self.outputs = 0,
+                Event::Stopped(_) if self.end.is_some() => self.outputs = 0,
                 Event::Stopped(stopped) => return Err(GuestEnd::of(stopped, &self.words).into()),
                 Event::DevicesFailed(error) => return Err(SessionError::Devices(error)),
             }
-            if self.status.is_some() && self.outputs == 0 {
-                return Ok(self.status);
+            if self.end.is_some() && self.outputs == 0 {
+                return Ok(self.end);
             }
         }
     }

@@ -1,7 +1,7 @@
 use std::error::Error;
 
-use guest_protocol::Mark;
-use launch::{Chain, ExitStatus, MonotonicNs};
+use guest_protocol::{End, Mark};
+use launch::{Chain, MonotonicNs};
 use serde::{Deserialize, Serialize};
 
 use crate::builder::Step;
@@ -22,7 +22,7 @@ pub(crate) enum ToLauncher {
     /// A phase ended at this moment.
     Reached(Phase, MonotonicNs),
     /// The command ended, and all its output was written; the last message.
-    Ended(ExitStatus, MonotonicNs),
+    Ended(End, MonotonicNs),
     /// The instance failed; the last message.
     Failed(Reason),
 }
