@@ -1,8 +1,9 @@
+use std::ffi::CString;
 use std::io;
 use std::path::PathBuf;
 
 use entry::{Failure, InvalidPath, NoGateway, Step};
-use launch::{CapabilitySet, ExitStatus};
+use launch::{CapabilitySet, ExitStatus, MountSource, Workload};
 use nix::errno::Errno;
 
 /// Why a container can't be launched, or can't be reached.
@@ -37,6 +38,30 @@ pub enum Error {
     /// A name stands for what there is none of.
     #[error(transparent)]
     NoGateway(#[from] NoGateway),
+    /// A file of the host's can't be mounted.
+    #[error("can't mount {}", path.display())]
+    MountSource {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing can be mounted on a path of the root.
+    #[error("can't mount on {} in the container", path.to_string_lossy())]
+    MountPoint {
+        /// The path.
+        path: CString,
+        /// Why.
+        source: io::Error,
+    },
+    /// A device can't be given to the command.
+    #[error("{} can't be used as a device", path.display())]
+    Device {
+        /// Its node on the host.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// What the child process reports with can't be made.
     #[error("can't make what the container's process reports with")]
     Report(#[source] Errno),
@@ -58,6 +83,39 @@ pub enum Error {
 }
 
 impl Error {
+    /// Says which mount or device of the workload's it is about, if it is about one.
+    pub(crate) fn naming(self, workload: &Workload) -> Self {
+        let Self::Setup(failure) = self else {
+            return self;
+        };
+        let source = io::Error::from_raw_os_error(failure.errno);
+        let mount = |index: u16| workload.mounts.get(usize::from(index));
+        match failure.step {
+            Step::MountSource(index) | Step::Mount(index) => match mount(index) {
+                Some(launch::Mount {
+                    source: MountSource::Bind(path),
+                    ..
+                }) if failure.step == Step::MountSource(index) => Self::MountSource {
+                    path: path.clone(),
+                    source,
+                },
+                Some(mount) => Self::MountPoint {
+                    path: mount.target.as_c_str().to_owned(),
+                    source,
+                },
+                None => self,
+            },
+            Step::Device(index) => match workload.devices.get(usize::from(index)) {
+                Some(device) => Self::Device {
+                    path: device.source.clone(),
+                    source,
+                },
+                None => self,
+            },
+            _ => self,
+        }
+    }
+
     /// What the user can do about it, where that is known.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
@@ -65,12 +123,29 @@ impl Error {
             Self::Capabilities(_) => Some("leave them away, or run jaula with them"),
             Self::Seccomp(_) => Some("correct the profile, or use seccomp=unconfined"),
             Self::NoGateway(_) => Some("give it an address, or add --network bridge"),
+            Self::MountSource { .. } => {
+                Some("name a file or directory that is there and that you may read")
+            }
+            Self::MountPoint { source, .. } => mount_point_remedy(source),
+            Self::Device { .. } => Some("name a device node that you may use"),
             Self::RootFs { .. } => Some("name a directory that you may read"),
             Self::Clone(errno) => clone_remedy(*errno),
             Self::Setup(failure) => setup_remedy(*failure),
             Self::Died(_) => Some("give it more memory, if it has a limit"),
             _ => None,
         }
+    }
+}
+
+/// What to do when a path of the root can't be mounted on.
+fn mount_point_remedy(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error()? {
+        libc::ELOOP => {
+            Some("choose a path that no link of the image leads into /proc or in circles")
+        }
+        libc::ENOTDIR => Some("mount a directory on a directory, and a file on a file"),
+        libc::EROFS => Some("choose a path that exists, or that can be made"),
+        _ => None,
     }
 }
 
@@ -101,6 +176,7 @@ fn setup_remedy(failure: Failure) -> Option<&'static str> {
         (Step::Proc | Step::Sys | Step::Dev, libc::ELOOP | libc::ENOTDIR) => {
             Some("make it a directory in the image")
         }
+        (Step::Ulimits, libc::EPERM) => Some("run as root, or ask for no more than ulimit -H says"),
         (_, libc::EACCES | libc::EPERM | libc::EOVERFLOW) => {
             Some("run as root, or own the image's files")
         }

@@ -1,15 +1,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use entry::{Entry, Filter, NameFiles, Privileges, Spec, Stage};
-use host::cgroup::{DeviceRules, Extras};
+use entry::{DeviceNode, Entry, Filter, NameFiles, Privileges, Spec, Stage};
+use host::cgroup::Extras;
 use host::{Placement, RunDir};
 use launch::{
-    CapabilitySet, Finding, Instance, Launcher, MonotonicNs, Network, Prepared, Progress, Security,
-    Side, Stdio, Unsupported, Workload,
+    Finding, Instance, Launcher, MonotonicNs, Network, Prepared, Progress, Security, Side, Stdio,
+    Unsupported, Workload,
 };
 
 use crate::capabilities;
+use crate::devices;
 use crate::error::Error;
 use crate::instance::Container;
 use crate::namespaces::{Namespaces, privileges};
@@ -70,6 +71,7 @@ impl Launcher for ContainerLauncher {
         };
         Ok(Box::new(PreparedContainer {
             run: RunDir::at(&self.run_dir)?,
+            devices: devices::find(&workload.devices)?,
             filter: seccomp::filter(&security.seccomp, security.capabilities)
                 .map_err(Error::from)?,
             workload: Workload {
@@ -86,10 +88,7 @@ impl Launcher for ContainerLauncher {
 /// What can't be honoured is refused by its flag.
 fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
     let asked = [
-        (!workload.mounts.is_empty(), "--mount"),
-        (!workload.devices.is_empty(), "--device"),
         (workload.network != Network::None, "--network"),
-        (!workload.ulimits.is_empty(), "--ulimit"),
         (workload.init, "--init"),
         (workload.terminal.is_some(), "--tty"),
     ];
@@ -113,6 +112,7 @@ fn check_root(dir: &Path) -> Result<(), Error> {
 struct PreparedContainer {
     run: RunDir,
     workload: Workload,
+    devices: Vec<DeviceNode>,
     filter: Option<Filter>,
     files: NameFiles,
     privileges: Privileges,
@@ -128,6 +128,8 @@ impl Prepared for PreparedContainer {
             hostname,
             resources,
             security,
+            mounts,
+            ulimits,
             ..
         } = &self.workload;
         let dir = self.run.create(name.as_ref())?;
@@ -139,7 +141,10 @@ impl Prepared for PreparedContainer {
             read_only: root.read_only,
             hostname,
             files: &self.files,
+            mounts,
+            devices: &self.devices,
             command,
+            ulimits,
             security,
             filter: self.filter.as_ref(),
             privileges: self.privileges,
@@ -147,7 +152,7 @@ impl Prepared for PreparedContainer {
         .map_err(Error::from)?;
         let stage = Stage::new(scratch.dir(), self.privileges).map_err(Error::from)?;
         let extras = Extras {
-            devices: device_rules(security.capabilities, self.privileges),
+            devices: devices::rules(&self.devices, security.capabilities, self.privileges),
             ..Extras::default()
         };
         let placement = dir.make_cgroup(resources, &extras)?;
@@ -160,7 +165,7 @@ impl Prepared for PreparedContainer {
             entry,
             stdio,
         };
-        let process = Process::spawn(&task)?;
+        let process = Process::spawn(&task).map_err(|error| error.naming(&self.workload))?;
         drop(task);
         Ok(Box::new(Container {
             process,
@@ -170,14 +175,6 @@ impl Prepared for PreparedContainer {
             cgroup_made,
         }))
     }
-}
-
-/// Which devices may be used. A mount option keeps the command from all that it makes nodes of,
-/// at no cost; with CAP_SYS_ADMIN it could mount without that option, so the cgroup does.
-fn device_rules(capabilities: CapabilitySet, privileges: Privileges) -> Option<DeviceRules> {
-    let can_mount = capabilities.contains(CapabilitySet::SYS_ADMIN);
-    // In a user namespace no device works on what is mounted in it.
-    (can_mount && privileges == Privileges::Root).then(DeviceRules::usual)
 }
 
 /// The cheapest way into the cgroup that there is.

@@ -7,6 +7,7 @@
 //! and a pipe that `execve` closes says when to look.
 
 mod capabilities;
+mod devices;
 mod error;
 mod instance;
 mod launcher;

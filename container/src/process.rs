@@ -238,6 +238,8 @@ fn become_command(
     report.stamp(Moment::Placed);
     entry::bring_loopback_up()?;
     report.stamp(Moment::Networked);
+    // Before anything of ours is mounted, which would be seen in a volume that holds it.
+    task.entry.open_outside()?;
     task.scratch.mount()?;
     let scenery = task.stage.set()?;
     let ring = |mark| {

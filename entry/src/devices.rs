@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 use crate::action::{Action, Filesystem, NO_SUID_DEV, NO_SUID_EXEC, NO_SUID_EXEC_DEV};
 use crate::failure::Step;
+use crate::privileges::Privileges;
 
 /// Where the device nodes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,15 @@ pub(crate) enum DeviceNodes {
     Made,
     /// They are bound from the caller's `/dev`: a user namespace has no right to make any.
     Borrowed,
+}
+
+impl From<Privileges> for DeviceNodes {
+    fn from(privileges: Privileges) -> Self {
+        match privileges {
+            Privileges::Root => Self::Made,
+            Privileges::UserNamespace => Self::Borrowed,
+        }
+    }
 }
 
 struct Node {

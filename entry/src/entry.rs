@@ -3,13 +3,15 @@ use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use launch::{Command, Hostname, Security, Stdio};
+use launch::{Command, Hostname, Security, Stdio, Ulimit};
 
 use crate::credentials::Identity;
 use crate::descriptors::{self, LIFELINE};
 use crate::exec::Program;
 use crate::failure::{At, Failure, Step};
 use crate::filter::Filter;
+use crate::given_devices::{DeviceNode, GivenDevices};
+use crate::mounts::Mounts;
 use crate::name_files::NameFiles;
 use crate::path::{InvalidPath, c_path};
 use crate::privileges::Privileges;
@@ -35,8 +37,14 @@ pub struct Spec<'a> {
     pub hostname: &'a Hostname,
     /// What names are looked up in.
     pub files: &'a NameFiles,
+    /// What is mounted in the root, in this order.
+    pub mounts: &'a [launch::Mount],
+    /// Devices of the host's that are put into it.
+    pub devices: &'a [DeviceNode],
     /// The command.
     pub command: &'a Command,
+    /// Limits of its processes.
+    pub ulimits: &'a [Ulimit],
     /// What the command may do.
     pub security: &'a Security,
     /// What decides about its system calls; `None` if nothing does. Made from `security.seccomp`,
@@ -60,6 +68,7 @@ pub struct Entry {
     root: Root,
     hostname: CString,
     identity: Identity,
+    ulimits: Vec<Ulimit>,
     filter: Option<Filter>,
     program: Program,
 }
@@ -81,14 +90,28 @@ impl Entry {
                     user_xattr: !is_root,
                 },
                 names: spec.files.clone(),
+                mounts: Mounts::new(spec.mounts)?,
+                devices: GivenDevices::new(spec.devices, spec.privileges.into())?,
                 working_directory: WorkingDirectory::new(spec.command.cwd()),
                 read_only: spec.read_only,
             },
             hostname: spec.hostname.as_c_str().to_owned(),
             identity: Identity::new(spec.command.credentials(), is_root, spec.security),
+            ulimits: spec.ulimits.to_vec(),
             filter: spec.filter.cloned(),
             program: Program::new(spec.command),
         })
+    }
+
+    /// Opens the files of the caller's that are to be seen in the root, if there are any. To be
+    /// called in a mount namespace that is the command's, before anything is mounted there that
+    /// the command is not to see. Makes system calls and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Step::MountSource`] or [`Step::Device`].
+    pub fn open_outside(&self) -> Result<(), Failure> {
+        self.root.open_outside()
     }
 
     /// Becomes the command; returns only if that fails.
@@ -135,6 +158,10 @@ impl Entry {
             .enter()
             .at(Step::WorkingDirectory)?;
         self.program.check().at(Step::Exec)?;
+        // After all that opens files, of which there may be few, and while they may be raised.
+        for limit in &self.ulimits {
+            syscall::set_limit(limit.resource, limit.soft, limit.hard).at(Step::Ulimits)?;
+        }
         let filter = self.filter.as_ref();
         // Loading it takes CAP_SYS_ADMIN or no_new_privs. Without the latter it comes before the
         // former goes, and decides about our own calls from here on, too.

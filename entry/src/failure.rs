@@ -46,6 +46,12 @@ pub enum Step {
     DevMqueue,
     /// The path of this index in the list of masked and read-only paths is covered.
     Mask(u8),
+    /// What the mount of this index shows is opened.
+    MountSource(u16),
+    /// The mount of this index is attached.
+    Mount(u16),
+    /// The device of this index is put into the root.
+    Device(u16),
     /// The working directory is made if it is missing.
     MakeWorkingDirectory,
     /// The root is made read-only.
@@ -64,6 +70,8 @@ pub enum Step {
     Descriptors,
     /// The working directory is entered.
     WorkingDirectory,
+    /// The limits of processes are set.
+    Ulimits,
     /// Capabilities leave the bounding set.
     BoundingSet,
     /// The supplementary groups are set.
@@ -107,6 +115,9 @@ impl fmt::Display for Step {
             Self::DevShm => "mounting /dev/shm",
             Self::DevMqueue => "mounting /dev/mqueue",
             Self::Mask(index) => return write!(f, "covering {}", masks::name(*index)),
+            Self::MountSource(index) => return write!(f, "opening the source of mount {index}"),
+            Self::Mount(index) => return write!(f, "mounting mount {index}"),
+            Self::Device(index) => return write!(f, "adding device {index}"),
             Self::MakeWorkingDirectory => "making the working directory",
             Self::ReadOnlyRoot => "making the root read-only",
             Self::Pivot => "changing the root",
@@ -116,6 +127,7 @@ impl fmt::Display for Step {
             Self::Keyring => "joining a session keyring",
             Self::Descriptors => "putting descriptors in place",
             Self::WorkingDirectory => "entering the working directory",
+            Self::Ulimits => "setting ulimits",
             Self::BoundingSet => "reducing the capability bounding set",
             Self::Groups => "setting supplementary groups",
             Self::Group => "setting the group",

@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use crate::action::{Action, Filesystem};
 use crate::failure::{At, Failure, Step};
+use crate::given_devices::GivenDevices;
 use crate::masks::Cover;
+use crate::mounts::Mounts;
 use crate::name_files::NameFiles;
 use crate::scenery::Scenery;
 use crate::syscall::{self, Errno, FilesystemContext, Result};
@@ -44,17 +46,29 @@ const OPTIONS_BYTES: usize = 4096;
 pub(crate) struct Root {
     pub(crate) layers: Layers,
     pub(crate) names: NameFiles,
+    pub(crate) mounts: Mounts,
+    pub(crate) devices: GivenDevices,
     pub(crate) working_directory: WorkingDirectory,
     pub(crate) read_only: bool,
 }
 
 impl Root {
+    /// Opens what is to be seen of what is outside of the root.
+    pub(crate) fn open_outside(&self) -> std::result::Result<(), Failure> {
+        self.mounts.open_outside()?;
+        self.devices.open_outside()
+    }
+
     /// Mounts the overlay, moves the scenery into it, and makes it the root.
     pub(crate) fn enter(&self, scenery: &Scenery) -> std::result::Result<(), Failure> {
         let root = mount_overlay(&self.layers, &self.names)?;
+        self.mounts.open_inside(root.as_fd())?;
         for (filesystem, mount) in scenery.mounts() {
             move_into(root.as_fd(), filesystem.name, mount).at(filesystem.step)?;
         }
+        // After the scenery, as some want to be in /dev.
+        self.mounts.attach(root.as_fd())?;
+        self.devices.attach(root.as_fd(), scenery.stage.as_fd())?;
         // What is missing is made before the root becomes read-only.
         self.working_directory
             .make(root.as_fd())
@@ -132,6 +146,11 @@ fn mount_overlay(layers: &Layers, names: &NameFiles) -> std::result::Result<Owne
     syscall::open_directory(point).at(Step::Overlay)
 }
 
+/// The directory in which device nodes are made, below that of the stage.
+pub(crate) fn node_store(stage: BorrowedFd<'_>) -> Result<OwnedFd> {
+    target(stage, NODE_STORE, libc::O_DIRECTORY)
+}
+
 fn step(action: &Action) -> Step {
     match action {
         Action::Mount(filesystem) => filesystem.step,
@@ -148,7 +167,7 @@ fn apply(root: BorrowedFd<'_>, action: &Action) -> Result<()> {
         Action::Mount(filesystem) => mount(root, filesystem),
         Action::NodeStore => syscall::make_directory(root, NODE_STORE, 0o700),
         Action::Node { name, device } => {
-            let store = target(root, NODE_STORE, libc::O_DIRECTORY)?;
+            let store = node_store(root)?;
             syscall::make_node(store.as_fd(), name, libc::S_IFCHR | 0o666, *device)?;
             bind_node(root, syscall::clone_mount(store.as_raw_fd(), name)?, name)
         }

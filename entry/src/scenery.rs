@@ -5,6 +5,8 @@ use crate::plan;
 
 /// What a [`crate::Stage`] has become, in the process that set it.
 pub struct Scenery {
+    /// The stage's directory.
+    pub(crate) stage: OwnedFd,
     /// In the order of [`plan::TOP_LEVEL`].
     pub(crate) mounts: [OwnedFd; plan::TOP_LEVEL.len()],
 }

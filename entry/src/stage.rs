@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::action::{Action, Filesystem};
-use crate::devices::DeviceNodes;
 use crate::failure::{At, Failure, Step};
 use crate::path::{InvalidPath, c_path};
 use crate::plan;
@@ -32,13 +31,9 @@ impl Stage {
     ///
     /// When the path can't be given to a system call.
     pub fn new(directory: &Path, privileges: Privileges) -> Result<Self, InvalidPath> {
-        let nodes = match privileges {
-            Privileges::Root => DeviceNodes::Made,
-            Privileges::UserNamespace => DeviceNodes::Borrowed,
-        };
         Ok(Self {
             directory: c_path(directory)?,
-            actions: plan::plan(nodes),
+            actions: plan::plan(privileges.into()),
         })
     }
 
@@ -67,9 +62,8 @@ impl Stage {
         let mount = |filesystem: &Filesystem| {
             rootfs::target(stage.as_fd(), filesystem.name, libc::O_DIRECTORY).at(filesystem.step)
         };
-        Ok(Scenery {
-            mounts: [mount(proc)?, mount(sys)?, mount(dev)?],
-        })
+        let mounts = [mount(proc)?, mount(sys)?, mount(dev)?];
+        Ok(Scenery { stage, mounts })
     }
 }
 

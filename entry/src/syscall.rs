@@ -81,6 +81,15 @@ fn openat2(directory: RawFd, path: &CStr, flags: c_int, resolve: u64) -> Result<
     })
 }
 
+/// Whether the file is one of a procfs.
+pub(crate) fn is_in_procfs(file: BorrowedFd<'_>) -> Result<bool> {
+    // SAFETY: statfs is plain numbers, for which all zero is valid.
+    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` lives through the call.
+    done(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut stat) }.into())?;
+    Ok(stat.f_type == libc::PROC_SUPER_MAGIC)
+}
+
 /// Whether the file is a directory.
 pub(crate) fn is_directory(file: BorrowedFd<'_>) -> Result<bool> {
     Ok(stat(file)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
@@ -259,6 +268,13 @@ pub(crate) fn clone_mount(directory: RawFd, path: &CStr) -> Result<OwnedFd> {
     descriptor(unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) })
 }
 
+/// The same with all that is mounted below it.
+pub(crate) fn clone_tree(directory: RawFd, path: &CStr) -> Result<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as c_uint;
+    // SAFETY: `path` is a C string.
+    descriptor(unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) })
+}
+
 /// Attaches a detached mount on the file or directory that `target` names. No path is walked.
 pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: both paths are empty C strings.
@@ -279,6 +295,24 @@ pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: mount_attr is plain numbers, for which all zero is valid.
     let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
     attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
+    set_attributes(mount, 0, &attributes)
+}
+
+/// Gives this mount and all below it `attributes`, which are `MOUNT_ATTR_*`, and keeps what is
+/// mounted below any of them from reaching other mount namespaces, and the other way round.
+pub(crate) fn restrict_tree(mount: BorrowedFd<'_>, attributes: u64) -> Result<()> {
+    // SAFETY: mount_attr is plain numbers, for which all zero is valid.
+    let mut wanted: libc::mount_attr = unsafe { std::mem::zeroed() };
+    wanted.attr_set = attributes;
+    wanted.propagation = libc::MS_PRIVATE;
+    set_attributes(mount, libc::AT_RECURSIVE, &wanted)
+}
+
+fn set_attributes(
+    mount: BorrowedFd<'_>,
+    flags: c_int,
+    attributes: &libc::mount_attr,
+) -> Result<()> {
     // SAFETY: the path is an empty C string; `attributes` lives through the call, with its own
     // size.
     done(unsafe {
@@ -286,8 +320,8 @@ pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> Result<()> {
             libc::SYS_mount_setattr,
             mount.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attributes,
+            libc::AT_EMPTY_PATH | flags,
+            std::ptr::from_ref(attributes),
             size_of::<libc::mount_attr>(),
         )
     })
@@ -436,6 +470,25 @@ pub(crate) fn load_filter(instructions: &[libc::sock_filter]) -> Result<()> {
             libc::SECCOMP_SET_MODE_FILTER,
             flags,
             &raw const program,
+        )
+    })
+}
+
+/// Limits the calling process and what it will start; `resource` is `RLIMIT_*`.
+pub(crate) fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = libc::rlimit64 {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: prlimit64(2) reads one rlimit64, which lives through the call; 0 is the caller, and
+    // the former limit is not asked for.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0,
+            resource,
+            &raw const limit,
+            std::ptr::null_mut::<libc::rlimit64>(),
         )
     })
 }

@@ -11,7 +11,8 @@ pub struct InvalidMountPoint {
     why: &'static str,
 }
 
-/// A path inside the instance: absolute, without `.` and `..`, and not the root itself.
+/// A path inside the instance: absolute, without `.` and `..`, and neither the root itself nor in
+/// `/proc`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MountPoint(CString);
 
@@ -20,7 +21,7 @@ impl MountPoint {
     ///
     /// # Errors
     ///
-    /// When it is not absolute, is the root, holds a NUL byte, or goes up by `..`: what that
+    /// When it is not absolute, is the root, is in `/proc`, holds a NUL byte, or goes up by `..`: what that
     /// leads to would depend on the image.
     pub fn new(given: &[u8]) -> Result<Self, InvalidMountPoint> {
         let refuse = |why| InvalidMountPoint {
@@ -40,6 +41,10 @@ impl MountPoint {
                     path.extend_from_slice(name);
                 }
             }
+        }
+        if path == b"/proc" || path.starts_with(b"/proc/") {
+            // What is written to a file of it would end elsewhere (CVE-2019-19921).
+            return Err(refuse("nothing can be mounted in /proc"));
         }
         if path.is_empty() {
             return Err(refuse("nothing can be mounted over the whole root"));
@@ -122,6 +127,9 @@ mod tests {
             ("/", None),
             ("/.", None),
             ("/a/../b", None),
+            ("/proc", None),
+            ("//proc/./self", None),
+            ("/process", Some("/process")),
             ("/a\0", None),
         ] {
             let point = MountPoint::new(given.as_bytes()).ok();

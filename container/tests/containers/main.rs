@@ -6,10 +6,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod command;
+mod devices;
 mod exec;
 mod isolation;
 mod leftovers;
 mod limits;
+mod mounts;
 mod root;
 mod signals;
+mod ulimits;
 mod world;

@@ -129,7 +129,10 @@ impl Prepared {
             read_only: task.read_only,
             hostname: &task.hostname,
             files: &task.files,
+            mounts: &task.mounts,
+            devices: &[],
             command: &task.command,
+            ulimits: &task.ulimits,
             security: &task.security,
             // What it calls is a kernel of its own.
             filter: None,

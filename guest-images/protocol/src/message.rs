@@ -1,5 +1,5 @@
 use entry::NameFiles;
-use launch::{Command, ExitStatus, Hostname, PidsLimit, Security};
+use launch::{Command, ExitStatus, Hostname, Mount, PidsLimit, Security, Ulimit};
 use serde::{Deserialize, Serialize};
 
 use crate::Entropy;
@@ -13,6 +13,10 @@ pub struct Task {
     pub hostname: Hostname,
     /// What names are looked up in.
     pub files: NameFiles,
+    /// What is mounted in its root, in this order; none of it is the host's.
+    pub mounts: Vec<Mount>,
+    /// Limits of its processes.
+    pub ulimits: Vec<Ulimit>,
     /// Whether `/` is read-only; otherwise writes go to guest memory.
     pub read_only: bool,
     /// How many processes and threads it may have.

@@ -22,8 +22,8 @@ use guest_images::{Cache, disk_of};
 use guest_protocol::Task;
 use host::RunDir;
 use launch::{
-    Chain, Command, Finding, Launcher, MemoryLimit, Network, Prepared, Progress, Resources,
-    Seccomp, Side, Unsupported, Workload,
+    Chain, Command, Finding, Launcher, MemoryLimit, Mount, MountSource, Network, Prepared,
+    Progress, Resources, Seccomp, Side, Unsupported, Workload,
 };
 
 use crate::kvm;
@@ -178,6 +178,8 @@ impl Launcher for VmLauncher {
                 hostname: workload.hostname.clone(),
                 files: NameFiles::without_network(&workload.hostname, &workload.names)
                     .map_err(|error| launch::Error::new(error).with_remedy("give it an address"))?,
+                mounts: workload.mounts.clone(),
+                ulimits: workload.ulimits.clone(),
                 read_only: workload.root.read_only,
                 pids: workload.resources.pids,
                 security: workload.security.clone(),
@@ -197,13 +199,14 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
     } = &workload.resources;
     // One that refuses nothing, or no more than is usual, is as good as none in a machine.
     let has_profile = matches!(workload.security.seccomp, Seccomp::Profile(_));
+    let is_bind = |mount: &Mount| matches!(mount.source, MountSource::Bind(_));
+    let has_bind = workload.mounts.iter().any(is_bind);
     let asked = [
         (memory_swap.is_some(), "--memory-swap"),
-        (!workload.mounts.is_empty(), "--mount"),
+        (has_bind, "a bind mount"),
         (!workload.devices.is_empty(), "--device"),
         (workload.network != Network::None, "--network"),
         (has_profile, "--security-opt seccomp=FILE"),
-        (!workload.ulimits.is_empty(), "--ulimit"),
         (workload.init, "--init"),
         (workload.terminal.is_some(), "--tty"),
     ];

@@ -236,6 +236,8 @@ mod tests {
                     )
                     .unwrap(),
                     hostname: "a".parse().unwrap(),
+                    mounts: Vec::new(),
+                    ulimits: Vec::new(),
                     read_only: false,
                     pids: None,
                     security: launch::Security::default(),
