@@ -21,7 +21,7 @@ const DEFAULT_WIDTH: u16 = 100;
 /// Compares and prints; the exit code says whether all could run the command.
 pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     // Before signals are held: a user who types it may call it off as usual.
-    let stdin = if args.workload.interactive {
+    let stdin = if args.workload.process.interactive {
         Some(keep_stdin()?)
     } else {
         None
@@ -59,7 +59,7 @@ fn measure(
     installation.sweep()?;
     let images = installation.images()?;
     let sources = args.workload.sources(&installation.cache, &images);
-    let (workload, _image) = workload::from_args(&args.workload, sources, progress)?;
+    let (workload, _image) = workload::from_args(&args.workload, None, sources, progress)?;
     let kernel = args.workload.kernel.as_deref();
     let plan = Plan {
         launchers: Ways {

@@ -13,6 +13,8 @@ mod interruption;
 mod kernel;
 mod listing;
 mod logging;
+mod mounts;
+mod notation;
 mod out_of_memory;
 mod output;
 mod progress;

@@ -3,7 +3,7 @@
 use std::io;
 
 use guest_images::Image;
-use launch::{ExitStatus, Launcher, Prepared, Progress};
+use launch::{ExitStatus, Launcher, Prepared, Progress, WindowSize};
 
 use crate::args::{RunArgs, Way};
 use crate::error::Error;
@@ -29,11 +29,15 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     let End {
         status,
         out_of_memory,
-    } = foreground::follow(prepared.as_ref(), args.workload.interactive, &signals)?;
+    } = foreground::follow(
+        prepared.as_ref(),
+        args.workload.process.interactive,
+        &signals,
+    )?;
     if let Some(not_executed) = NotExecuted::from(program, status) {
         error::print(&not_executed);
     }
-    if out_of_memory && let Some(said) = OutOfMemory::from(status, args.workload.memory) {
+    if out_of_memory && let Some(said) = OutOfMemory::from(status, args.workload.limits.memory) {
         error::print(&said);
     }
     Ok(status.code())
@@ -43,6 +47,9 @@ fn prepare(
     args: &RunArgs,
     progress: &dyn Progress,
 ) -> Result<(String, Box<dyn Prepared>, Image), launch::Error> {
+    if let Some(flag) = args.not_possible_yet() {
+        return Err(launch::Error::new(NotYet(flag)));
+    }
     let way = args
         .way()
         .map_err(|error| launch::Error::new(error).with_remedy("leave it out, or add --as vm"))?;
@@ -50,7 +57,8 @@ fn prepare(
     installation.sweep()?;
     let images = installation.images()?;
     let sources = args.workload.sources(&installation.cache, &images);
-    let (workload, image) = workload::from_args(&args.workload, sources, progress)?;
+    let terminal = args.tty.then(window_size);
+    let (workload, image) = workload::from_args(&args.workload, terminal, sources, progress)?;
     let program = workload.command.program().to_string_lossy().into_owned();
     let prepared = match way {
         Way::Container => installation.container().prepare(&workload, progress),
@@ -60,6 +68,26 @@ fn prepare(
         }
     };
     Ok((program, prepared?, image))
+}
+
+/// A flag of docker's that nothing stands behind.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is not possible yet")]
+struct NotYet(&'static str);
+
+/// The size of the user's terminal, or that of the first ones.
+fn window_size() -> WindowSize {
+    let size = terminal_size::terminal_size();
+    size.map_or(
+        WindowSize {
+            rows: 24,
+            columns: 80,
+        },
+        |(columns, rows)| WindowSize {
+            rows: rows.0,
+            columns: columns.0,
+        },
+    )
 }
 
 /// Why the command never ran, though everything around it was ready.

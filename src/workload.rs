@@ -1,21 +1,33 @@
 //! From what was typed to what is to run.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 use guest_images::store::ImageConfig;
 use guest_images::{
     Image, ImageError, ImageRef, InvalidImage, InvalidUserSpec, Sources, UserError, UserSpec,
-    look_up,
+    look_up, look_up_groups,
 };
-use launch::{Command, CommandError, Hostname, InvalidHostname, Progress, Resources, Workload};
+use launch::{
+    Command, CommandError, Hostname, InvalidHostname, MemorySwap, Progress, Resources, Seccomp,
+    Security, WindowSize, Workload,
+};
 
-use crate::args::{NoImage, Source, WorkloadArgs};
-use crate::environment::{DEFAULT_PATH, Environment, NoName};
+use crate::args::{
+    NoImage, NothingToPublish, ProcessArgs, Pull, SecurityArgs, Source, WorkloadArgs,
+};
+use crate::environment::{DEFAULT_PATH, Environment, NoName, Variable};
+use crate::mounts::{self, MountError};
+use crate::notation::{DeviceArg, EnvFile, EnvFileError, SeccompArg};
 
 /// The hostname when none is asked for: the same on both sides and in every run, so that it
 /// makes no difference where none is.
 const DEFAULT_HOSTNAME: &str = "jaula";
+
+/// What a terminal is taken for, as docker does.
+const DEFAULT_TERM: &str = "xterm";
 
 /// Why what was typed is nothing that can run.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +53,29 @@ pub enum Error {
     /// There is no command, or none that `execve` takes.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// There is no registry to ask.
+    #[error("--pull always is for images that come from a registry")]
+    Pull,
+    /// Ports without a network.
+    #[error(transparent)]
+    Network(#[from] NothingToPublish),
+    /// A file of variables can't be used.
+    #[error(transparent)]
+    EnvFile(#[from] EnvFileError),
+    /// Something can't be mounted.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// More memory than memory and swap together.
+    #[error("--memory-swap is memory and swap together: it can't be less than --memory")]
+    MemorySwap,
+    /// The seccomp profile is not there, or may not be read.
+    #[error("can't read the seccomp profile {}", path.display())]
+    SeccompProfile {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The default hostname is none.
     #[error(transparent)]
     Hostname(#[from] InvalidHostname),
@@ -65,32 +100,48 @@ impl From<Error> for launch::Error {
 }
 
 /// Unpacks the image if need be, and looks up in it what depends on it. The image must be held
-/// for as long as the workload runs.
+/// for as long as the workload runs. With `terminal`, the command has one of this size.
 pub fn from_args(
     args: &WorkloadArgs,
+    terminal: Option<WindowSize>,
     sources: Sources<'_>,
     progress: &dyn Progress,
 ) -> Result<(Workload, Image), Error> {
+    // All that was typed, before a large image is read for nothing.
     let (source, words) = args.source_and_command()?;
+    let network = args.network.network()?;
+    let resources = resources(args)?;
+    let security = security(&args.security)?;
+    let variables = variables(&args.process)?;
+    if args.pull == Pull::Always {
+        return Err(Error::Pull);
+    }
     let image = match source {
         Source::Image(name) => name.as_os_str().try_into()?,
         Source::Directory(dir) => ImageRef::Directory(dir.clone()),
     };
-    let words: Vec<_> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-    if words.is_empty() && args.entrypoint.is_none() && image.has_no_command() {
-        // Before a large image is read for nothing.
+    let entrypoint = args.process.entrypoint.as_deref();
+    if words.is_empty()
+        && (entrypoint == Some("") || entrypoint.is_none() && image.has_no_command())
+    {
         return Err(CommandError::Empty.into());
     }
+
     let image = image.resolve(sources, progress)?;
-    let argv = argv(args.entrypoint.as_deref(), words, &image.config);
-    let root = image.root(args.read_only);
-    let user = match &args.user {
+    let root = image.root(args.files.read_only);
+    let user = match &args.process.user {
         Some(user) => user.clone(),
         None if image.config.user.is_empty() => UserSpec::ROOT,
         None => image.config.user.parse().map_err(Error::ImageUser)?,
     };
     let user = look_up(&user, &root)?;
-    let hostname: Hostname = match &args.hostname {
+    let mut credentials = user.credentials;
+    for group in look_up_groups(&args.process.group_add, &root)? {
+        if !credentials.groups.contains(&group) {
+            credentials.groups.push(group);
+        }
+    }
+    let hostname: Hostname = match &args.process.hostname {
         Some(hostname) => hostname.clone(),
         None => DEFAULT_HOSTNAME.parse()?,
     };
@@ -98,6 +149,9 @@ pub fn from_args(
     let mut environment = Environment::default();
     environment.set("PATH", DEFAULT_PATH);
     environment.set("HOSTNAME", hostname.to_string());
+    if terminal.is_some() {
+        environment.set("TERM", DEFAULT_TERM);
+    }
     environment.set("HOME", OsStr::from_bytes(user.home.to_bytes()));
     for variable in &image.config.env {
         environment.apply(
@@ -106,46 +160,103 @@ pub fn from_args(
                 .map_err(Error::ImageEnv)?,
         );
     }
-    for variable in &args.env {
+    for variable in &variables {
         environment.apply(variable);
     }
 
-    let cwd = match &args.workdir {
+    let cwd = match &args.process.workdir {
         Some(dir) => dir.clone(),
         // docker takes an image's relative one as one in the root.
         None => format!("/{}", image.config.working_dir.trim_start_matches('/')).into(),
     };
     let command = Command::new(
-        argv,
+        argv(entrypoint, words, &image.config),
         environment.into_strings(),
         cwd.into_vec(),
-        user.credentials,
+        credentials,
     )?;
+    let devices = args.files.device.iter();
     let workload = Workload {
         name: args.name.clone(),
-        resources: Resources {
-            memory: args.memory,
-            cpus: args.cpus,
-            pids: args.pids_limit,
-            ..Resources::default()
-        },
+        resources,
+        mounts: mounts::resolve(args.files.mounts(), &image.config.volumes)?,
+        devices: devices.map(|DeviceArg(device)| device.clone()).collect(),
+        network,
+        names: args.network.names(),
+        security,
+        ulimits: args.process.ulimit.clone(),
+        init: args.process.init,
+        terminal,
         ..Workload::new(root, command, hostname)
     };
     Ok((workload, image))
 }
 
 /// What is executed: the image's entrypoint and command, each of which what was typed replaces.
-/// With another entrypoint the image's command means nothing, as in docker.
-fn argv(entrypoint: Option<&str>, words: Vec<Vec<u8>>, config: &ImageConfig) -> Vec<Vec<u8>> {
+/// With another entrypoint the image's command means nothing, as in docker; an empty one stands
+/// for none.
+fn argv(entrypoint: Option<&str>, words: &[OsString], config: &ImageConfig) -> Vec<Vec<u8>> {
     let bytes = |words: &[String]| -> Vec<Vec<u8>> {
         words.iter().map(|word| word.clone().into_bytes()).collect()
     };
     let (mut argv, default) = match entrypoint {
+        Some("") => (Vec::new(), Vec::new()),
         Some(program) => (vec![program.as_bytes().to_vec()], Vec::new()),
         None => (bytes(&config.entrypoint), bytes(&config.cmd)),
     };
-    argv.extend(if words.is_empty() { default } else { words });
+    if words.is_empty() {
+        argv.extend(default);
+    }
+    argv.extend(words.iter().map(|word| word.as_bytes().to_vec()));
     argv
+}
+
+/// What `--env-file` and then `-e` say.
+fn variables(args: &ProcessArgs) -> Result<Vec<Variable>, EnvFileError> {
+    let mut variables = Vec::new();
+    for path in &args.env_file {
+        variables.extend(EnvFile::read(path)?.0);
+    }
+    variables.extend_from_slice(&args.env);
+    Ok(variables)
+}
+
+fn resources(args: &WorkloadArgs) -> Result<Resources, Error> {
+    let limits = &args.limits;
+    if let (Some(memory), Some(MemorySwap::Total(total))) = (limits.memory, limits.memory_swap)
+        && total < memory
+    {
+        return Err(Error::MemorySwap);
+    }
+    Ok(Resources {
+        memory: limits.memory,
+        memory_swap: limits.memory_swap,
+        cpus: limits.cpus,
+        cpuset: limits.cpuset_cpus.clone(),
+        pids: limits.pids_limit,
+    })
+}
+
+fn security(args: &SecurityArgs) -> Result<Security, Error> {
+    let default = Security::default();
+    let seccomp = match args.seccomp() {
+        SeccompArg::Default => Seccomp::Default,
+        SeccompArg::Unconfined => Seccomp::Unconfined,
+        SeccompArg::File(path) => {
+            let text = std::fs::read_to_string(path);
+            Seccomp::Profile(text.map_err(|source| Error::SeccompProfile {
+                path: path.clone(),
+                source,
+            })?)
+        }
+    };
+    Ok(Security {
+        capabilities: args.capabilities(),
+        seccomp,
+        no_new_privileges: args
+            .no_new_privileges()
+            .unwrap_or(default.no_new_privileges),
+    })
 }
 
 #[cfg(test)]
@@ -176,7 +287,7 @@ mod tests {
         let cache = Cache::new(dir.path().join("cache"), []);
         let store = Store::new(dir.path().join("images"));
         let sources = run.workload.sources(&cache, &store);
-        from_args(&run.workload, sources, &NoProgress)
+        from_args(&run.workload, None, sources, &NoProgress)
             .map(|(workload, _)| workload)
             .map_err(|error| error.to_string())
     }
@@ -223,14 +334,16 @@ mod tests {
             (&["e", "1"], &["c"], None, &["w"], &["e", "1", "w"]),
             (&["e", "1"], &["c"], Some("p"), &[], &["p"]),
             (&["e", "1"], &["c"], Some("p"), &["w"], &["p", "w"]),
+            (&["e", "1"], &["c"], Some(""), &["w"], &["w"]),
+            (&["e", "1"], &["c"], Some(""), &[], &[]),
         ] {
             let config = ImageConfig {
                 entrypoint: strings(entrypoint),
                 cmd: strings(cmd),
                 ..ImageConfig::default()
             };
-            let words = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-            let argv = argv(typed, words, &config);
+            let words: Vec<_> = words.iter().map(OsString::from).collect();
+            let argv = argv(typed, &words, &config);
             assert_eq!(
                 argv,
                 expected.iter().map(|it| it.as_bytes()).collect::<Vec<_>>()

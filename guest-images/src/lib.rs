@@ -27,4 +27,7 @@ pub use disk::{DiskError, disk_of};
 pub use image::{BusyboxError, Image, ImageError, ImageRef, InvalidImage, Sources};
 pub use init::INIT;
 pub use kernel::{Kernel, KernelError};
-pub use users::{InvalidUserSpec, ReadInRootError, User, UserError, UserSpec, look_up};
+pub use users::{
+    GroupSpec, InvalidGroupSpec, InvalidUserSpec, ReadInRootError, User, UserError, UserSpec,
+    look_up, look_up_groups,
+};

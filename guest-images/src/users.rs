@@ -14,7 +14,7 @@ use database::{GroupEntry, PasswdEntry};
 pub use open_in_root::ReadInRootError;
 use open_in_root::read_in_root;
 use spec::NameOrId;
-pub use spec::{InvalidUserSpec, UserSpec};
+pub use spec::{GroupSpec, InvalidGroupSpec, InvalidUserSpec, UserSpec};
 
 /// Why the image has no such user.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,20 @@ pub fn look_up(spec: &UserSpec, root: &RootFs) -> Result<User, UserError> {
     let passwd = read_in_root(&root.layers, Path::new("etc/passwd"))?;
     let groups = read_in_root(&root.layers, Path::new("etc/group"))?;
     resolve(spec, &passwd, &groups)
+}
+
+/// Looks `groups` up in the image's `/etc/group`: a number need not be there, a name must.
+///
+/// # Errors
+///
+/// When a name is not there, or the file of the image can't be read safely.
+pub fn look_up_groups(groups: &[GroupSpec], root: &RootFs) -> Result<Vec<u32>, UserError> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = read_in_root(&root.layers, Path::new("etc/group"))?;
+    let id = |GroupSpec(group): &GroupSpec| group_id(group, &known);
+    groups.iter().map(id).collect()
 }
 
 fn resolve(spec: &UserSpec, passwd: &[u8], groups: &[u8]) -> Result<User, UserError> {

@@ -112,6 +112,15 @@ pub struct DeviceAccess {
     pub make: bool,
 }
 
+impl DeviceAccess {
+    /// All three: docker's default.
+    pub const ALL: Self = Self {
+        read: true,
+        write: true,
+        make: true,
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,7 +40,7 @@ pub struct LoadArgs {
     pub quiet: bool,
 
     #[command(flatten)]
-    pub limits: LimitArgs,
+    pub limits: UnpackLimitArgs,
 }
 
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ pub struct RmiArgs {
 
 /// How large an image may be that is unpacked.
 #[derive(Debug, Args)]
-pub struct LimitArgs {
+pub struct UnpackLimitArgs {
     /// Most that an image may unpack to, as in 512m or 40g [default: 16g]
     #[arg(long, value_name = "SIZE")]
     max_unpacked: Option<MemoryLimit>,
@@ -66,7 +66,7 @@ pub struct LimitArgs {
     max_files: Option<u64>,
 }
 
-impl LimitArgs {
+impl UnpackLimitArgs {
     /// The limits that were asked for.
     pub fn limits(&self) -> Limits {
         let usual = Limits::default();

@@ -1,9 +1,14 @@
 //! What can be typed.
 
 mod compare;
+mod files;
 mod image;
 mod kernel;
+mod limits;
+mod network;
+mod process;
 mod run;
+mod security;
 mod snapshot;
 mod template;
 mod workload;
@@ -13,10 +18,13 @@ use clap::{Parser, Subcommand};
 pub use compare::CompareArgs;
 pub use image::{ImagesArgs, LoadArgs, RmiArgs};
 pub use kernel::KernelAction;
+pub use network::NothingToPublish;
+pub use process::ProcessArgs;
 pub use run::{RunArgs, Way};
+pub use security::SecurityArgs;
 pub use snapshot::{RestoreArgs, SnapshotAction};
 pub use template::{BuildArgs as TemplateBuildArgs, RmArgs as TemplateRmArgs, TemplateAction};
-pub use workload::{NoImage, Source, WorkloadArgs};
+pub use workload::{NoImage, Pull, Source, WorkloadArgs};
 
 /// Runs one workload as a Linux container or as a KVM microVM, and compares the two.
 #[derive(Debug, Parser)]

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use vmm::StartMode;
 
 use super::WorkloadArgs;
+use crate::notation::{Label, StopSignal, StopTimeout};
 
 pub(super) const USAGE: &str = "jaula run [OPTIONS] IMAGE [COMMAND]...
        jaula run [OPTIONS] --rootfs DIR [COMMAND]...";
@@ -25,6 +26,31 @@ pub struct RunArgs {
     /// How the VM starts [default: auto]
     #[arg(long, value_name = "HOW", value_enum)]
     start: Option<Start>,
+
+    /// Give the command a terminal
+    #[arg(short, long)]
+    pub tty: bool,
+
+    /// Print the instance's name and leave it running
+    #[arg(short, long)]
+    pub detach: bool,
+
+    /// Keep nothing of a detached instance when the command ends; of another nothing is ever kept
+    #[arg(long)]
+    pub rm: bool,
+
+    /// What to remember of the instance
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub label: Vec<Label>,
+
+    /// Signal that asks the command to end [default: the image's, or TERM]
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<StopSignal>,
+
+    /// Seconds that the command has to end before it is killed, -1 for ever [default: 10]
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    pub stop_timeout: Option<StopTimeout>,
+
     #[command(flatten)]
     pub workload: WorkloadArgs,
 }
@@ -42,6 +68,18 @@ pub enum Way {
 pub struct StartOfContainer;
 
 impl RunArgs {
+    /// A flag that was given and that nothing stands behind.
+    pub fn not_possible_yet(&self) -> Option<&'static str> {
+        let given = [
+            (self.detach, "--detach"),
+            (!self.label.is_empty(), "--label"),
+            (self.stop_signal.is_some(), "--stop-signal"),
+            (self.stop_timeout.is_some(), "--stop-timeout"),
+        ];
+        let given = given.into_iter().find(|(given, _)| *given);
+        given.map(|(_, flag)| flag)
+    }
+
     /// Which way to run it.
     pub fn way(&self) -> Result<Way, StartOfContainer> {
         match (self.side, self.start) {

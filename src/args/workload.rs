@@ -3,87 +3,76 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
 use guest_images::store::Store;
-use guest_images::{Cache, Sources, UserSpec};
-use launch::{CpuLimit, Hostname, InstanceId, MemoryLimit, PidsLimit};
+use guest_images::{Cache, Sources};
+use launch::InstanceId;
 
-use super::image::LimitArgs;
-use crate::environment::Variable;
+use super::files::FileArgs;
+use super::image::UnpackLimitArgs;
+use super::limits::LimitArgs;
+use super::network::NetworkArgs;
+use super::process::ProcessArgs;
+use super::security::SecurityArgs;
 
 /// What runs, in docker's words.
 #[derive(Debug, Args)]
 pub struct WorkloadArgs {
-    /// Set an environment variable; without a value it takes yours, if you have one
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<Variable>,
-
-    /// Directory inside the image where the command starts, made if it is missing
-    #[arg(short, long, value_name = "DIR")]
-    pub workdir: Option<OsString>,
-
-    /// User, and group, of the command: names are looked up in the image
-    #[arg(short, long, value_name = "USER[:GROUP]")]
-    pub user: Option<UserSpec>,
-
-    /// Name that the command finds its machine to have [default: jaula]
-    #[arg(short = 'h', long, value_name = "NAME")]
-    pub hostname: Option<Hostname>,
-
-    /// Memory: a container's limit, a VM's size, as in 512m or 2g [default: no limit, and 128m]
-    #[arg(short, long, value_name = "SIZE")]
-    pub memory: Option<MemoryLimit>,
-
-    /// Processor time, in CPUs, as in 0.5
-    #[arg(long, value_name = "NUMBER")]
-    pub cpus: Option<CpuLimit>,
-
-    /// Most processes and threads at once
-    #[arg(long, value_name = "NUMBER")]
-    pub pids_limit: Option<PidsLimit>,
-
-    /// Let the command write nothing to its root file system; otherwise what it writes is gone
-    /// when it ends
-    #[arg(long)]
-    pub read_only: bool,
-
-    /// Run this program instead of the image's own; COMMAND becomes its arguments
-    #[arg(long, value_name = "PROGRAM", value_parser = NonEmptyStringValueParser::new())]
-    pub entrypoint: Option<String>,
-
-    /// Let the command read your standard input; otherwise it finds nothing to read
-    #[arg(short, long)]
-    pub interactive: bool,
-
-    /// Name to find the instance by, in the names of its cgroup and directory
+    /// Name to find the instance by
     #[arg(long, value_name = "NAME")]
     pub name: Option<InstanceId>,
-
-    /// Remove everything when the command ends: always so, taken for the sake of habit
-    #[arg(long)]
-    pub rm: bool,
 
     /// Use this directory as the root file system, instead of an image; it is never written to
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
 
+    /// Whether to fetch the image from its registry
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub pull: Pull,
+
+    #[command(flatten)]
+    pub unpack: UnpackLimitArgs,
+
     /// Boot this kernel in the VM, an ELF vmlinux or a bzImage, instead of jaula's own
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub limits: LimitArgs,
-
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
+
+    #[command(flatten)]
+    pub process: ProcessArgs,
+
+    #[command(flatten)]
+    pub files: FileArgs,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    #[command(flatten)]
+    pub network: NetworkArgs,
+
+    #[command(flatten)]
+    pub security: SecurityArgs,
 
     /// The image, unless --rootfs is given, and then the command with its arguments.
     // A single list that swallows all after its first word: flags and `--` in it are the
     // command's.
     #[arg(value_name = "IMAGE [COMMAND]", trailing_var_arg = true, hide = true)]
     words: Vec<OsString>,
+}
+
+/// Whether an image is fetched from its registry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Pull {
+    /// When it is not here
+    #[default]
+    Missing,
+    /// Each time
+    Always,
+    /// Never: it is an error when it is not here
+    Never,
 }
 
 /// Where the root file system comes from.
@@ -104,7 +93,7 @@ impl WorkloadArgs {
     /// Where the image comes from.
     pub fn sources<'a>(&self, cache: &'a Cache, store: &'a Store) -> Sources<'a> {
         Sources {
-            limits: self.limits.limits(),
+            limits: self.unpack.limits(),
             ..Sources::new(cache, store)
         }
     }

@@ -33,26 +33,34 @@ impl UserSpec {
     };
 }
 
+impl NameOrId {
+    /// `takes` is said of an empty text.
+    fn parse(text: &str, takes: &'static str) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Err(takes);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Self::Name(text.to_owned()));
+        }
+        text.parse()
+            .ok()
+            .filter(|id| *id <= MAX_ID)
+            .map(Self::Id)
+            .ok_or("an ID is at most 2147483647")
+    }
+}
+
 impl FromStr for UserSpec {
     type Err = InvalidUserSpec;
 
     fn from_str(given: &str) -> Result<Self, InvalidUserSpec> {
-        let refuse = |why| InvalidUserSpec {
-            given: given.to_owned(),
-            why,
-        };
-        let name_or_id = |text: &str| {
-            if text.is_empty() {
-                return Err(refuse("takes USER or USER:GROUP, by name or number"));
-            }
-            if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Ok(NameOrId::Name(text.to_owned()));
-            }
-            text.parse()
-                .ok()
-                .filter(|id| *id <= MAX_ID)
-                .map(NameOrId::Id)
-                .ok_or_else(|| refuse("an ID is at most 2147483647"))
+        let name_or_id = |text| {
+            NameOrId::parse(text, "takes USER or USER:GROUP, by name or number").map_err(|why| {
+                InvalidUserSpec {
+                    given: given.to_owned(),
+                    why,
+                }
+            })
         };
         let (user, group) = match given.split_once(':') {
             Some((user, group)) => (user, Some(group)),
@@ -62,6 +70,31 @@ impl FromStr for UserSpec {
             user: name_or_id(user)?,
             group: group.map(name_or_id).transpose()?,
         })
+    }
+}
+
+/// A `--group-add` that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("group {given:?}: {why}")]
+pub struct InvalidGroupSpec {
+    given: String,
+    why: &'static str,
+}
+
+/// docker's `--group-add`: a group's name or ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSpec(pub(super) NameOrId);
+
+impl FromStr for GroupSpec {
+    type Err = InvalidGroupSpec;
+
+    fn from_str(given: &str) -> Result<Self, InvalidGroupSpec> {
+        NameOrId::parse(given, "takes GROUP, by name or number")
+            .map(Self)
+            .map_err(|why| InvalidGroupSpec {
+                given: given.to_owned(),
+                why,
+            })
     }
 }
 
@@ -101,6 +134,18 @@ mod tests {
             "a:4294967295",
         ] {
             assert!(given.parse::<UserSpec>().is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_a_name_or_an_id() {
+        for (given, group) in [
+            ("0", Some(NameOrId::Id(0))),
+            ("logs", Some(NameOrId::Name("logs".into()))),
+            ("", None),
+            ("2147483648", None),
+        ] {
+            assert_eq!(given.parse().ok(), group.map(GroupSpec), "{given}");
         }
     }
 

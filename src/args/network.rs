@@ -1,0 +1,109 @@
+//! What the command can reach, and who can reach it.
+
+use std::net::IpAddr;
+
+use clap::Args;
+use launch::{ExtraHost, Names, Network};
+
+use crate::notation::{ExtraHostArg, NetworkArg, PortsArg};
+
+/// The network, and how names are resolved in it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub struct NetworkArgs {
+    /// What the command is connected to [default: none, and bridge with -p]
+    #[arg(long, alias = "net", value_name = "NETWORK", value_enum)]
+    network: Option<NetworkArg>,
+
+    /// Let a port of the command be reached through one of the host, as in 8080:80, 53:53/udp,
+    /// 0.0.0.0:8000-8009:80-89. ADDRESS is 127.0.0.1 if not given: nobody but this host. Without
+    /// HOST-PORT, any free one
+    #[arg(short, long, value_name = "[[ADDRESS:]HOST-PORT:]PORT")]
+    publish: Vec<PortsArg>,
+
+    /// Name server, instead of the host's
+    #[arg(long, value_name = "ADDRESS")]
+    dns: Vec<IpAddr>,
+
+    /// Give an address a name; host-gateway stands for the host's
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<ExtraHostArg>,
+}
+
+/// There is nothing that a port could be forwarded to.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--publish needs --network bridge: {0}")]
+pub struct NothingToPublish(&'static str);
+
+impl NetworkArgs {
+    /// What the command is connected to.
+    pub fn network(&self) -> Result<Network, NothingToPublish> {
+        let publish: Vec<_> = self
+            .publish
+            .iter()
+            .flat_map(|ports| &ports.0)
+            .copied()
+            .collect();
+        match self.network {
+            None if publish.is_empty() => Ok(Network::default()),
+            None | Some(NetworkArg::Bridge) => Ok(Network::Bridge { publish }),
+            Some(NetworkArg::None) if publish.is_empty() => Ok(Network::None),
+            Some(NetworkArg::Host) if publish.is_empty() => Ok(Network::Host),
+            Some(NetworkArg::None) => Err(NothingToPublish(
+                "with none the host does not reach the command",
+            )),
+            Some(NetworkArg::Host) => Err(NothingToPublish(
+                "with host all ports of the command are the host's",
+            )),
+        }
+    }
+
+    /// What names are resolved with.
+    pub fn names(&self) -> Names {
+        let hosts = self.add_host.iter().map(|ExtraHostArg(host)| host);
+        Names {
+            servers: self.dns.clone(),
+            hosts: hosts.map(ExtraHost::clone).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Action, Cli};
+
+    fn network(flags: &[&str]) -> Result<Network, NothingToPublish> {
+        let line = [&["jaula", "run"], flags, &["busybox"]].concat();
+        match Cli::try_parse_from(line).unwrap().action {
+            Action::Run(run) => run.workload.network.network(),
+            _ => panic!("not a run"),
+        }
+    }
+
+    #[test]
+    fn a_published_port_needs_a_bridge_and_brings_one() {
+        let bridge = |ports| Ok((true, ports));
+        for (flags, expected) in [
+            (&[][..], Ok((false, 0))),
+            (&["--network", "none"], Ok((false, 0))),
+            (&["--net", "bridge"], bridge(0)),
+            (&["-p", "80"], bridge(1)),
+            (
+                &["--network", "bridge", "-p", "1-3", "-p", "9:9/udp"],
+                bridge(4),
+            ),
+            (&["--network", "none", "-p", "80"], Err(())),
+            (&["--network", "host", "-p", "80"], Err(())),
+        ] {
+            let network = network(flags).map_err(drop).map(|network| match network {
+                Network::Bridge { publish } => (true, publish.len()),
+                _ => (false, 0),
+            });
+            assert_eq!(network, expected, "{flags:?}");
+        }
+        assert_eq!(network(&["--network", "host"]), Ok(Network::Host));
+    }
+}

@@ -1,0 +1,49 @@
+//! docker's notations, each read once into what it means.
+
+mod device;
+mod env_file;
+mod extra_host;
+mod label;
+mod mount;
+mod mount_request;
+mod network;
+mod port;
+mod security_option;
+mod stop;
+mod tmpfs;
+mod volume;
+mod volume_name;
+
+use std::borrow::Cow;
+
+pub use device::DeviceArg;
+pub use env_file::{EnvFile, EnvFileError};
+pub use extra_host::ExtraHostArg;
+pub use label::Label;
+pub use mount::MountArg;
+pub use mount_request::{MountRequest, RequestedSource};
+pub use network::NetworkArg;
+pub use port::PortsArg;
+pub use security_option::{SeccompArg, SecurityOption};
+pub use stop::{StopSignal, StopTimeout};
+pub use tmpfs::TmpfsArg;
+pub use volume::VolumeArg;
+pub use volume_name::VolumeName;
+
+/// What a flag was given is not in its notation: a phrase that says what it takes. The parser of
+/// the command line puts the flag and what was given in front of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(Cow<'static, str>);
+
+impl Invalid {
+    fn new(why: impl Into<Cow<'static, str>>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl From<launch::InvalidMountPoint> for Invalid {
+    fn from(error: launch::InvalidMountPoint) -> Self {
+        Self::new(error.to_string())
+    }
+}
