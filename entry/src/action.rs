@@ -11,6 +11,14 @@ use crate::masks::Cover;
 pub(crate) enum Action {
     /// Mounts a file system of the kernel's, on a directory that is made if it is missing.
     Mount(Filesystem),
+    /// Binds a mount of the caller's with all that is mounted in it, on a directory that is made,
+    /// and makes it read-only.
+    BorrowedTree {
+        /// Its path where the caller is.
+        source: &'static CStr,
+        /// What it stands for.
+        filesystem: Filesystem,
+    },
     /// Makes the directory that holds the device nodes which are bound into `/dev`. No root has
     /// it, and its mount is the only one of ours on which device nodes that are made work.
     NodeStore,

@@ -60,6 +60,8 @@ pub enum Step {
     Pivot,
     /// The hostname is set.
     Hostname,
+    /// The network namespace is entered.
+    NetworkNamespace,
     /// The loopback interface is brought up.
     Loopback,
     /// A session of its own.
@@ -122,6 +124,7 @@ impl fmt::Display for Step {
             Self::ReadOnlyRoot => "making the root read-only",
             Self::Pivot => "changing the root",
             Self::Hostname => "setting the hostname",
+            Self::NetworkNamespace => "entering the network namespace",
             Self::Loopback => "bringing up the loopback interface",
             Self::Session => "starting a session",
             Self::Keyring => "joining a session keyring",

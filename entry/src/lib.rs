@@ -43,4 +43,4 @@ pub use name_files::{NameFiles, NoGateway};
 pub use path::InvalidPath;
 pub use privileges::Privileges;
 pub use scenery::Scenery;
-pub use stage::{Stage, bring_loopback_up};
+pub use stage::{Stage, Sysfs, bring_loopback_up};

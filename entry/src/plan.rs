@@ -7,6 +7,7 @@ use crate::action::{Action, Filesystem, NO_SUID_EXEC_DEV};
 use crate::devices::{self, DeviceNodes};
 use crate::failure::Step;
 use crate::masks::{self, Cover};
+use crate::stage::Sysfs;
 
 const PROC: Filesystem = Filesystem {
     step: Step::Proc,
@@ -30,8 +31,15 @@ const SYS: Filesystem = Filesystem {
 pub(crate) const TOP_LEVEL: [&Filesystem; 3] = [&PROC, &SYS, &devices::DEV];
 
 /// All that is done, in order.
-pub(crate) fn plan(nodes: DeviceNodes) -> Vec<Action> {
-    let mut actions = vec![Action::Mount(PROC), Action::Mount(SYS)];
+pub(crate) fn plan(nodes: DeviceNodes, sysfs: Sysfs) -> Vec<Action> {
+    let sys = match sysfs {
+        Sysfs::New => Action::Mount(SYS),
+        Sysfs::Borrowed => Action::BorrowedTree {
+            source: c"/sys",
+            filesystem: SYS,
+        },
+    };
+    let mut actions = vec![Action::Mount(PROC), sys];
     actions.extend(devices::actions(nodes));
     // Masks lie on what is in /proc and /sys, and `/dev/null` is what hides a file: so after all
     // three.
@@ -80,7 +88,7 @@ mod tests {
     fn file_systems_are_mounted_outside_in() {
         for nodes in [DeviceNodes::Made, DeviceNodes::Borrowed] {
             assert_eq!(
-                mounts(&plan(nodes)),
+                mounts(&plan(nodes, Sysfs::New)),
                 [
                     "proc on ./proc",
                     "sysfs on ./sys",
@@ -95,7 +103,7 @@ mod tests {
 
     #[test]
     fn nothing_is_hidden_before_there_is_a_dev_null_to_hide_it_with() {
-        let actions = plan(DeviceNodes::Made);
+        let actions = plan(DeviceNodes::Made, Sysfs::New);
         let null = position(
             &actions,
             |action| matches!(action, Action::Node { name, .. } if *name == c"null"),
@@ -106,7 +114,7 @@ mod tests {
 
     #[test]
     fn all_is_below_what_is_moved_into_the_root() {
-        for mount in mounts(&plan(DeviceNodes::Made)) {
+        for mount in mounts(&plan(DeviceNodes::Made, Sysfs::New)) {
             let (_, point) = mount.split_once(" on ").unwrap();
             let top = point.trim_start_matches("./").split('/').next().unwrap();
             let is_moved = |top_level: &Filesystem| top_level.name.to_bytes() == top.as_bytes();
@@ -116,7 +124,7 @@ mod tests {
 
     #[test]
     fn in_a_user_namespace_no_device_node_is_made() {
-        let actions = plan(DeviceNodes::Borrowed);
+        let actions = plan(DeviceNodes::Borrowed, Sysfs::New);
         assert!(
             !actions
                 .iter()
@@ -126,7 +134,7 @@ mod tests {
 
     #[test]
     fn no_file_system_but_dev_lets_programs_in_and_none_device_nodes() {
-        for action in plan(DeviceNodes::Made) {
+        for action in plan(DeviceNodes::Made, Sysfs::New) {
             if let Action::Mount(fs) = action {
                 // The nodes of devpts are its own: none can be made in it.
                 let nodes = fs.attributes & libc::MOUNT_ATTR_NODEV == 0;

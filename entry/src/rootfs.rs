@@ -153,7 +153,7 @@ pub(crate) fn node_store(stage: BorrowedFd<'_>) -> Result<OwnedFd> {
 
 fn step(action: &Action) -> Step {
     match action {
-        Action::Mount(filesystem) => filesystem.step,
+        Action::Mount(filesystem) | Action::BorrowedTree { filesystem, .. } => filesystem.step,
         Action::NodeStore
         | Action::Node { .. }
         | Action::BorrowedNode { .. }
@@ -165,6 +165,7 @@ fn step(action: &Action) -> Step {
 fn apply(root: BorrowedFd<'_>, action: &Action) -> Result<()> {
     match action {
         Action::Mount(filesystem) => mount(root, filesystem),
+        Action::BorrowedTree { source, filesystem } => borrow(root, source, filesystem),
         Action::NodeStore => syscall::make_directory(root, NODE_STORE, 0o700),
         Action::Node { name, device } => {
             let store = node_store(root)?;
@@ -190,6 +191,16 @@ fn bind_node(root: BorrowedFd<'_>, node: OwnedFd, name: &CStr) -> Result<()> {
     let dev = target(root, c"dev", libc::O_DIRECTORY)?;
     syscall::make_node(dev.as_fd(), name, libc::S_IFREG | 0o666, 0)?;
     syscall::attach(node.as_fd(), target(dev.as_fd(), name, 0)?.as_fd())
+}
+
+fn borrow(root: BorrowedFd<'_>, source: &CStr, filesystem: &Filesystem) -> Result<()> {
+    // With all that is mounted in it: of a mount that is another user namespace's, a part alone
+    // would show what the rest hides, so the kernel refuses it.
+    let tree = syscall::clone_tree(libc::AT_FDCWD, source)?;
+    syscall::restrict_tree(tree.as_fd(), filesystem.attributes)?;
+    syscall::make_directory(root, filesystem.name, 0o755)?;
+    let point = target(root, filesystem.name, libc::O_DIRECTORY)?;
+    syscall::attach(tree.as_fd(), point.as_fd())
 }
 
 fn mount(root: BorrowedFd<'_>, filesystem: &Filesystem) -> Result<()> {

@@ -30,10 +30,14 @@ impl Stage {
     /// # Errors
     ///
     /// When the path can't be given to a system call.
-    pub fn new(directory: &Path, privileges: Privileges) -> Result<Self, InvalidPath> {
+    pub fn new(
+        directory: &Path,
+        privileges: Privileges,
+        sysfs: Sysfs,
+    ) -> Result<Self, InvalidPath> {
         Ok(Self {
             directory: c_path(directory)?,
-            actions: plan::plan(privileges.into()),
+            actions: plan::plan(privileges.into(), sysfs),
         })
     }
 
@@ -65,6 +69,16 @@ impl Stage {
         let mounts = [mount(proc)?, mount(sys)?, mount(dev)?];
         Ok(Scenery { stage, mounts })
     }
+}
+
+/// Where `/sys` comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sysfs {
+    /// It is mounted, and shows the network namespace that the caller is in.
+    New,
+    /// It is the one that the caller has, read-only: to mount a new one takes rights over the
+    /// network namespace that the caller is in.
+    Borrowed,
 }
 
 /// Brings the loopback interface of the caller's network namespace up. Makes system calls and

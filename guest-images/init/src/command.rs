@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use entry::{Entry, Failure, Privileges, Spec, Stage};
+use entry::{Entry, Failure, Privileges, Spec, Stage, Sysfs};
 use guest_protocol::{Mark, Task};
 use launch::{Credentials, ExitStatus, Stdio};
 use rustix::fs::{Uid, fchown};
@@ -97,7 +97,7 @@ pub(crate) struct Prepared(Child<Orders>);
 impl Prepared {
     /// Makes it.
     pub(crate) fn make(cgroup: Entrance, doorbell: Doorbell) -> Result<Self, Fatal> {
-        let stage = Stage::new(root::stage(), Privileges::Root)?;
+        let stage = Stage::new(root::stage(), Privileges::Root, Sysfs::New)?;
         let namespaces =
             libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
         let ring = move |mark| match mark {
