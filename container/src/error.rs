@@ -35,6 +35,18 @@ pub enum Error {
     /// The same, of one that `entry` was given.
     #[error(transparent)]
     Entry(#[from] InvalidPath),
+    /// There is no network of that kind.
+    #[error(transparent)]
+    Network(#[from] network::Error),
+    /// The network namespace can't be given to the container's process.
+    #[error("can't keep the network namespace open")]
+    NetworkNamespace(#[source] io::Error),
+    /// The cgroup can't be entered by what belongs to the container.
+    #[error(transparent)]
+    Cgroup(#[from] host::cgroup::Error),
+    /// The host's files can't be read that names are looked up in.
+    #[error("can't read how the host resolves names")]
+    HostNames(#[source] io::Error),
     /// A name stands for what there is none of.
     #[error(transparent)]
     NoGateway(#[from] NoGateway),
@@ -122,6 +134,8 @@ impl Error {
             Self::Groups => Some("run as root, or leave the groups away"),
             Self::Capabilities(_) => Some("leave them away, or run jaula with them"),
             Self::Seccomp(_) => Some("correct the profile, or use seccomp=unconfined"),
+            Self::Cgroup(error) => error.remedy(),
+            Self::Network(error) => error.remedy(),
             Self::NoGateway(_) => Some("give it an address, or add --network bridge"),
             Self::MountSource { .. } => {
                 Some("name a file or directory that is there and that you may read")

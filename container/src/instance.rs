@@ -4,19 +4,24 @@ use host::{InstanceDir, Placement, cgroup};
 use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline, WindowSize};
 use nix::sys::signal::Signal;
 
+use crate::network::Connected;
 use crate::process::Process;
 use crate::report::Moment;
 
 /// A container that was launched.
 pub(crate) struct Container {
-    // Dropped from top to bottom: what runs, then the cgroup that held it, then the files.
+    // Dropped from top to bottom: what runs, then what connected it and the cgroup that held it, then
+    // the files.
     pub(crate) process: Process,
+    pub(crate) _network: Connected,
     pub(crate) placement: Placement,
     pub(crate) dir: InstanceDir,
     /// When `launch` was entered.
     pub(crate) start: MonotonicNs,
     /// When the cgroup and the directory were there.
     pub(crate) cgroup_made: MonotonicNs,
+    /// When the network was there, if the launcher makes it.
+    pub(crate) network_made: Option<MonotonicNs>,
 }
 
 impl Instance for Container {
@@ -45,6 +50,9 @@ impl Instance for Container {
     fn timeline(&self) -> Timeline {
         let mut timeline = Timeline::starting(self.start);
         timeline.mark("cgroup", self.cgroup_made);
+        if let Some(at) = self.network_made {
+            timeline.mark(Moment::Networked.span(), at);
+        }
         for moment in Moment::ALL {
             match self.process.stamped(moment) {
                 Some(at) if moment == Moment::Main => timeline.mark_main(moment.span(), at),

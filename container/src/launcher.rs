@@ -1,19 +1,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use entry::{DeviceNode, Entry, Filter, NameFiles, Privileges, Spec, Stage};
+use entry::{DeviceNode, Entry, Filter, Privileges, Spec, Stage};
 use host::cgroup::Extras;
 use host::{Placement, RunDir};
 use launch::{
-    Finding, Instance, Launcher, MonotonicNs, Network, Prepared, Progress, Security, Side, Stdio,
+    Finding, Instance, Launcher, MonotonicNs, Prepared, Progress, Security, Side, Stdio,
     Unsupported, Workload,
 };
 
 use crate::capabilities;
 use crate::devices;
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::instance::Container;
 use crate::namespaces::{Namespaces, privileges};
+use crate::network::Pending;
 use crate::probe;
 use crate::process::{Process, Task, Way};
 use crate::scratch::Scratch;
@@ -78,8 +80,6 @@ impl Launcher for ContainerLauncher {
                 security,
                 ..workload.clone()
             },
-            files: NameFiles::without_network(&workload.hostname, &workload.names)
-                .map_err(Error::from)?,
             privileges,
         }))
     }
@@ -88,7 +88,6 @@ impl Launcher for ContainerLauncher {
 /// What can't be honoured is refused by its flag.
 fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
     let asked = [
-        (workload.network != Network::None, "--network"),
         (workload.init, "--init"),
         (workload.terminal.is_some(), "--tty"),
     ];
@@ -114,7 +113,6 @@ struct PreparedContainer {
     workload: Workload,
     devices: Vec<DeviceNode>,
     filter: Option<Filter>,
-    files: NameFiles,
     privileges: Privileges,
 }
 
@@ -130,9 +128,20 @@ impl Prepared for PreparedContainer {
             security,
             mounts,
             ulimits,
+            network,
             ..
         } = &self.workload;
+        let pending = Pending::begin(network, self.privileges)?;
         let dir = self.run.create(name.as_ref())?;
+        let extras = Extras {
+            devices: devices::rules(&self.devices, security.capabilities, self.privileges),
+            ..Extras::default()
+        };
+        let placement = dir.make_cgroup(resources, &extras)?;
+        let cgroup_made = MonotonicNs::now();
+        let mut connected = pending.finish(&dir)?;
+        let network_made = connected.is_made_by_launcher().then(MonotonicNs::now);
+        let files = connected.files(&self.workload)?;
         let scratch = Scratch::new(dir.path(), root.layers.top(), self.privileges)?;
         let entry = Entry::new(&Spec {
             lower: &root.layers,
@@ -140,7 +149,7 @@ impl Prepared for PreparedContainer {
             work: scratch.work(),
             read_only: root.read_only,
             hostname,
-            files: &self.files,
+            files: &files,
             mounts,
             devices: &self.devices,
             command,
@@ -150,29 +159,40 @@ impl Prepared for PreparedContainer {
             privileges: self.privileges,
         })
         .map_err(Error::from)?;
-        let stage = Stage::new(scratch.dir(), self.privileges).map_err(Error::from)?;
-        let extras = Extras {
-            devices: devices::rules(&self.devices, security.capabilities, self.privileges),
-            ..Extras::default()
-        };
-        let placement = dir.make_cgroup(resources, &extras)?;
-        let cgroup_made = MonotonicNs::now();
+        let stage = Stage::new(
+            scratch.dir(),
+            self.privileges,
+            connected.sysfs(self.privileges),
+        )
+        .map_err(Error::from)?;
         let task = Task {
-            namespaces: Namespaces::new(self.privileges, command.credentials()),
+            namespaces: Namespaces::new(
+                self.privileges,
+                command.credentials(),
+                connected.namespace()?,
+            ),
             way: way(&placement)?,
             scratch,
             stage,
             entry,
             stdio,
+            gate: connected
+                .is_incomplete()
+                .then(Gate::new)
+                .transpose()
+                .map_err(Error::Report)?,
         };
-        let process = Process::spawn(&task).map_err(|error| error.naming(&self.workload))?;
+        let process = Process::spawn(&task, |pid| connected.complete(pid, &dir, &placement))
+            .map_err(|error| error.naming(&self.workload))?;
         drop(task);
         Ok(Box::new(Container {
             process,
+            _network: connected,
             placement,
             dir,
             start,
             cgroup_made,
+            network_made,
         }))
     }
 }

@@ -9,9 +9,11 @@
 mod capabilities;
 mod devices;
 mod error;
+mod gate;
 mod instance;
 mod launcher;
 mod namespaces;
+mod network;
 mod own_program;
 mod probe;
 mod process;

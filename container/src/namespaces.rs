@@ -6,9 +6,10 @@ use entry::{Failure, Privileges, Step};
 use launch::Credentials;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{getegid, geteuid, write};
 
+use crate::network::NetworkNamespace;
 use crate::procfs::Procfs;
 
 /// Inode of the first user namespace's file in `/proc/PID/ns`, `PROC_USER_INIT_INO` of
@@ -30,6 +31,7 @@ pub(crate) fn privileges() -> Privileges {
 /// The namespaces of one container.
 pub(crate) struct Namespaces {
     mapping: Option<UserMapping>,
+    network: NetworkNamespace,
 }
 
 /// The lines that make the caller's user and group those of the command, and everyone else
@@ -40,7 +42,11 @@ struct UserMapping {
 }
 
 impl Namespaces {
-    pub(crate) fn new(privileges: Privileges, credentials: &Credentials) -> Self {
+    pub(crate) fn new(
+        privileges: Privileges,
+        credentials: &Credentials,
+        network: NetworkNamespace,
+    ) -> Self {
         let mapping = match privileges {
             Privileges::Root => None,
             Privileges::UserNamespace => Some(UserMapping {
@@ -48,20 +54,27 @@ impl Namespaces {
                 gid_map: format!("{} {} 1", credentials.gid, getegid()),
             }),
         };
-        Self { mapping }
+        Self { mapping, network }
     }
 
     /// Those that clone3(2) makes.
     pub(crate) fn clone_flags(&self) -> CloneFlags {
-        let flags = CloneFlags::CLONE_NEWNS
+        let mut flags = CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWPID
             | CloneFlags::CLONE_NEWUTS
-            | CloneFlags::CLONE_NEWIPC
-            | CloneFlags::CLONE_NEWNET;
+            | CloneFlags::CLONE_NEWIPC;
+        if self.has_new_network() {
+            flags |= CloneFlags::CLONE_NEWNET;
+        }
         match self.mapping {
             Some(_) => flags | CloneFlags::CLONE_NEWUSER,
             None => flags,
         }
+    }
+
+    /// Whether the network namespace is new, so that all in it is still to be done.
+    pub(crate) fn has_new_network(&self) -> bool {
+        matches!(self.network, NetworkNamespace::New)
     }
 
     /// Does in the child what has to be done there. Makes system calls and nothing else.
@@ -70,6 +83,10 @@ impl Namespaces {
             mapping
                 .apply()
                 .map_err(|errno| failure(Step::UserMapping, errno))?;
+        }
+        if let NetworkNamespace::Made(namespace) = &self.network {
+            setns(namespace, CloneFlags::CLONE_NEWNET)
+                .map_err(|errno| failure(Step::NetworkNamespace, errno))?;
         }
         // Not made by clone3: its root is the cgroup that the process is in when it is made, and
         // only now that is the container's.
@@ -108,7 +125,8 @@ mod tests {
     fn root_needs_no_user_namespace_and_others_do() {
         for (privileges, expected) in [(Privileges::Root, false), (Privileges::UserNamespace, true)]
         {
-            let namespaces = Namespaces::new(privileges, &Credentials::default());
+            let namespaces =
+                Namespaces::new(privileges, &Credentials::default(), NetworkNamespace::New);
             let flags = namespaces.clone_flags();
             assert_eq!(flags.contains(CloneFlags::CLONE_NEWUSER), expected);
         }
@@ -121,7 +139,11 @@ mod tests {
             gid: 8,
             groups: Vec::new(),
         };
-        let namespaces = Namespaces::new(Privileges::UserNamespace, &credentials);
+        let namespaces = Namespaces::new(
+            Privileges::UserNamespace,
+            &credentials,
+            NetworkNamespace::New,
+        );
         let mapping = namespaces.mapping.unwrap();
         assert_eq!(mapping.uid_map, format!("7 {} 1", geteuid()));
         assert_eq!(mapping.gid_map, format!("8 {} 1", getegid()));

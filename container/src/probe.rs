@@ -4,6 +4,7 @@ use entry::Privileges;
 use launch::{Chain, Credentials, Finding};
 
 use crate::namespaces::{Namespaces, privileges};
+use crate::network::NetworkNamespace;
 use crate::process;
 
 /// What containers need of the host.
@@ -24,7 +25,8 @@ fn trial() -> Finding {
             "pid, mount, uts, ipc, net and cgroup can be made in a user namespace"
         }
     };
-    match process::try_namespaces(&Namespaces::new(privileges, &Credentials::default())) {
+    let namespaces = Namespaces::new(privileges, &Credentials::default(), NetworkNamespace::New);
+    match process::try_namespaces(&namespaces) {
         Ok(()) => Finding::good(subject, made),
         Err(error) => {
             let remedy = error.remedy().unwrap_or("run as root");

@@ -10,9 +10,10 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::unistd::{pipe2, read};
+use nix::unistd::{Pid, pipe2, read};
 
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::namespaces::Namespaces;
 use crate::report::{Moment, Report};
 use crate::scratch::Scratch;
@@ -41,6 +42,9 @@ pub(crate) struct Task<'a> {
     pub(crate) stage: Stage,
     pub(crate) entry: Entry,
     pub(crate) stdio: Stdio,
+    /// Where the child waits for its parent when it is in its namespaces, if there is anything
+    /// to wait for.
+    pub(crate) gate: Option<Gate>,
 }
 
 /// How and when a process ended.
@@ -63,16 +67,20 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Clones a child process and waits until it has executed the command, or could not.
-    pub(crate) fn spawn(task: &Task<'_>) -> Result<Self, Error> {
+    /// Clones a child process and waits until it has executed the command, or could not. With a
+    /// gate, `meanwhile` is done with the child's number while the child waits.
+    pub(crate) fn spawn(
+        task: &Task<'_>,
+        meanwhile: impl FnOnce(Pid) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let report = Report::new().map_err(Error::Report)?;
         // Closed by execve on the child's side: when the parent reads its end, the child has
         // executed the command, or is dead.
         let (lifeline, child_end) = pipe2(OFlag::O_CLOEXEC).map_err(Error::Report)?;
         // SAFETY: what runs in the child makes system calls only: `Entrance::enter`,
         // `Namespaces::complete`, `Report`, `Stage::set` and `Entry::run` are made for that. It ends by `_exit`.
-        let Some(pidfd) = (unsafe { clone(&task.namespaces, &task.way) }).map_err(Error::Clone)?
-        else {
+        let child = unsafe { clone(&task.namespaces, &task.way) }.map_err(Error::Clone)?;
+        let Some((pid, pidfd)) = child else {
             match become_command(task, child_end.as_fd(), &report) {
                 Ok(never) => match never {},
                 Err(failure) => report.fail(failure),
@@ -86,6 +94,12 @@ impl Process {
             end: Mutex::new(None),
         };
         drop(child_end);
+        if let Some(gate) = &task.gate
+            && gate.wait_for_child(lifeline.as_fd()).map_err(Error::Wait)?
+        {
+            meanwhile(pid)?;
+            gate.open().map_err(Error::Wait)?;
+        }
         wait_for_end_of_file(lifeline).map_err(Error::Wait)?;
         // SAFETY: the child has executed the command or has ended: its end of the lifeline is
         // closed.
@@ -193,7 +207,8 @@ impl Drop for Process {
 pub(crate) fn try_namespaces(namespaces: &Namespaces) -> Result<(), Error> {
     let report = Report::new().map_err(Error::Report)?;
     // SAFETY: what runs in the child makes system calls only.
-    let Some(pidfd) = (unsafe { clone(namespaces, &Way::Stay) }).map_err(Error::Clone)? else {
+    let child = unsafe { clone(namespaces, &Way::Stay) }.map_err(Error::Clone)?;
+    let Some((_, pidfd)) = child else {
         if let Err(failure) = namespaces.complete() {
             report.fail(failure);
         }
@@ -236,12 +251,20 @@ fn become_command(
     }
     task.namespaces.complete()?;
     report.stamp(Moment::Placed);
-    entry::bring_loopback_up()?;
-    report.stamp(Moment::Networked);
+    if let Some(gate) = &task.gate {
+        gate.arrive()?;
+    }
+    if task.namespaces.has_new_network() {
+        entry::bring_loopback_up()?;
+        report.stamp(Moment::Networked);
+    }
     // Before anything of ours is mounted, which would be seen in a volume that holds it.
     task.entry.open_outside()?;
     task.scratch.mount()?;
     let scenery = task.stage.set()?;
+    if let Some(gate) = &task.gate {
+        gate.pass()?;
+    }
     let ring = |mark| {
         report.stamp(match mark {
             Mark::Root => Moment::Mounted,
@@ -251,13 +274,13 @@ fn become_command(
     Err(task.entry.run(scenery, &task.stdio, Some(lifeline), ring))
 }
 
-/// Makes a child process: `None` in the child, its pidfd in the parent.
+/// Makes a child process: `None` in the child, its number and pidfd in the parent.
 ///
 /// # Safety
 ///
 /// The child has a copy of this process's memory and one of its threads. Locks that the others
 /// held are held for ever, so until it ends the child may make system calls only.
-unsafe fn clone(namespaces: &Namespaces, way: &Way<'_>) -> Result<Option<OwnedFd>, Errno> {
+unsafe fn clone(namespaces: &Namespaces, way: &Way<'_>) -> Result<Option<(Pid, OwnedFd)>, Errno> {
     let mut pidfd: RawFd = -1;
     // SAFETY: clone_args is plain numbers, for which all zero is valid.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -281,7 +304,9 @@ unsafe fn clone(namespaces: &Namespaces, way: &Way<'_>) -> Result<Option<OwnedFd
     match Errno::result(pid)? {
         0 => Ok(None),
         // SAFETY: the kernel has put a new descriptor there, which nothing else owns.
-        _ => Ok(Some(unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        pid => Ok(Some((Pid::from_raw(pid as libc::pid_t), unsafe {
+            OwnedFd::from_raw_fd(pidfd)
+        }))),
     }
 }
 
@@ -313,6 +338,7 @@ mod tests {
 
     use super::*;
     use crate::namespaces::privileges;
+    use crate::network::NetworkNamespace;
 
     #[test]
     fn a_child_is_made_in_a_version_2_cgroup() {
@@ -328,10 +354,14 @@ mod tests {
         let dir = Path::new(mount[1]).join(format!("jaula-test-{}", std::process::id()));
         fs::create_dir(&dir).unwrap();
         let cgroup = fs::File::open(&dir).unwrap();
-        let namespaces = Namespaces::new(Privileges::Root, &Credentials::default());
+        let namespaces = Namespaces::new(
+            Privileges::Root,
+            &Credentials::default(),
+            NetworkNamespace::New,
+        );
         let way = Way::Clone(cgroup.as_fd());
         // SAFETY: the child does nothing but wait for its end.
-        let Some(pidfd) = (unsafe { clone(&namespaces, &way) }).unwrap() else {
+        let Some((_, pidfd)) = (unsafe { clone(&namespaces, &way) }).unwrap() else {
             loop {
                 // SAFETY: takes nothing.
                 unsafe { libc::pause() };

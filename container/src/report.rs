@@ -15,7 +15,7 @@ pub(crate) enum Moment {
     Cloned,
     /// It is in its cgroup and in all its namespaces.
     Placed,
-    /// Its loopback interface is up.
+    /// Its loopback interface is up; not in a network namespace that was made for it.
     Networked,
     /// Its root is in place.
     Mounted,

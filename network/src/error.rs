@@ -75,6 +75,23 @@ pub enum Error {
     /// `nft` did not do what it was told to.
     #[error("nft failed: {0}")]
     NftFailed(String),
+    /// There is no program that connects an ordinary user's instances.
+    #[error("an ordinary user's network needs pasta or slirp4netns, and there is neither")]
+    NoUserMode,
+    /// What it is told can't be put into the instance's directory.
+    #[error("can't prepare the instance's directory for its network")]
+    UserModeFiles(#[source] io::Error),
+    /// The program can't be started or told what to do.
+    #[error("can't run the program for an ordinary user's network")]
+    UserMode(#[source] io::Error),
+    /// The program did not set up the network.
+    #[error("{name} failed: {said}")]
+    UserModeFailed {
+        /// The program.
+        name: &'static str,
+        /// Its last words.
+        said: String,
+    },
     /// The instance's record can't be written.
     #[error(transparent)]
     Record(#[from] host::rundir::Error),
@@ -98,6 +115,10 @@ impl Error {
             } => Some("choose a port above 1023, or run as root"),
             Self::NotIpv4(_) => Some("name an IPv4 address, or none"),
             Self::Nft(error) if error.kind() == io::ErrorKind::NotFound => Some("install nftables"),
+            Self::NoUserMode => Some("install passt"),
+            Self::UserModeFailed { .. } => {
+                Some("see that you may use /dev/net/tun, or use --network none or host")
+            }
             Self::NoNetwork => Some(
                 "give the bridge one: ip link add jaula0 type bridge; ip addr add ADDRESS/LENGTH dev jaula0",
             ),

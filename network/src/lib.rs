@@ -2,12 +2,13 @@
 //!
 //! - [`Bridge`] is what instances of root's are connected to: a [`Namespace`] gets a link to it, an
 //!   address and a way out; [`Publication`] makes ports of the host's lead to one.
+//! - [`UserMode`] is the same for those of ordinary users.
 //! - [`resolv_conf`] is what names are resolved with in it.
 //!
 //! Interfaces are made by rtnetlink, rules of the packet filter by nft. The kernel keeps the book:
 //! an address belongs to whoever has the link that is named after it, a port to whoever has a
 //! socket on it. What is left of a killed launcher is a table of the packet filter, and that is in
-//! the instance's record.
+//! the instance's record, or a program that ends when the instance's directory is removed.
 
 mod bridge;
 mod error;
@@ -21,9 +22,13 @@ mod route_socket;
 mod rules;
 mod subnet;
 mod sysctl;
+mod user_mode;
 
 pub use bridge::{Bridge, Connection, NAME as BRIDGE};
 pub use error::Error;
 pub use namespace::{Namespace, PendingNamespace};
 pub use publication::{Publication, Reservation};
 pub use resolver::{host_resolv_conf, resolv_conf};
+pub use user_mode::{
+    USER_MODE_ADDRESS, UserMode, UserModePorts, UserModeReservation, user_mode_name_server,
+};

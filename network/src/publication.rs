@@ -59,12 +59,7 @@ pub struct Publication {
 impl Publication {
     /// The ports, with the host's that were chosen where none was asked for.
     pub fn ports(&self) -> impl Iterator<Item = PublishedPort> {
-        self.ports.iter().map(|port| PublishedPort {
-            host_address: port.forward.host_address.into(),
-            host_port: Some(port.forward.host_port),
-            instance_port: port.forward.instance_port,
-            protocol: port.forward.protocol,
-        })
+        self.ports.iter().map(|port| port.forward.published())
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 use host::packet_filter::instance_table;
-use launch::Protocol;
+use launch::{Protocol, PublishedPort};
 
 use crate::bridge::NAME;
 use crate::subnet::Subnet;
@@ -24,6 +24,18 @@ pub(crate) struct Forward {
     pub(crate) host_port: u16,
     pub(crate) instance_port: u16,
     pub(crate) protocol: Protocol,
+}
+
+impl Forward {
+    /// As it was asked for, with the host's port that came of it.
+    pub(crate) fn published(&self) -> PublishedPort {
+        PublishedPort {
+            host_address: self.host_address.into(),
+            host_port: Some(self.host_port),
+            instance_port: self.instance_port,
+            protocol: self.protocol,
+        }
+    }
 }
 
 /// What the bridge needs, whoever is on it.

@@ -12,6 +12,7 @@ mod isolation;
 mod leftovers;
 mod limits;
 mod mounts;
+mod network;
 mod root;
 mod signals;
 mod ulimits;

@@ -1,0 +1,214 @@
+//! What connects a container, from before its process is made to its end.
+//!
+//! Root's network namespace on the bridge is made beside the cgroup, by the launcher, and is
+//! complete before the container's process enters it: so the process has nothing to wait for, and
+//! what listens in it is reached from its first moment on.
+
+use std::fs;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, OwnedFd};
+
+use entry::{NameFiles, Privileges, Sysfs};
+use host::{InstanceDir, Placement};
+use launch::{Network, Workload};
+use network::{
+    Bridge, Connection, Namespace, PendingNamespace, Publication, Reservation, USER_MODE_ADDRESS,
+    UserMode, UserModePorts, UserModeReservation,
+};
+
+use nix::unistd::Pid;
+
+use crate::error::Error;
+
+/// A network that is being made.
+pub(crate) enum Pending {
+    /// There is nothing to make.
+    None,
+    /// All that the host has.
+    Host,
+    /// A place on the bridge.
+    Bridge {
+        reservation: Option<Reservation>,
+        namespace: PendingNamespace,
+    },
+    /// A program beside the container, which is started when that is there.
+    UserMode(UserModeReservation),
+}
+
+/// What the container's process does about it.
+pub(crate) enum NetworkNamespace {
+    /// It gets a new one, in which it brings the loopback interface up.
+    New,
+    /// It enters this one, which is complete.
+    Made(OwnedFd),
+    /// It stays in the host's.
+    Host,
+}
+
+/// A network that is there. Dropping it takes away what the host has of it.
+pub(crate) enum Connected {
+    /// There is only the loopback interface.
+    None,
+    /// All that the host has.
+    Host,
+    /// A place on the bridge.
+    Bridge(OnBridge),
+    /// A program that is still to be started.
+    UserModeToBe(UserModePorts),
+    /// A program beside the container.
+    UserMode { _program: UserMode },
+}
+
+/// Dropped from top to bottom: the ways in, then the link, then what it leads to.
+pub(crate) struct OnBridge {
+    _publication: Option<Publication>,
+    connection: Connection,
+    gateway: Ipv4Addr,
+    namespace: Namespace,
+}
+
+impl Pending {
+    /// Begins to make what `network` says, with its ports taken first: whoever has one of them
+    /// already is to be told before anything else.
+    pub(crate) fn begin(network: &Network, privileges: Privileges) -> Result<Self, network::Error> {
+        match (network, privileges) {
+            (Network::None, _) => Ok(Self::None),
+            (Network::Host, _) => Ok(Self::Host),
+            (Network::Bridge { publish }, Privileges::UserNamespace) => {
+                UserModeReservation::take(publish).map(Self::UserMode)
+            }
+            (Network::Bridge { publish }, Privileges::Root) => Ok(Self::Bridge {
+                reservation: Reservation::take(publish)?,
+                namespace: Namespace::begin()?,
+            }),
+        }
+    }
+
+    /// Waits until it is made, and makes the rest.
+    pub(crate) fn finish(self, dir: &InstanceDir) -> Result<Connected, network::Error> {
+        let (reservation, pending) = match self {
+            Self::None => return Ok(Connected::None),
+            Self::Host => return Ok(Connected::Host),
+            Self::UserMode(reservation) => {
+                return Ok(Connected::UserModeToBe(reservation.release()));
+            }
+            Self::Bridge {
+                reservation,
+                namespace,
+            } => (reservation, namespace),
+        };
+        let mut bridge = Bridge::open()?;
+        let mut namespace = pending.finish()?;
+        let connection = bridge.connect(&mut namespace, dir.id())?;
+        let publish = |reservation: Reservation| reservation.publish(connection.address(), dir);
+        Ok(Connected::Bridge(OnBridge {
+            _publication: reservation.map(publish).transpose()?,
+            gateway: bridge.gateway(),
+            connection,
+            namespace,
+        }))
+    }
+}
+
+impl Connected {
+    /// Whether the container's process has to wait for [`Connected::complete`].
+    pub(crate) fn is_incomplete(&self) -> bool {
+        matches!(self, Self::UserModeToBe(_))
+    }
+
+    /// Does what can only be done when there is a process, `pid`, in the container's namespaces.
+    pub(crate) fn complete(
+        &mut self,
+        pid: Pid,
+        dir: &InstanceDir,
+        placement: &Placement,
+    ) -> Result<(), Error> {
+        *self = match mem::replace(self, Self::None) {
+            Self::UserModeToBe(ports) => {
+                let entrance = placement
+                    .cgroup()
+                    .map(|cgroup| cgroup.entrance())
+                    .transpose()?;
+                Self::UserMode {
+                    _program: UserMode::connect(pid, ports, dir, entrance)?,
+                }
+            }
+            complete => complete,
+        };
+        Ok(())
+    }
+
+    /// Whether it was made before the container's process.
+    pub(crate) fn is_made_by_launcher(&self) -> bool {
+        matches!(self, Self::Bridge(_))
+    }
+
+    /// What the container's process does about it.
+    pub(crate) fn namespace(&self) -> Result<NetworkNamespace, Error> {
+        Ok(match self {
+            Self::None | Self::UserModeToBe(_) | Self::UserMode { .. } => NetworkNamespace::New,
+            Self::Host => NetworkNamespace::Host,
+            Self::Bridge(on_bridge) => {
+                let file = on_bridge.namespace.as_fd().try_clone_to_owned();
+                NetworkNamespace::Made(file.map_err(Error::NetworkNamespace)?)
+            }
+        })
+    }
+
+    /// Where the container's `/sys` comes from.
+    pub(crate) fn sysfs(&self, privileges: Privileges) -> Sysfs {
+        match (self, privileges) {
+            (Self::Host, Privileges::UserNamespace) => Sysfs::Borrowed,
+            _ => Sysfs::New,
+        }
+    }
+
+    /// What names are looked up in.
+    pub(crate) fn files(&self, workload: &Workload) -> Result<NameFiles, Error> {
+        let Workload {
+            hostname, names, ..
+        } = workload;
+        let resolv_conf = |text: std::io::Result<String>| {
+            let text = text.map_err(Error::HostNames)?;
+            Ok::<_, Error>(Some(text.into_bytes()))
+        };
+        match self {
+            Self::None => Ok(NameFiles::without_network(hostname, names)?),
+            Self::Host => {
+                let own = IpAddr::from([127, 0, 1, 1]);
+                let gateway = IpAddr::from(Ipv4Addr::LOCALHOST);
+                let files = NameFiles::new(hostname, own, names, Some(gateway))?;
+                let mut hosts = fs::read("/etc/hosts").map_err(Error::HostNames)?;
+                hosts.push(b'\n');
+                hosts.extend(&files.hosts);
+                Ok(NameFiles {
+                    hosts,
+                    resolv_conf: resolv_conf(network::host_resolv_conf(&names.servers))?,
+                    ..files
+                })
+            }
+            Self::UserModeToBe(_) | Self::UserMode { .. } => {
+                let files = NameFiles::new(hostname, USER_MODE_ADDRESS.into(), names, None)?;
+                let server = [IpAddr::from(network::user_mode_name_server())];
+                let servers = if names.servers.is_empty() {
+                    &server[..]
+                } else {
+                    &names.servers
+                };
+                Ok(NameFiles {
+                    resolv_conf: resolv_conf(network::resolv_conf(servers))?,
+                    ..files
+                })
+            }
+            Self::Bridge(on_bridge) => {
+                let own = on_bridge.connection.address().into();
+                let files = NameFiles::new(hostname, own, names, Some(on_bridge.gateway.into()))?;
+                Ok(NameFiles {
+                    resolv_conf: resolv_conf(network::resolv_conf(&names.servers))?,
+                    ..files
+                })
+            }
+        }
+    }
+}

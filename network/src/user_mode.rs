@@ -1,0 +1,153 @@
+//! The network of an ordinary user's instance, who may make neither bridges nor rules: a program
+//! beside it takes what it sends and sends it on as the user.
+//!
+//! Whichever program that is, the instance sees the same network.
+
+mod pasta;
+mod slirp4netns;
+
+use std::io::{self, Read};
+use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use host::InstanceDir;
+use host::cgroup::Entrance;
+use launch::PublishedPort;
+use nix::unistd::Pid;
+
+use crate::error::Error;
+use crate::held_port::HeldPort;
+use crate::rules::Forward;
+
+/// The addresses that slirp4netns gives by itself and pasta is told to give (slirp4netns(1)).
+pub const USER_MODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
+/// The way out.
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+/// Passes on what is asked to the host's first name server, even one on its loopback interface.
+const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+const PREFIX_LENGTH: u8 = 24;
+
+/// What an instance's interface is called in it.
+const INNER_NAME: &str = "eth0";
+
+/// Ports that are the instance's.
+pub struct UserModeReservation(Vec<HeldPort>);
+
+/// Ports that are the program's to take.
+pub struct UserModePorts(Vec<Forward>);
+
+/// The program, which ends when this is dropped. It also ends when the instance's directory is
+/// removed, should the launcher be killed.
+#[derive(Debug)]
+pub struct UserMode {
+    program: Child,
+    forwards: Vec<Forward>,
+}
+
+impl UserModeReservation {
+    /// Takes all of `published`.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is taken, or is not to be had.
+    pub fn take(published: &[PublishedPort]) -> Result<Self, Error> {
+        let ports = published.iter().map(HeldPort::take);
+        ports.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Lets go of them for the program. To be done before the instance's process is made: that
+    /// would have a copy of what holds them.
+    pub fn release(self) -> UserModePorts {
+        UserModePorts(self.0.iter().map(|port| port.forward).collect())
+    }
+}
+
+impl UserMode {
+    /// Connects the network namespace that process `pid` is in, with the user namespace it is in,
+    /// and waits until that is done. The program joins the cgroup that `entrance` leads to.
+    ///
+    /// # Errors
+    ///
+    /// When there is no program for it, or it fails.
+    pub fn connect(
+        pid: Pid,
+        ports: UserModePorts,
+        dir: &InstanceDir,
+        entrance: Option<Entrance>,
+    ) -> Result<Self, Error> {
+        let UserModePorts(forwards) = ports;
+        let entrance = entrance.map(Arc::new);
+        let start = |mut command: Command| start(&mut command, entrance.clone());
+        match start(pasta::command(pid, &forwards, dir.path()).map_err(Error::UserModeFiles)?) {
+            Ok(program) => return wait(program, "pasta", forwards),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::UserMode(error)),
+        }
+        match start(slirp4netns::command(pid, dir.path())) {
+            Ok(program) => {
+                let user_mode = wait(program, "slirp4netns", forwards)?;
+                slirp4netns::forward(dir.path(), &user_mode.forwards).map_err(Error::UserMode)?;
+                Ok(user_mode)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoUserMode),
+            Err(error) => Err(Error::UserMode(error)),
+        }
+    }
+
+    /// The ports that lead to the instance, with those that were chosen where none was asked for.
+    pub fn ports(&self) -> impl Iterator<Item = PublishedPort> {
+        self.forwards.iter().map(|forward| forward.published())
+    }
+}
+
+impl Drop for UserMode {
+    fn drop(&mut self) {
+        // It may have ended by itself, with the instance.
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+/// What names are resolved with in such an instance if nothing else is asked for.
+pub fn user_mode_name_server() -> Ipv4Addr {
+    NAME_SERVER
+}
+
+/// Starts a program that says on its standard output when it is ready, and nothing before.
+fn start(command: &mut Command, entrance: Option<Arc<Entrance>>) -> io::Result<Child> {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(entrance) = entrance {
+        // SAFETY: `Entrance::enter` makes system calls only, which is what may be done between
+        // fork and exec.
+        unsafe { command.pre_exec(move || entrance.enter()) };
+    }
+    command.spawn()
+}
+
+fn wait(program: Child, name: &'static str, forwards: Vec<Forward>) -> Result<UserMode, Error> {
+    // From here on it is ended if something fails.
+    let mut user_mode = UserMode { program, forwards };
+    let program = &mut user_mode.program;
+    let mut ready = [0];
+    let is_ready = match &mut program.stdout {
+        Some(stdout) => stdout.read(&mut ready).map_err(Error::UserMode)? == 1,
+        None => false,
+    };
+    if is_ready {
+        return Ok(user_mode);
+    }
+    let mut said = String::new();
+    if let Some(stderr) = &mut program.stderr {
+        stderr.read_to_string(&mut said).map_err(Error::UserMode)?;
+    }
+    let said = said.lines().next_back().unwrap_or("it did not say why");
+    Err(Error::UserModeFailed {
+        name,
+        said: said.to_owned(),
+    })
+}
