@@ -1,0 +1,206 @@
+use std::fs;
+use std::path::Path;
+
+use guest_images::store::{BlobDigest, Limits, Reference, Store};
+use launch::{Chain, NoProgress};
+use registry::{Pulled, pull};
+use tempfile::TempDir;
+
+use crate::server::{Answer, Server, descriptor};
+
+struct World {
+    dir: TempDir,
+    server: Server,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            server: Server::start(),
+        }
+    }
+
+    fn store(&self) -> Store {
+        Store::new(self.dir.path().join("images"))
+    }
+
+    fn name(&self) -> Reference {
+        format!("{}/app:1", self.server.address).parse().unwrap()
+    }
+
+    fn pull(&self) -> Result<Pulled, String> {
+        let limits = Limits::default();
+        pull(&self.name(), None, &self.store(), limits, &NoProgress)
+            .map_err(|error| Chain(&error).to_string())
+    }
+
+    /// What is said of a pull that must fail and leave no image.
+    fn refused(&self) -> String {
+        let said = self.pull().unwrap_err();
+        assert!(self.store().find(&self.name()).unwrap().is_none(), "{said}");
+        assert!(!said.contains('\n'), "{said}");
+        self.assert_nothing_left();
+        said
+    }
+
+    fn assert_nothing_left(&self) {
+        for shelf in ["layers", "images"] {
+            let Ok(entries) = fs::read_dir(self.store().dir().join(shelf)) else {
+                continue;
+            };
+            let names: Vec<_> = entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .filter(|name| name != ".lock" && name != "lock")
+                .collect();
+            assert!(names.is_empty(), "{names:?}");
+        }
+    }
+}
+
+/// A layer of one file, large enough to be sent in several pieces.
+fn layer() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let contents: Vec<u8> = (0..300_000u32).map(|n| (n % 251) as u8).collect();
+    fs::write(dir.path().join("file"), contents).unwrap();
+    tar(dir.path())
+}
+
+fn tar(dir: &Path) -> Vec<u8> {
+    let made = std::process::Command::new("tar")
+        .args(["-c", "--sort=name", "-C"])
+        .arg(dir)
+        .arg(".")
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    made.stdout
+}
+
+#[test]
+fn an_image_is_pulled_and_known_the_second_time() {
+    let world = World::new();
+    let layer = layer();
+    world.server.image(&layer, Answer::Bytes(layer.clone()));
+    let first = world.pull().unwrap();
+    assert!(!first.was_there);
+    let image = world.store().find(&world.name()).unwrap().unwrap();
+    let file = image.layers.iter().map(|layer| layer.join("file"));
+    let sizes: Vec<_> = file.flat_map(fs::metadata).map(|file| file.len()).collect();
+    assert_eq!(sizes, [300_000]);
+    let second = world.pull().unwrap();
+    assert!(second.was_there);
+    assert_eq!(second.id, first.id);
+}
+
+#[test]
+fn a_layer_that_breaks_off_is_taken_up_where_it_broke() {
+    for answer in [Answer::Broken, Answer::BrokenWithoutRanges] {
+        let world = World::new();
+        let layer = layer();
+        world.server.image(&layer, answer(layer.clone(), 100_000));
+        world.pull().unwrap();
+        let digest = BlobDigest::of(&layer).to_string();
+        let requests = world.server.requests.lock().unwrap();
+        let asked = requests.iter().filter(|path| path.ends_with(&digest));
+        assert_eq!(asked.count(), 2);
+    }
+}
+
+#[test]
+fn a_layer_that_always_breaks_off_is_an_error() {
+    let world = World::new();
+    let layer = layer();
+    let sent = layer.len() - 1;
+    world
+        .server
+        .image(&layer, Answer::Truncated(layer.clone(), sent));
+    world.refused();
+}
+
+#[test]
+fn a_layer_of_another_digest_is_refused() {
+    let world = World::new();
+    let layer = layer();
+    let mut other = layer.clone();
+    other[600] ^= 1;
+    world.server.image(&layer, Answer::Bytes(other));
+    world.refused();
+}
+
+#[test]
+fn a_layer_that_is_longer_than_promised_is_refused() {
+    let world = World::new();
+    let layer = layer();
+    world.server.image(&layer, Answer::Endless);
+    world.refused();
+}
+
+#[test]
+fn a_configuration_of_another_digest_is_refused() {
+    let world = World::new();
+    let config = br#"{"rootfs":{"type":"layers","diff_ids":[]}}"#;
+    let promised = descriptor(b"another");
+    let path = format!("blobs/{}", BlobDigest::of(b"another"));
+    world.server.answer(&path, Answer::Bytes(config.to_vec()));
+    let manifest = format!(r#"{{"schemaVersion":2,"config":{promised},"layers":[]}}"#);
+    world
+        .server
+        .answer("manifests/1", Answer::Bytes(manifest.into()));
+    world.refused();
+}
+
+#[test]
+fn a_list_that_leads_to_itself_is_an_error() {
+    let world = World::new();
+    let mut list = br#"{"schemaVersion":2,"manifests":[]}"#.to_vec();
+    for _ in 0..5 {
+        let text = format!(
+            r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
+            descriptor(&list)
+        );
+        let path = format!("manifests/{}", BlobDigest::of(&list));
+        world.server.answer(&path, Answer::Bytes(list));
+        list = text.into_bytes();
+    }
+    world.server.answer("manifests/1", Answer::Bytes(list));
+    assert!(world.refused().contains("from one list"));
+}
+
+#[test]
+fn an_image_for_another_machine_is_an_error_that_says_for_which() {
+    let world = World::new();
+    let entry =
+        descriptor(b"x").replace('}', r#","platform":{"os":"linux","architecture":"s390x"}}"#);
+    let list = format!(r#"{{"schemaVersion":2,"manifests":[{entry}]}}"#);
+    world
+        .server
+        .answer("manifests/1", Answer::Bytes(list.into()));
+    assert!(world.refused().contains("s390x"));
+}
+
+#[test]
+fn an_image_that_is_not_there_is_named() {
+    let world = World::new();
+    let said = world.refused();
+    assert!(said.contains(&world.server.address), "{said}");
+}
+
+#[test]
+fn a_registry_that_fails_is_named() {
+    let world = World::new();
+    world.server.answer("manifests/1", Answer::Error(500));
+    let said = world.refused();
+    assert!(said.contains(&world.server.address), "{said}");
+}
+
+#[test]
+fn what_is_no_manifest_is_refused() {
+    for text in ["", "{}", "[]", "null", "{\"schemaVersion\":1}", "\u{0}"] {
+        let world = World::new();
+        world
+            .server
+            .answer("manifests/1", Answer::Bytes(text.into()));
+        world.refused();
+    }
+}
