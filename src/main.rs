@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Action::Compare(args) => compare::compare(args),
         Action::Images(args) => image::images(args),
         Action::Load(args) => image::load(args),
+        Action::Pull(args) => image::pull(args),
         Action::Rmi(args) => image::rmi(args),
         Action::Doctor => doctor::doctor(),
         Action::Kernel(action) => kernel::kernel(*action),

@@ -1,17 +1,24 @@
-//! `jaula images`, `jaula load` and `jaula rmi`.
+//! `jaula images`, `jaula load`, `jaula pull` and `jaula rmi`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use guest_images::store::Limits;
+use guest_images::store::{Limits, Reference};
 use launch::MemoryLimit;
+use registry::Credentials;
 
 pub(super) const LOAD_EXAMPLES: &str = "\
 Examples:
   docker save debian:13 | jaula load
   jaula load -i debian.tar
   jaula load -i ./layout           an OCI image layout, unpacked";
+
+pub(super) const PULL_EXAMPLES: &str = "\
+Examples:
+  jaula pull debian:13
+  jaula pull localhost:5000/app@sha256:...
+  jaula pull --creds me:secret registry.example/team/app:1.2";
 
 pub(super) const RMI_EXAMPLES: &str = "\
 Examples:
@@ -41,6 +48,24 @@ pub struct LoadArgs {
 
     #[command(flatten)]
     pub limits: UnpackLimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// Its name, with a tag or a digest; the tag is otherwise `latest`
+    #[arg(value_name = "IMAGE")]
+    pub image: Reference,
+
+    /// Who asks, unless docker or podman has logged in here
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub creds: Option<Credentials>,
+
+    /// Print the name only
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 #[derive(Debug, Args)]

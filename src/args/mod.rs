@@ -16,7 +16,7 @@ mod workload;
 use clap::{Parser, Subcommand};
 
 pub use compare::CompareArgs;
-pub use image::{ImagesArgs, LoadArgs, RmiArgs};
+pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};
 pub use kernel::KernelAction;
 pub use network::NothingToPublish;
 pub use process::ProcessArgs;
@@ -68,6 +68,14 @@ pub enum Action {
     /// The file may be compressed with gzip or zstd. The image gets the names that it has in it.
     #[command(after_help = image::LOAD_EXAMPLES)]
     Load(LoadArgs),
+    /// Fetch an image from a registry
+    ///
+    /// The registry is docker.io unless the name begins with another. One on this machine may be
+    /// without TLS. Certificates of authorities of your own are looked for in
+    /// /etc/docker/certs.d/HOST:PORT, credentials where `docker login` and `podman login` keep
+    /// them.
+    #[command(after_help = image::PULL_EXAMPLES)]
+    Pull(PullArgs),
     /// Remove images
     ///
     /// By a name, an image loses that name; with its last one it goes, and with it the layers that

@@ -1,9 +1,11 @@
-//! `jaula images`, `jaula load`, `jaula rmi`: the images of the store.
+//! `jaula images`, `jaula load`, `jaula pull`, `jaula rmi`: the images of the store.
 
 mod images;
 mod load;
+mod pull;
 mod rmi;
 
 pub use images::images;
 pub use load::load;
+pub use pull::pull;
 pub use rmi::rmi;
