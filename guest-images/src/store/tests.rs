@@ -136,7 +136,8 @@ fn what_is_not_what_was_promised_is_not_kept() {
     for length in [0, 1, 5, zipped.len() / 2, zipped.len() - 1] {
         refused(&zipped[..length], &promised);
     }
-    for length in [700, 1100] {
+    refused(&layer[..700], &blob_of(&layer, &layer));
+    for length in [515, 1100] {
         let said = refused(&layer[..length], &blob_of(&layer, &layer));
         assert!(said.contains("can't be read"), "{said}");
     }
@@ -298,4 +299,18 @@ fn a_directory_that_no_layer_on_top_describes_looks_as_beneath() {
     add(&store, "hidden", &[&base, &hidden]);
     let image = store.find(&"hidden".parse().unwrap()).unwrap().unwrap();
     assert_eq!(image.layers.len(), 2, "what is hidden does not matter");
+}
+
+#[test]
+fn an_archive_that_ends_with_its_last_file_is_whole() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::new(dir.path().join("images"));
+    let mut layer = tar(&[("file", "contents")]);
+    // A header, and eight bytes.
+    layer.truncate(512 + 8);
+    add(&store, "a", &[&layer]);
+    let image = store.find(&"a".parse().unwrap()).unwrap().unwrap();
+    let found = image.layers.iter().map(|layer| layer.join("file"));
+    let found: Vec<_> = found.flat_map(fs::read_to_string).collect();
+    assert_eq!(found, ["contents"]);
 }
