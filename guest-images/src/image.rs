@@ -73,9 +73,10 @@ impl ImageError {
     pub fn remedy(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Busybox(error) => error.remedy(),
-            Self::NotHere(_) => {
-                Some("see jaula images, or load it from a file with jaula load".into())
-            }
+            Self::NotHere(_) => Some(
+                "see jaula images; there are also busybox, files for jaula load, and --rootfs DIR"
+                    .into(),
+            ),
             Self::Store(error) => error.remedy().map(Into::into),
             Self::Load { source, .. } => source.remedy().map(Into::into),
             _ => None,

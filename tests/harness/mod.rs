@@ -6,6 +6,7 @@
 
 pub mod counter;
 pub mod nobody;
+pub mod oci;
 pub mod refused;
 pub mod small_disk;
 mod traces;

@@ -240,7 +240,14 @@ impl Unpacking<'_> {
             unpacked.implicit.insert(path.to_owned());
             Ok(())
         };
-        let place = tree.place(path, &mut on_implicit).map_err(misplaced)?;
+        let deletes = path
+            .file_name()
+            .is_some_and(|name| name.as_bytes().starts_with(WHITEOUT));
+        let place = match tree.place(path, &mut on_implicit) {
+            // What is no directory hides all that is beneath anyway; umoci says so twice.
+            Err(PlaceError::NoDirectory) if deletes => return Ok(()),
+            place => place.map_err(misplaced)?,
+        };
         let name = place.name.as_os_str().as_bytes().to_vec();
         let times = Times::of(place.dir).map_err(|errno| failed(errno.into()))?;
         let done = |place: &Place<'_>| {
@@ -470,3 +477,6 @@ fn make_whiteout(dir: BorrowedFd<'_>, name: &Path) -> Result<(), Errno> {
         makedev(0, 0),
     )
 }
+
+#[cfg(test)]
+mod tests;
