@@ -65,7 +65,7 @@ pub struct PullArgs {
     pub quiet: bool,
 
     #[command(flatten)]
-    pub limits: LimitArgs,
+    pub limits: UnpackLimitArgs,
 }
 
 #[derive(Debug, Args)]
