@@ -6,7 +6,6 @@ use container::ContainerLauncher;
 use guest_images::Cache;
 use host::RunDir;
 use launch::Chain;
-use nix::unistd::geteuid;
 use vmm::ring0::{self, Ring0};
 use vmm::snapshot::Store;
 use vmm::{GuestKernel, StartMode, VmLauncher, kvm};
@@ -24,7 +23,7 @@ pub struct Installation {
 impl Installation {
     /// The user's own.
     pub fn of_user() -> Result<Self, host::paths::Error> {
-        let system = (!geteuid().is_root()).then(|| SYSTEM_CACHE.into());
+        let system = (!host::user_namespace::caller().is_root()).then(|| SYSTEM_CACHE.into());
         Ok(Self {
             cache: Cache::new(host::paths::cache_dir()?, system),
             run_dir: host::paths::run_dir()?,

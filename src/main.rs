@@ -24,6 +24,7 @@ mod snapshot;
 mod stdio;
 mod template;
 mod usage;
+mod user_namespace;
 mod workload;
 
 use std::process::ExitCode;
@@ -55,6 +56,9 @@ fn main() -> ExitCode {
             return ExitCode::from(ExitStatus::LAUNCHER_FAILED);
         }
     };
+    if let Err(error) = user_namespace::enter(&cli.action) {
+        return exit(Err(error.into()));
+    }
     exit(match &cli.action {
         Action::Run(args) => run::run(args),
         Action::Compare(args) => compare::compare(args),

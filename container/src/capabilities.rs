@@ -1,6 +1,6 @@
 use std::fs;
 
-use entry::Privileges;
+use entry::{Ids, Privileges};
 use launch::CapabilitySet;
 
 use crate::error::Error;
@@ -9,10 +9,15 @@ use crate::error::Error;
 /// of another set none may be missing.
 pub(crate) fn given(wanted: CapabilitySet, privileges: Privileges) -> Result<CapabilitySet, Error> {
     match privileges {
-        Privileges::Root => of(wanted, held()?),
+        Privileges::Root | Privileges::UserNamespace(Ids::Many) => of(wanted, held()?),
         // In a user namespace of its own, a process has them all.
-        Privileges::UserNamespace => Ok(wanted),
+        Privileges::UserNamespace(Ids::One) => Ok(wanted),
     }
+}
+
+/// Whether this process has rights over the user namespace that it is in.
+pub(crate) fn may_administrate() -> bool {
+    held().is_ok_and(|held| held.contains(CapabilitySet::SYS_ADMIN))
 }
 
 fn of(wanted: CapabilitySet, held: CapabilitySet) -> Result<CapabilitySet, Error> {

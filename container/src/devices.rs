@@ -45,6 +45,7 @@ pub(crate) fn rules(
 
 #[cfg(test)]
 mod tests {
+    use entry::Ids;
     use launch::{DeviceAccess, MountPoint};
 
     use super::*;
@@ -65,7 +66,7 @@ mod tests {
     fn the_cgroup_is_only_used_where_a_mount_option_is_not_enough() {
         let (few, many) = (CapabilitySet::default(), CapabilitySet::ALL);
         let [all, some] = ["rwm", "rm"].map(|access| find(&[null(access)]).unwrap());
-        let (root, user) = (Privileges::Root, Privileges::UserNamespace);
+        let (root, user) = (Privileges::Root, Privileges::UserNamespace(Ids::Many));
         for (given, capabilities, privileges, expected) in [
             (&[][..], few, root, false),
             (&[], many, root, true),

@@ -23,8 +23,9 @@ use crate::seccomp;
 
 /// Launches containers.
 ///
-/// As root, a container has all namespaces but a user namespace. For an ordinary user it has
-/// that too, and the command's user is the caller, under whatever number it was given.
+/// As root, a container has all namespaces but a user namespace. So it has for an ordinary user who
+/// has entered one with many users ([`host::user_namespace`]). For any other it has that too, and
+/// the command's user is the caller, under whatever number it was given.
 ///
 /// A container ends with the thread that launched it, so that it does not outlive a launcher
 /// that was killed: launch from a thread that lives as long as the instance is to.
@@ -62,9 +63,7 @@ impl Launcher for ContainerLauncher {
         workload.root.layers.iter().try_for_each(check_root)?;
         check_supported(workload)?;
         let privileges = privileges();
-        if privileges == Privileges::UserNamespace
-            && !workload.command.credentials().groups.is_empty()
-        {
+        if !privileges.has_many_ids() && !workload.command.credentials().groups.is_empty() {
             return Err(Error::Groups.into());
         }
         let security = Security {

@@ -2,13 +2,15 @@ use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use entry::{Failure, Privileges, Step};
+use entry::{Failure, Ids, Privileges, Step};
+use host::user_namespace;
 use launch::Credentials;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{getegid, geteuid, write};
 
+use crate::capabilities;
 use crate::network::NetworkNamespace;
 use crate::procfs::Procfs;
 
@@ -22,14 +24,20 @@ pub(crate) fn privileges() -> Privileges {
     let is_initial = fs::metadata("/proc/self/ns/user")
         .is_ok_and(|namespace| namespace.ino() == INITIAL_USER_NAMESPACE_INODE);
     if geteuid().is_root() && is_initial {
-        Privileges::Root
-    } else {
-        Privileges::UserNamespace
+        return Privileges::Root;
     }
+    // Rights over the namespace that it is in go with it: it can do without another one.
+    let ids = if user_namespace::has_many_ids() && capabilities::may_administrate() {
+        Ids::Many
+    } else {
+        Ids::One
+    };
+    Privileges::UserNamespace(ids)
 }
 
 /// The namespaces of one container.
 pub(crate) struct Namespaces {
+    /// Of a new user namespace, if there is to be one.
     mapping: Option<UserMapping>,
     network: NetworkNamespace,
 }
@@ -48,8 +56,9 @@ impl Namespaces {
         network: NetworkNamespace,
     ) -> Self {
         let mapping = match privileges {
-            Privileges::Root => None,
-            Privileges::UserNamespace => Some(UserMapping {
+            // The one that the caller is in is as good, and needs nobody to wait for its maps.
+            Privileges::Root | Privileges::UserNamespace(Ids::Many) => None,
+            Privileges::UserNamespace(Ids::One) => Some(UserMapping {
                 uid_map: format!("{} {} 1", credentials.uid, geteuid()),
                 gid_map: format!("{} {} 1", credentials.gid, getegid()),
             }),
@@ -122,9 +131,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_needs_no_user_namespace_and_others_do() {
-        for (privileges, expected) in [(Privileges::Root, false), (Privileges::UserNamespace, true)]
-        {
+    fn only_who_has_no_other_ids_needs_another_user_namespace() {
+        for (privileges, expected) in [
+            (Privileges::Root, false),
+            (Privileges::UserNamespace(Ids::Many), false),
+            (Privileges::UserNamespace(Ids::One), true),
+        ] {
             let namespaces =
                 Namespaces::new(privileges, &Credentials::default(), NetworkNamespace::New);
             let flags = namespaces.clone_flags();
@@ -140,7 +152,7 @@ mod tests {
             groups: Vec::new(),
         };
         let namespaces = Namespaces::new(
-            Privileges::UserNamespace,
+            Privileges::UserNamespace(Ids::One),
             &credentials,
             NetworkNamespace::New,
         );

@@ -75,7 +75,7 @@ impl Pending {
         match (network, privileges) {
             (Network::None, _) => Ok(Self::None),
             (Network::Host, _) => Ok(Self::Host),
-            (Network::Bridge { publish }, Privileges::UserNamespace) => {
+            (Network::Bridge { publish }, Privileges::UserNamespace(_)) => {
                 UserModeReservation::take(publish).map(Self::UserMode)
             }
             (Network::Bridge { publish }, Privileges::Root) => Ok(Self::Bridge {
@@ -159,7 +159,7 @@ impl Connected {
     /// Where the container's `/sys` comes from.
     pub(crate) fn sysfs(&self, privileges: Privileges) -> Sysfs {
         match (self, privileges) {
-            (Self::Host, Privileges::UserNamespace) => Sysfs::Borrowed,
+            (Self::Host, Privileges::UserNamespace(_)) => Sysfs::Borrowed,
             _ => Sysfs::New,
         }
     }

@@ -1,6 +1,6 @@
 use std::fs;
 
-use entry::Privileges;
+use entry::{Ids, Privileges};
 use launch::{Chain, Credentials, Finding};
 
 use crate::namespaces::{Namespaces, privileges};
@@ -21,7 +21,10 @@ fn trial() -> Finding {
     let privileges = privileges();
     let made = match privileges {
         Privileges::Root => "pid, mount, uts, ipc, net and cgroup can be made",
-        Privileges::UserNamespace => {
+        Privileges::UserNamespace(Ids::Many) => {
+            "pid, mount, uts, ipc, net and cgroup can be made in a user namespace with many users"
+        }
+        Privileges::UserNamespace(Ids::One) => {
             "pid, mount, uts, ipc, net and cgroup can be made in a user namespace"
         }
     };

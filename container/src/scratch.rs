@@ -23,7 +23,7 @@ pub(crate) struct Scratch {
     upper: CString,
     work: CString,
     /// Mode and owner of the image's root, which the root of an overlay has from its upper
-    /// directory. In a user namespace the owner can only be the caller.
+    /// directory. Without other IDs the owner can only be the caller.
     mode: Mode,
     owner: Option<(Uid, Gid)>,
 }
@@ -34,10 +34,9 @@ impl Scratch {
             dir: image.to_owned(),
             source,
         })?;
-        let owner = match privileges {
-            Privileges::Root => Some((Uid::from_raw(like.uid()), Gid::from_raw(like.gid()))),
-            Privileges::UserNamespace => None,
-        };
+        let owner = privileges
+            .has_many_ids()
+            .then(|| (Uid::from_raw(like.uid()), Gid::from_raw(like.gid())));
         Ok(Self {
             dir: c_path(dir.to_owned())?,
             upper: c_path(dir.join("upper"))?,

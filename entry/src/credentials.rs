@@ -8,8 +8,8 @@ use crate::syscall::{self, Errno};
 /// The user, the groups and the capabilities of the command.
 pub(crate) struct Identity {
     credentials: Credentials,
-    /// `None` where the kernel does not let them be set: in a user namespace that an ordinary
-    /// user made (`user_namespaces(7)`).
+    /// Not where the kernel does not let them be set: in a user namespace whose groups were not
+    /// mapped by somebody who may (`user_namespaces(7)`).
     set_groups: bool,
     capabilities: CapabilitySet,
     no_new_privileges: bool,

@@ -19,7 +19,7 @@ impl From<Privileges> for DeviceNodes {
     fn from(privileges: Privileges) -> Self {
         match privileges {
             Privileges::Root => Self::Made,
-            Privileges::UserNamespace => Self::Borrowed,
+            Privileges::UserNamespace(_) => Self::Borrowed,
         }
     }
 }
@@ -78,7 +78,7 @@ const PTS: Filesystem = Filesystem {
     name: c"pts",
 };
 
-/// The only group that a user namespace maps is the caller's, so there is no group 5.
+/// Where the only group is the caller's, there is no group 5.
 const PTS_WITHOUT_GROUP: Filesystem = Filesystem {
     options: &[(c"ptmxmode", c"0666"), (c"mode", c"0620")],
     ..PTS
@@ -103,11 +103,12 @@ const MQUEUE: Filesystem = Filesystem {
 };
 
 /// Makes `/dev` and all that is in it.
-pub(crate) fn actions(nodes: DeviceNodes) -> impl Iterator<Item = Action> {
-    let pts = match nodes {
-        DeviceNodes::Made => PTS,
-        DeviceNodes::Borrowed => PTS_WITHOUT_GROUP,
+pub(crate) fn actions(privileges: Privileges) -> impl Iterator<Item = Action> {
+    let pts = match privileges.has_many_ids() {
+        true => PTS,
+        false => PTS_WITHOUT_GROUP,
     };
+    let nodes = privileges.into();
     let node = move |node: &Node| match nodes {
         DeviceNodes::Made => Action::Node {
             name: node.name,

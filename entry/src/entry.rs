@@ -80,14 +80,15 @@ impl Entry {
     ///
     /// When one of the paths can't be given to a system call, or there are too many layers.
     pub fn new(spec: &Spec<'_>) -> Result<Self, InvalidPath> {
-        let is_root = spec.privileges == Privileges::Root;
+        let has_many_ids = spec.privileges.has_many_ids();
         Ok(Self {
             root: Root {
                 layers: Layers {
                     lower: lower(spec.lower)?,
                     upper: c_path(spec.upper)?,
                     work: c_path(spec.work)?,
-                    user_xattr: !is_root,
+                    user_xattr: spec.privileges != Privileges::Root,
+                    keep_owners: has_many_ids,
                 },
                 names: spec.files.clone(),
                 mounts: Mounts::new(spec.mounts)?,
@@ -96,7 +97,7 @@ impl Entry {
                 read_only: spec.read_only,
             },
             hostname: spec.hostname.as_c_str().to_owned(),
-            identity: Identity::new(spec.command.credentials(), is_root, spec.security),
+            identity: Identity::new(spec.command.credentials(), has_many_ids, spec.security),
             ulimits: spec.ulimits.to_vec(),
             filter: spec.filter.cloned(),
             program: Program::new(spec.command),

@@ -41,6 +41,6 @@ pub use filter::Filter;
 pub use given_devices::DeviceNode;
 pub use name_files::{NameFiles, NoGateway};
 pub use path::InvalidPath;
-pub use privileges::Privileges;
+pub use privileges::{Ids, Privileges};
 pub use scenery::Scenery;
 pub use stage::{Stage, Sysfs, bring_loopback_up};

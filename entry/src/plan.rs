@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use crate::action::{Action, Filesystem, NO_SUID_EXEC_DEV};
-use crate::devices::{self, DeviceNodes};
+use crate::devices;
 use crate::failure::Step;
 use crate::masks::{self, Cover};
+use crate::privileges::Privileges;
 use crate::stage::Sysfs;
 
 const PROC: Filesystem = Filesystem {
@@ -31,7 +32,7 @@ const SYS: Filesystem = Filesystem {
 pub(crate) const TOP_LEVEL: [&Filesystem; 3] = [&PROC, &SYS, &devices::DEV];
 
 /// All that is done, in order.
-pub(crate) fn plan(nodes: DeviceNodes, sysfs: Sysfs) -> Vec<Action> {
+pub(crate) fn plan(privileges: Privileges, sysfs: Sysfs) -> Vec<Action> {
     let sys = match sysfs {
         Sysfs::New => Action::Mount(SYS),
         Sysfs::Borrowed => Action::BorrowedTree {
@@ -40,7 +41,7 @@ pub(crate) fn plan(nodes: DeviceNodes, sysfs: Sysfs) -> Vec<Action> {
         },
     };
     let mut actions = vec![Action::Mount(PROC), sys];
-    actions.extend(devices::actions(nodes));
+    actions.extend(devices::actions(privileges));
     // Masks lie on what is in /proc and /sys, and `/dev/null` is what hides a file: so after all
     // three.
     actions.extend(
@@ -64,6 +65,7 @@ pub(crate) fn plan(nodes: DeviceNodes, sysfs: Sysfs) -> Vec<Action> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privileges::Ids;
 
     fn position(actions: &[Action], wanted: impl Fn(&Action) -> bool) -> usize {
         actions.iter().position(wanted).unwrap()
@@ -86,9 +88,13 @@ mod tests {
 
     #[test]
     fn file_systems_are_mounted_outside_in() {
-        for nodes in [DeviceNodes::Made, DeviceNodes::Borrowed] {
+        for privileges in [
+            Privileges::Root,
+            Privileges::UserNamespace(Ids::One),
+            Privileges::UserNamespace(Ids::Many),
+        ] {
             assert_eq!(
-                mounts(&plan(nodes, Sysfs::New)),
+                mounts(&plan(privileges, Sysfs::New)),
                 [
                     "proc on ./proc",
                     "sysfs on ./sys",
@@ -103,7 +109,7 @@ mod tests {
 
     #[test]
     fn nothing_is_hidden_before_there_is_a_dev_null_to_hide_it_with() {
-        let actions = plan(DeviceNodes::Made, Sysfs::New);
+        let actions = plan(Privileges::Root, Sysfs::New);
         let null = position(
             &actions,
             |action| matches!(action, Action::Node { name, .. } if *name == c"null"),
@@ -114,7 +120,7 @@ mod tests {
 
     #[test]
     fn all_is_below_what_is_moved_into_the_root() {
-        for mount in mounts(&plan(DeviceNodes::Made, Sysfs::New)) {
+        for mount in mounts(&plan(Privileges::Root, Sysfs::New)) {
             let (_, point) = mount.split_once(" on ").unwrap();
             let top = point.trim_start_matches("./").split('/').next().unwrap();
             let is_moved = |top_level: &Filesystem| top_level.name.to_bytes() == top.as_bytes();
@@ -124,7 +130,7 @@ mod tests {
 
     #[test]
     fn in_a_user_namespace_no_device_node_is_made() {
-        let actions = plan(DeviceNodes::Borrowed, Sysfs::New);
+        let actions = plan(Privileges::UserNamespace(Ids::Many), Sysfs::New);
         assert!(
             !actions
                 .iter()
@@ -134,7 +140,7 @@ mod tests {
 
     #[test]
     fn no_file_system_but_dev_lets_programs_in_and_none_device_nodes() {
-        for action in plan(DeviceNodes::Made, Sysfs::New) {
+        for action in plan(Privileges::Root, Sysfs::New) {
             if let Action::Mount(fs) = action {
                 // The nodes of devpts are its own: none can be made in it.
                 let nodes = fs.attributes & libc::MOUNT_ATTR_NODEV == 0;

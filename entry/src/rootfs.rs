@@ -33,6 +33,8 @@ pub(crate) struct Layers {
     pub(crate) work: CString,
     /// Whether the overlay's own attributes are `user.*`: a user namespace can't write `trusted.*`.
     pub(crate) user_xattr: bool,
+    /// Whether files can be given to others.
+    pub(crate) keep_owners: bool,
 }
 
 /// As many as the options of an overlay have room for with a descriptor each; docker's limit is
@@ -116,7 +118,7 @@ fn mount_overlay(layers: &Layers, names: &NameFiles) -> std::result::Result<Owne
     for path in &layers.lower {
         let layer = syscall::open_directory(path).at(Step::OpenImage)?;
         if !has_etc {
-            let written = names.write(upper.as_fd(), layer.as_fd(), !layers.user_xattr);
+            let written = names.write(upper.as_fd(), layer.as_fd(), layers.keep_owners);
             has_etc = written.at(Step::NameFiles)?;
         }
         // Closed with all others before the command is executed.

@@ -37,7 +37,7 @@ impl Stage {
     ) -> Result<Self, InvalidPath> {
         Ok(Self {
             directory: c_path(directory)?,
-            actions: plan::plan(privileges.into(), sysfs),
+            actions: plan::plan(privileges, sysfs),
         })
     }
 

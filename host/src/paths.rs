@@ -12,7 +12,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use nix::unistd::{Uid, geteuid};
+use nix::unistd::Uid;
+
+use crate::user_namespace::caller;
 
 /// Why there is no such directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +43,7 @@ pub enum Error {
 ///
 /// When `JAULA_RUN_DIR` is a relative path.
 pub fn run_dir() -> Result<PathBuf, Error> {
-    run_dir_of(geteuid(), |name| std::env::var_os(name))
+    run_dir_of(caller(), |name| std::env::var_os(name))
 }
 
 /// Where images, kernels and what is made from them are kept. Not made by this.
@@ -50,7 +52,7 @@ pub fn run_dir() -> Result<PathBuf, Error> {
 ///
 /// When `JAULA_CACHE_DIR` is a relative path, or nothing says where an ordinary user's home is.
 pub fn cache_dir() -> Result<PathBuf, Error> {
-    cache_dir_of(geteuid(), |name| std::env::var_os(name))
+    cache_dir_of(caller(), |name| std::env::var_os(name))
 }
 
 /// Where is kept what can't be made again, such as images and snapshots. Not made by this.
@@ -59,7 +61,7 @@ pub fn cache_dir() -> Result<PathBuf, Error> {
 ///
 /// When `JAULA_DATA_DIR` is a relative path, or nothing says where an ordinary user's home is.
 pub fn data_dir() -> Result<PathBuf, Error> {
-    data_dir_of(geteuid(), |name| std::env::var_os(name))
+    data_dir_of(caller(), |name| std::env::var_os(name))
 }
 
 fn run_dir_of(uid: Uid, env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {

@@ -6,9 +6,11 @@
 mod pasta;
 mod slirp4netns;
 
+use std::fs;
 use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -85,7 +87,7 @@ impl UserMode {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::UserMode(error)),
         }
-        match start(slirp4netns::command(pid, dir.path())) {
+        match start(slirp4netns::command(pid, dir.path()).map_err(Error::UserModeFiles)?) {
             Ok(program) => {
                 let user_mode = wait(program, "slirp4netns", forwards)?;
                 slirp4netns::forward(dir.path(), &user_mode.forwards).map_err(Error::UserMode)?;
@@ -115,12 +117,17 @@ pub fn user_mode_name_server() -> Ipv4Addr {
     NAME_SERVER
 }
 
+/// The user namespace that a program is to enter for the network namespace of process `pid`; `None`
+/// if it is this process's own, which can't be entered again (setns(2)).
+fn user_namespace_of(pid: Pid) -> io::Result<Option<PathBuf>> {
+    let path = PathBuf::from(format!("/proc/{pid}/ns/user"));
+    let is_own = fs::read_link(&path)? == fs::read_link("/proc/self/ns/user")?;
+    Ok((!is_own).then_some(path))
+}
+
 /// Starts a program that says on its standard output when it is ready, and nothing before.
 fn start(command: &mut Command, entrance: Option<Arc<Entrance>>) -> io::Result<Child> {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(entrance) = entrance {
         // SAFETY: `Entrance::enter` makes system calls only, which is what may be done between
         // fork and exec.

@@ -162,6 +162,7 @@ impl Store {
         id: BlobDigest,
         manifest: Option<BlobDigest>,
     ) -> Result<Option<StoredImage>, StoreError> {
+        self.check_owners()?;
         let Some(held) = self.images().find(id)? else {
             return Ok(None);
         };

@@ -19,6 +19,7 @@ mod config;
 mod layer;
 mod limits;
 mod manifest;
+mod owners;
 mod reference;
 mod removal;
 mod shelf;
@@ -111,6 +112,9 @@ pub enum StoreError {
     /// The image is not made of the layers that its configuration names.
     #[error("the layers of the image {0} are not those of its configuration")]
     WrongLayers(BlobDigest),
+    /// They belong to others than they would now.
+    #[error("the images in {} were unpacked with other users and groups than there are now", .0.display())]
+    Owners(PathBuf),
     /// Somebody removed it while it was being used for an image.
     #[error("{0} was removed while it was being added")]
     Vanished(BlobDigest),
@@ -125,6 +129,11 @@ impl StoreError {
             }
             Self::Read { source, .. } => return limits::remedy(source),
             Self::Unpack { source, .. } => source,
+            Self::Owners(_) => {
+                return Some(
+                    "restore what /etc/subuid and /etc/subgid said of you, or set JAULA_DATA_DIR to another directory and load them again",
+                );
+            }
             _ => return None,
         };
         match unpack {
@@ -179,6 +188,7 @@ impl Store {
     ///
     /// When the store can't be read.
     pub fn layer(&self, diff_id: BlobDigest) -> Result<Option<Layer>, StoreError> {
+        self.check_owners()?;
         Ok(self.layers().find(diff_id)?.map(Layer))
     }
 
@@ -197,6 +207,7 @@ impl Store {
         reader: &mut dyn Read,
         intake: &Intake<'_>,
     ) -> Result<Layer, StoreError> {
+        self.claim()?;
         let layers = self.layers();
         make_dir(&layers.dir)?;
         let make = |dir: &Path| layer::make(blob, reader, dir, intake);

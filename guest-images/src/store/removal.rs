@@ -112,6 +112,7 @@ impl Store {
         if !self.dir().exists() {
             return Err(missing());
         }
+        self.check_owners()?;
         let _lock = self.lock()?;
         let mut names = self.names()?;
         let named = name_or_id.parse().ok().map(|name: Reference| key(&name));

@@ -1,5 +1,6 @@
 //! pasta(1), of the package passt.
 
+use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
@@ -9,6 +10,7 @@ use std::process::Command;
 use launch::Protocol;
 use nix::unistd::Pid;
 
+use super::user_namespace_of;
 use super::{GATEWAY, INNER_NAME, NAME_SERVER, PREFIX_LENGTH, USER_MODE_ADDRESS};
 use crate::rules::Forward;
 
@@ -18,9 +20,12 @@ const NAMESPACE: &str = "netns";
 
 pub(super) fn command(pid: Pid, forwards: &[Forward], dir: &Path) -> io::Result<Command> {
     let namespace = dir.join(NAMESPACE);
-    symlink(format!("/proc/{pid}/ns/net"), &namespace)?;
+    // By a descriptor, and by one of those that it does not close: in its own user namespace it may
+    // not look at a process that has more capabilities than it keeps.
+    symlink("/proc/self/fd/0", &namespace)?;
     let mut command = Command::new("pasta");
     command
+        .stdin(File::open(format!("/proc/{pid}/ns/net"))?)
         .args(["--foreground", "--quiet", "--config-net", "--ipv4-only"])
         .args(["--ns-ifname", INNER_NAME])
         .args(["--address", &USER_MODE_ADDRESS.to_string()])
@@ -32,10 +37,12 @@ pub(super) fn command(pid: Pid, forwards: &[Forward], dir: &Path) -> io::Result<
         .args(ports(Protocol::Tcp, forwards))
         .args(ports(Protocol::Udp, forwards))
         // Written when all is set up.
-        .args(["--pid", "/dev/stdout"])
-        .args(["--userns", &format!("/proc/{pid}/ns/user")])
-        .arg("--netns")
-        .arg(namespace);
+        .args(["--pid", "/dev/stdout"]);
+    match user_namespace_of(pid)? {
+        Some(path) => command.arg("--userns").arg(path),
+        None => command.arg("--netns-only"),
+    };
+    command.arg("--netns").arg(namespace);
     Ok(command)
 }
 

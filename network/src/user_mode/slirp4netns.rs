@@ -4,28 +4,31 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::unistd::Pid;
 
-use super::INNER_NAME;
+use super::{INNER_NAME, user_namespace_of};
 use crate::rules::Forward;
 
 /// Where it is told which ports to forward.
 const SOCKET: &str = "slirp4netns";
 
-pub(super) fn command(pid: Pid, dir: &Path) -> Command {
+pub(super) fn command(pid: Pid, dir: &Path) -> io::Result<Command> {
     let mut command = Command::new("slirp4netns");
     command
+        .stdin(Stdio::piped())
         .args(["--configure", "--disable-host-loopback"])
         .arg("--api-socket")
         .arg(dir.join(SOCKET))
         // Its standard output, and its standard input: it ends when nobody has the other end
         // of that any more.
-        .args(["--ready-fd=1", "--exit-fd=0"])
-        .arg(format!("--userns-path=/proc/{pid}/ns/user"))
-        .args([pid.to_string().as_str(), INNER_NAME]);
-    command
+        .args(["--ready-fd=1", "--exit-fd=0"]);
+    if let Some(path) = user_namespace_of(pid)? {
+        command.arg("--userns-path").arg(path);
+    }
+    command.args([pid.to_string().as_str(), INNER_NAME]);
+    Ok(command)
 }
 
 /// Has it forward all of these ports.

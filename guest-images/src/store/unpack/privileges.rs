@@ -6,7 +6,7 @@ use rustix::process::geteuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Privileges {
     /// Whether it may give files away and set the attributes that the kernel heeds: root, be it
-    /// of the host or of a user namespace.
+    /// of the host or of a user namespace that has others, too.
     pub(crate) is_root: bool,
     /// Whether its user namespace is the host's.
     pub(crate) is_host: bool,
@@ -16,10 +16,10 @@ impl Privileges {
     pub(crate) fn of_this_process() -> Self {
         // The first user namespace has all IDs, user_namespaces(7). Without /proc nothing is
         // unpacked anyway.
-        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let map = id_map("uid_map");
         Self {
-            is_root: geteuid().is_root(),
-            is_host: map.split_whitespace().eq(["0", "0", "4294967295"]),
+            is_root: geteuid().is_root() && has_others(&map) && has_others(&id_map("gid_map")),
+            is_host: map == "0 0 4294967295",
         }
     }
 
@@ -31,6 +31,43 @@ impl Privileges {
             "trusted.overlay.opaque"
         } else {
             "user.overlay.opaque"
+        }
+    }
+}
+
+/// A map of this process's user namespace, its numbers one space apart and its extents joined by
+/// commas.
+pub(crate) fn id_map(name: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
+    let extents: Vec<_> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    extents.join(", ")
+}
+
+/// Whether a map has more than one ID.
+fn has_others(map: &str) -> bool {
+    map.contains(',')
+        || map
+            .rsplit(' ')
+            .next()
+            .is_some_and(|count| count != "1" && !count.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_of_one_id_has_no_others() {
+        for (map, expected) in [
+            ("0 0 4294967295", true),
+            ("0 1000 1, 1 100000 65536", true),
+            ("0 1000 1", false),
+            ("", false),
+        ] {
+            assert_eq!(has_others(map), expected, "{map}");
         }
     }
 }
