@@ -8,13 +8,22 @@ use vmm::StartMode;
 use crate::error::Error;
 use crate::installation::Installation;
 use crate::output;
+use crate::user_namespace;
 
 /// Prints what each side found; the exit code says whether both can launch.
 pub fn doctor() -> Result<u8, Error> {
+    // Before there is a second thread, and for what the launchers find.
+    let users = user_namespace::finding();
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     let vm = installation.vm(None, StartMode::Auto);
     let sides = [
-        (Side::Container, installation.container().probe()),
+        (
+            Side::Container,
+            users
+                .into_iter()
+                .chain(installation.container().probe())
+                .collect(),
+        ),
         (Side::Vm, vm.probe()),
     ];
     output::print(&report(&sides))?;

@@ -61,7 +61,13 @@ fn prepare(
     let (workload, image) = workload::from_args(&args.workload, terminal, sources, progress)?;
     let program = workload.command.program().to_string_lossy().into_owned();
     let prepared = match way {
-        Way::Container => installation.container().prepare(&workload, progress),
+        Way::Container => {
+            let launcher = installation.container();
+            if !args.workload.process.group_add.is_empty() {
+                launcher.check_groups()?;
+            }
+            launcher.prepare(&workload, progress)
+        }
         Way::Vm(start) => {
             let kernel = args.workload.kernel.as_deref();
             installation.vm(kernel, start).prepare(&workload, progress)

@@ -1,10 +1,12 @@
 //! More users and groups for an ordinary user.
 
 use host::user_namespace::Subordinates;
-use launch::Error;
+use launch::{Chain, Error, Finding};
 use nix::unistd::geteuid;
 
 use crate::args::Action;
+
+const SUBJECT: &str = "users";
 
 /// Enters the user namespace of an ordinary user who was given ranges of users and groups, if what
 /// is to be done deals with files of images. To be called while there is one thread.
@@ -31,9 +33,36 @@ fn deals_with_files(action: &Action) -> bool {
         | Action::Compare(_)
         | Action::Load(_)
         | Action::Pull(_)
-        | Action::Rmi(_)
-        // It says whether that works.
-        | Action::Doctor => true,
-        Action::Images(_) | Action::Kernel(_) | Action::Snapshot(_) | Action::Template(_) => false,
+        | Action::Rmi(_) => true,
+        Action::Doctor
+        | Action::Images(_)
+        | Action::Kernel(_)
+        | Action::Snapshot(_)
+        | Action::Template(_) => false,
     }
+}
+
+/// Which users and groups an ordinary user has, found out by entering; root has all, which is not
+/// worth a word. To be called while there is one thread.
+pub fn finding() -> Option<Finding> {
+    if geteuid().is_root() {
+        return None;
+    }
+    let few = "images and containers have no user and no group but yours";
+    let subordinates = match Subordinates::of_caller() {
+        Ok(subordinates) => subordinates,
+        Err(missing) => {
+            let finding = Finding::note(SUBJECT, format!("{missing}; {few}"));
+            return Some(finding.with_remedy(missing.remedy()));
+        }
+    };
+    Some(match subordinates.enter() {
+        Ok(true) => {
+            let (users, groups) = subordinates.count();
+            Finding::good(SUBJECT, format!("{users} users and {groups} groups"))
+        }
+        // What keeps it is among what is said of namespaces.
+        Ok(false) => Finding::note(SUBJECT, few),
+        Err(error) => Finding::missing(SUBJECT, Chain(&error).to_string(), error.remedy()),
+    })
 }

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 /// Why a container can't be launched, or can't be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The workload asks for what only root can give.
-    #[error("supplementary groups can't be set by an ordinary user")]
+    /// The caller has no others to give.
+    #[error("groups can't be added: there is none but yours")]
     Groups,
     /// The launcher has not got what it is to give.
     #[error("capabilities that jaula has not got itself can't be given: {0}")]
@@ -131,7 +131,7 @@ impl Error {
     /// What the user can do about it, where that is known.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Groups => Some("run as root, or leave the groups away"),
+            Self::Groups => Some("run as root, or get more groups: see jaula doctor"),
             Self::Capabilities(_) => Some("leave them away, or run jaula with them"),
             Self::Seccomp(_) => Some("correct the profile, or use seccomp=unconfined"),
             Self::Cgroup(error) => error.remedy(),
@@ -189,6 +189,9 @@ fn setup_remedy(failure: Failure) -> Option<&'static str> {
         ),
         (Step::Proc | Step::Sys | Step::Dev, libc::ELOOP | libc::ENOTDIR) => {
             Some("make it a directory in the image")
+        }
+        (Step::Groups | Step::Group | Step::User, libc::EINVAL) => {
+            Some("choose one that there is: see the ranges in /etc/subuid and /etc/subgid")
         }
         (Step::Ulimits, libc::EPERM) => Some("run as root, or ask for no more than ulimit -H says"),
         (_, libc::EACCES | libc::EPERM | libc::EOVERFLOW) => {

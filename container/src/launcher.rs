@@ -42,6 +42,19 @@ impl ContainerLauncher {
             run_dir: run_dir.into(),
         }
     }
+
+    /// That groups can be added to those of the command's user. Where they can't, the command goes
+    /// without those that the image has its user in, too, and that is noted.
+    ///
+    /// # Errors
+    ///
+    /// When the caller has no group but its own.
+    pub fn check_groups(&self) -> Result<(), Error> {
+        match privileges().has_many_ids() {
+            true => Ok(()),
+            false => Err(Error::Groups),
+        }
+    }
 }
 
 impl Launcher for ContainerLauncher {
@@ -56,7 +69,7 @@ impl Launcher for ContainerLauncher {
     fn prepare(
         &self,
         workload: &Workload,
-        _progress: &dyn Progress,
+        progress: &dyn Progress,
     ) -> Result<Box<dyn Prepared>, launch::Error> {
         host::capacity::check_resources(&workload.resources)
             .map_err(|error| launch::Error::new(error).with_remedy("ask for less"))?;
@@ -64,7 +77,7 @@ impl Launcher for ContainerLauncher {
         check_supported(workload)?;
         let privileges = privileges();
         if !privileges.has_many_ids() && !workload.command.credentials().groups.is_empty() {
-            return Err(Error::Groups.into());
+            progress.note("the command has none of the groups that its user is in: there is none here but yours (see jaula doctor)");
         }
         let security = Security {
             capabilities: capabilities::given(workload.security.capabilities, privileges)?,

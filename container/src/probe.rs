@@ -1,7 +1,7 @@
 use std::fs;
 
 use entry::{Ids, Privileges};
-use launch::{Chain, Credentials, Finding};
+use launch::{Chain, Credentials, Finding, Level};
 
 use crate::namespaces::{Namespaces, privileges};
 use crate::network::NetworkNamespace;
@@ -9,7 +9,22 @@ use crate::process;
 
 /// What containers need of the host.
 pub(crate) fn findings() -> Vec<Finding> {
-    let mut findings = vec![trial(), overlay()];
+    let trial = trial();
+    // Why not, where the host says so.
+    let obstacles = match trial.level {
+        Level::Missing => host::facts::namespaces(),
+        Level::Good | Level::Note => Vec::new(),
+    };
+    let mut findings = vec![trial];
+    findings.extend(
+        obstacles
+            .into_iter()
+            .filter(|obstacle| obstacle.level == Level::Missing),
+    );
+    findings.push(overlay());
+    if privileges() != Privileges::Root {
+        findings.push(network::user_mode_finding());
+    }
     findings.extend(host::facts::cgroups());
     findings
 }

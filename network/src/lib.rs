@@ -30,5 +30,6 @@ pub use namespace::{Namespace, PendingNamespace};
 pub use publication::{Publication, Reservation};
 pub use resolver::{host_resolv_conf, resolv_conf};
 pub use user_mode::{
-    USER_MODE_ADDRESS, UserMode, UserModePorts, UserModeReservation, user_mode_name_server,
+    USER_MODE_ADDRESS, UserMode, UserModePorts, UserModeReservation, user_mode_finding,
+    user_mode_name_server,
 };

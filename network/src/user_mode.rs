@@ -3,6 +3,7 @@
 //!
 //! Whichever program that is, the instance sees the same network.
 
+mod finding;
 mod pasta;
 mod slirp4netns;
 
@@ -18,6 +19,8 @@ use host::InstanceDir;
 use host::cgroup::Entrance;
 use launch::PublishedPort;
 use nix::unistd::Pid;
+
+pub use finding::user_mode_finding;
 
 use crate::error::Error;
 use crate::held_port::HeldPort;

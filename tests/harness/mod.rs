@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 #![allow(clippy::unwrap_used)]
 
+pub mod ann;
 pub mod counter;
 pub mod nobody;
 pub mod oci;

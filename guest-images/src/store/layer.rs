@@ -56,7 +56,7 @@ impl<'a> Intake<'a> {
             self.progress.note(if privileges.is_root {
                 "some extended attributes of the image's files can't be kept here"
             } else {
-                "the image's files all belong to you, and have no attributes that only root can set"
+                "the image's files all belong to you, and have no attributes that only root can set (jaula doctor says how to have more users)"
             });
         }
     }

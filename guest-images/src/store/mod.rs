@@ -138,6 +138,9 @@ impl StoreError {
         };
         match unpack {
             UnpackError::TooLarge(too_large) => Some(too_large.remedy()),
+            UnpackError::Owner { .. } => {
+                Some("have larger ranges in /etc/subuid and /etc/subgid, or run as root")
+            }
             UnpackError::Tape(TapeError::Read(source)) | UnpackError::Entry { source, .. } => {
                 limits::remedy(source)
             }

@@ -83,6 +83,18 @@ pub enum UnpackError {
     /// It is a device, and we are nobody.
     #[error("can't unpack {0}: it is a device node, which only root of the host may make")]
     Device(String),
+    /// Nobody here is its owner.
+    #[error(
+        "can't unpack {path}: it belongs to user {uid} and group {gid}, and not both are there"
+    )]
+    Owner {
+        /// Its name.
+        path: String,
+        /// Its user in the image.
+        uid: u32,
+        /// Its group in the image.
+        gid: u32,
+    },
     /// The system refused.
     #[error("can't unpack {path}")]
     Entry {
@@ -199,6 +211,7 @@ impl Unpacking<'_> {
             dir: self.tree.root(),
             name: ".".into(),
         };
+        give_away(&place, entry, self.privileges, &shown)?;
         let kept = describe(&place, entry, self.privileges).map_err(failed)?;
         self.unpacked.lost |= kept == Kept::Some;
         Ok(true)
@@ -312,6 +325,7 @@ impl Unpacking<'_> {
             _ => failed(source),
         })?;
         if target.is_none() {
+            give_away(&place, entry, *privileges, &shown)?;
             let kept = describe(&place, entry, *privileges).map_err(failed)?;
             unpacked.lost |= kept == Kept::Some;
         }
@@ -427,14 +441,37 @@ fn make<R: Read>(
     Ok(())
 }
 
-/// Gives what is at `place` its owner, permissions, attributes and times.
+/// Gives what is at `place` to its owner, if that can be anybody else.
+fn give_away(
+    place: &Place<'_>,
+    entry: &Entry,
+    privileges: Privileges,
+    shown: &str,
+) -> Result<(), UnpackError> {
+    if !privileges.is_root {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let given = chownat(place.dir, &place.name, Some(uid), Some(gid), flags);
+    given.map_err(|errno| match errno {
+        // There is no such ID in the user namespace.
+        Errno::INVAL => UnpackError::Owner {
+            path: shown.to_owned(),
+            uid: entry.uid,
+            gid: entry.gid,
+        },
+        errno => UnpackError::Entry {
+            path: shown.to_owned(),
+            source: errno.into(),
+        },
+    })
+}
+
+/// Gives what is at `place`, which belongs to its owner by now, permissions, attributes and times.
 fn describe(place: &Place<'_>, entry: &Entry, privileges: Privileges) -> io::Result<Kept> {
     let mut kept = Kept::All;
-    if privileges.is_root {
-        let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        chownat(place.dir, &place.name, Some(uid), Some(gid), flags)?;
-    } else if (entry.uid, entry.gid) != (0, 0) {
+    if !privileges.is_root && (entry.uid, entry.gid) != (0, 0) {
         // Files of the image's root are the caller's, as in the user namespace that shows them.
         kept = Kept::Some;
     }

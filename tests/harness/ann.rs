@@ -1,0 +1,134 @@
+//! Ann, an ordinary user that only the test's own processes know: they see other files in `/etc`.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::nobody::{is_root, nobodys_jaula};
+use super::{Seen, World, see};
+
+/// Her user and her group.
+pub const ID: u32 = 3000;
+
+/// The user and the group that are number 1 in her user namespace, if she has ranges.
+pub const FIRST: u32 = 600_000;
+
+/// Makes `/etc` in a mount namespace what it is in `$0`, and the device that networks need one that
+/// everybody may use; then becomes her.
+const BECOME: &str = r#"
+set -e
+for name in passwd subuid subgid; do mount --bind "$0/$name" "/etc/$name"; done
+if [ -e /dev/net/tun ]; then
+    mount -t tmpfs none "$0/dev"
+    mknod -m 666 "$0/dev/tun" c 10 200
+    mount --bind "$0/dev/tun" /dev/net/tun
+fi
+exec setpriv --reuid=3000 --regid=3000 --clear-groups -- "$@"
+"#;
+
+pub struct Ann {
+    pub world: World,
+    jaula: PathBuf,
+}
+
+/// What `/etc/subuid` and `/etc/subgid` give her.
+#[derive(Clone, Copy)]
+pub enum Ranges {
+    Given,
+    None,
+}
+
+impl Ann {
+    /// `None` where there can be no other users; that is said.
+    pub fn new(ranges: Ranges) -> Option<Self> {
+        let has_tools = ["newuidmap", "newgidmap", "setpriv", "unshare"]
+            .iter()
+            .all(|tool| {
+                let found = Command::new(tool).arg("--version").output().is_ok();
+                if !found {
+                    eprintln!("SKIPPED: there is no {tool}, see setup/packages.txt");
+                }
+                found
+            });
+        if !is_root() || !has_tools {
+            return None;
+        }
+        for file in ["/etc/subuid", "/etc/subgid"] {
+            if !Path::new(file).exists() {
+                eprintln!("SKIPPED: there is no {file}");
+                return None;
+            }
+        }
+        let world = World::new();
+        let ann = Self {
+            jaula: nobodys_jaula(&world),
+            world,
+        };
+        fs::create_dir_all(ann.etc().join("dev")).unwrap();
+        let passwd = fs::read_to_string("/etc/passwd").unwrap();
+        let passwd = format!("{passwd}ann:x:{ID}:{ID}::/:/bin/sh\n");
+        fs::write(ann.etc().join("passwd"), passwd).unwrap();
+        ann.give(ranges);
+        Some(ann)
+    }
+
+    /// Changes what she has.
+    pub fn give(&self, ranges: Ranges) {
+        let line = match ranges {
+            Ranges::Given => format!("ann:{FIRST}:65536\n"),
+            Ranges::None => String::new(),
+        };
+        for file in ["subuid", "subgid"] {
+            fs::write(self.etc().join(file), &line).unwrap();
+        }
+    }
+
+    fn etc(&self) -> PathBuf {
+        self.world.dir().join("etc")
+    }
+
+    /// A new directory of hers.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        let dir = self.world.dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        chown(&dir, Some(ID), Some(ID)).unwrap();
+        dir
+    }
+
+    /// Lets her read what the test made.
+    pub fn show(&self, path: &Path) {
+        if path.is_dir() {
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+            for entry in fs::read_dir(path).unwrap() {
+                self.show(&entry.unwrap().path());
+            }
+        } else {
+            fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+        }
+    }
+
+    /// jaula, started by her.
+    pub fn jaula(&self, args: &[&str]) -> Command {
+        let (etc, jaula) = (self.etc(), self.jaula.clone());
+        let unshare = ["--mount", "--propagation=private", "--", "sh", "-c", BECOME];
+        let paths = [etc.to_str().unwrap(), jaula.to_str().unwrap()];
+        let mut command = self
+            .world
+            .command("unshare", [&unshare[..], &paths, args].concat());
+        command.env("JAULA_CACHE_DIR", self.world.dir().join("cache"));
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, args: &[&str]) -> Seen {
+        see(self.jaula(args), b"")
+    }
+
+    /// What it says on standard output when all is well.
+    pub fn says(&self, args: &[&str]) -> String {
+        let seen = self.run(args);
+        assert_eq!((seen.code, seen.stderr.as_str()), (Some(0), ""), "{args:?}");
+        seen.stdout_text()
+    }
+}
