@@ -3,7 +3,7 @@
 //! Conditions on arguments are seccompiler's. What leads to them is a tree over the numbers of
 //! the calls, where seccompiler makes a chain that compares with one number after another:
 //! loading a filter has the kernel run it once for each call that there is (to remember which
-//! are always allowed), which costs 0.5 ms with a chain and less than 0.1 ms with a tree. Also, a
+//! are always allowed), which costs 0.5 ms with a chain and 0.1 ms with a tree. Also, a
 //! profile has several actions and two architectures, and seccompiler's filter one of each.
 
 use std::collections::HashMap;
