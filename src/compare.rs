@@ -59,7 +59,8 @@ fn measure(
     installation.sweep()?;
     let images = installation.images()?;
     let sources = args.workload.sources(&installation.cache, &images);
-    let (workload, _image) = workload::from_args(&args.workload, None, sources, progress)?;
+    let volumes = installation.volumes()?;
+    let (workload, _held) = workload::from_args(&args.workload, None, sources, &volumes, progress)?;
     let kernel = args.workload.kernel.as_deref();
     let plan = Plan {
         launchers: Ways {

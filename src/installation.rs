@@ -10,6 +10,8 @@ use vmm::ring0::{self, Ring0};
 use vmm::snapshot::Store;
 use vmm::{GuestKernel, StartMode, VmLauncher, kvm};
 
+use crate::volumes::Volumes;
+
 /// Root's cache, in which an ordinary user finds a kernel that root has built.
 const SYSTEM_CACHE: &str = "/var/cache/jaula";
 
@@ -62,6 +64,12 @@ impl Installation {
     pub fn images(&self) -> Result<guest_images::store::Store, launch::Error> {
         let dir = self.data_dir.clone().map_err(launch::Error::new)?;
         Ok(guest_images::store::Store::new(dir.join("images")))
+    }
+
+    /// The user's volumes.
+    pub fn volumes(&self) -> Result<Volumes, launch::Error> {
+        let dir = self.data_dir.clone().map_err(launch::Error::new)?;
+        Ok(Volumes::new(dir.join("volumes")))
     }
 
     /// The user's snapshots.

@@ -25,6 +25,8 @@ mod stdio;
 mod template;
 mod usage;
 mod user_namespace;
+mod volume;
+mod volumes;
 mod workload;
 
 use std::process::ExitCode;
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Action::Kernel(action) => kernel::kernel(*action),
         Action::Snapshot(action) => snapshot::snapshot(action),
         Action::Template(action) => template::template(action),
+        Action::Volume(action) => volume::volume(action),
     })
 }
 

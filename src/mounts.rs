@@ -6,9 +6,10 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use launch::{InvalidMountPoint, Mount, MountPoint, MountSource};
+use launch::{InvalidMountPoint, Mount, MountPoint, MountSource, RootFs};
 
-use crate::notation::{MountRequest, RequestedSource, VolumeName};
+use crate::notation::{MountRequest, RequestedSource};
+use crate::volumes::{UsedVolume, VolumeError, Volumes};
 
 /// Why something can't be mounted.
 #[derive(Debug, thiserror::Error)]
@@ -35,17 +36,38 @@ pub enum MountError {
     /// The image wants a volume where nothing can be mounted.
     #[error("the image's configuration can't be used")]
     ImageVolume(#[from] InvalidMountPoint),
-    /// Not built yet.
-    #[error("named volumes are not possible yet: {0}")]
-    Volume(VolumeName),
+    /// A named volume can't be had.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
 }
 
-/// What is mounted, each after what it lies in. The image's volumes are for this run only, and
-/// give way to what the user mounts there.
+impl MountError {
+    /// What the user can do about it.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Volume(error) => error.remedy(),
+            _ => None,
+        }
+    }
+}
+
+/// Where what is mounted comes from, beyond the host's files.
+#[derive(Clone, Copy)]
+pub struct Origins<'a> {
+    /// The user's volumes.
+    pub volumes: &'a Volumes,
+    /// The image, which new volumes begin with.
+    pub root: &'a RootFs,
+    /// The paths that the image wants to be volumes.
+    pub image_volumes: &'a [String],
+}
+
+/// What is mounted, each after what it lies in, and the named volumes of it. The image's volumes
+/// are for this run only, and give way to what the user mounts there.
 pub fn resolve<'a>(
     requests: impl Iterator<Item = &'a MountRequest>,
-    image_volumes: &[String],
-) -> Result<Vec<Mount>, MountError> {
+    origins: Origins<'_>,
+) -> Result<(Vec<Mount>, Vec<UsedVolume>), MountError> {
     let requests: Vec<_> = requests.collect();
     let mut taken = HashSet::new();
     for MountRequest { target, .. } in &requests {
@@ -55,7 +77,7 @@ pub fn resolve<'a>(
         }
     }
     let mut mounts = Vec::new();
-    for volume in image_volumes {
+    for volume in origins.image_volumes {
         let target = MountPoint::new(volume.as_bytes())?;
         if !taken.contains(&target) {
             mounts.push(Mount {
@@ -65,15 +87,16 @@ pub fn resolve<'a>(
             });
         }
     }
+    let mut used = Vec::new();
     for request in requests {
         mounts.push(Mount {
-            source: source(&request.source)?,
+            source: source(request, origins, &mut used)?,
             target: request.target.clone(),
             read_only: request.read_only,
         });
     }
     mounts.sort_by_key(|mount| depth(&mount.target));
-    Ok(mounts)
+    Ok((mounts, used))
 }
 
 /// What lies in a directory has more slashes in its path.
@@ -82,8 +105,12 @@ fn depth(target: &MountPoint) -> usize {
     path.iter().filter(|byte| **byte == b'/').count()
 }
 
-fn source(requested: &RequestedSource) -> Result<MountSource, MountError> {
-    match requested {
+fn source(
+    request: &MountRequest,
+    origins: Origins<'_>,
+    used: &mut Vec<UsedVolume>,
+) -> Result<MountSource, MountError> {
+    match &request.source {
         RequestedSource::Host { path, make } => {
             if *make {
                 make_if_missing(path)?;
@@ -94,7 +121,13 @@ fn source(requested: &RequestedSource) -> Result<MountSource, MountError> {
             })?;
             Ok(MountSource::Bind(path))
         }
-        RequestedSource::Volume { name, .. } => Err(MountError::Volume(name.clone())),
+        RequestedSource::Volume { name, copy } => {
+            let begin_with = copy.then_some((origins.root, &request.target));
+            let volume = origins.volumes.take(name, begin_with)?;
+            let path = volume.path.clone();
+            used.push(volume);
+            Ok(MountSource::Bind(path))
+        }
         RequestedSource::Anonymous => Ok(MountSource::Anonymous),
         RequestedSource::Tmpfs {
             size_bytes,
@@ -124,6 +157,7 @@ fn make_if_missing(path: &Path) -> Result<(), MountError> {
 mod tests {
     use std::fs;
 
+    use launch::Digest;
     use tempfile::TempDir;
 
     use super::*;
@@ -134,9 +168,24 @@ mod tests {
         given.iter().map(parse).collect()
     }
 
-    fn targets(requests: &[MountRequest], image: &[&str]) -> Result<Vec<String>, MountError> {
+    /// With an empty image that wants these volumes.
+    fn mounts(requests: &[MountRequest], image: &[&str]) -> Result<Vec<Mount>, MountError> {
+        let dir = TempDir::new().unwrap();
         let image: Vec<_> = image.iter().map(|&path| path.to_owned()).collect();
-        let mounts = resolve(requests.iter(), &image)?;
+        let origins = Origins {
+            volumes: &Volumes::new(dir.path().join("volumes")),
+            root: &RootFs {
+                layers: dir.path().to_owned().into(),
+                digest: Digest::from_bytes(b"test"),
+                read_only: false,
+            },
+            image_volumes: &image,
+        };
+        resolve(requests.iter(), origins).map(|(mounts, _)| mounts)
+    }
+
+    fn targets(requests: &[MountRequest], image: &[&str]) -> Result<Vec<String>, MountError> {
+        let mounts = mounts(requests, image)?;
         let target = |mount: &Mount| mount.target.as_c_str().to_str().unwrap().to_owned();
         Ok(mounts.iter().map(target).collect())
     }
@@ -174,13 +223,13 @@ mod tests {
         let path = dir.path().join("new/deep");
         let mount = format!("type=bind,src={},dst=/d", path.display());
         let mount = mount.parse::<MountArg>().unwrap().0;
-        let error = resolve([&mount].into_iter(), &[]).unwrap_err();
+        let error = mounts(std::slice::from_ref(&mount), &[]).unwrap_err();
         assert!(error.to_string().ends_with("/new/deep"), "{error}");
         assert!(!path.exists());
         let volume = volumes(&[&format!("{}:/d", path.display())]);
-        resolve(volume.iter(), &[]).unwrap();
+        mounts(&volume, &[]).unwrap();
         assert!(path.is_dir());
-        resolve([&mount].into_iter(), &[]).unwrap();
+        mounts(&[mount], &[]).unwrap();
     }
 
     #[test]
@@ -189,7 +238,7 @@ mod tests {
         fs::write(dir.path().join("file"), "").unwrap();
         std::os::unix::fs::symlink("/nonexistent", dir.path().join("link")).unwrap();
         let at = |name: &str| volumes(&[&format!("{}/{name}:/d", dir.path().display())]);
-        assert!(resolve(at("file").iter(), &[]).is_ok());
-        assert!(resolve(at("link").iter(), &[]).is_err());
+        assert!(mounts(&at("file"), &[]).is_ok());
+        assert!(mounts(&at("link"), &[]).is_err());
     }
 }

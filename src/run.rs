@@ -2,7 +2,6 @@
 
 use std::io;
 
-use guest_images::Image;
 use launch::{ExitStatus, Launcher, Prepared, Progress, WindowSize};
 
 use crate::args::{RunArgs, Way};
@@ -12,6 +11,7 @@ use crate::installation::Installation;
 use crate::interruption::Interruption;
 use crate::out_of_memory::OutOfMemory;
 use crate::signals::Signals;
+use crate::workload::Held;
 use crate::{error, foreground, progress, workload};
 
 /// Runs the command; the exit code is the command's.
@@ -24,8 +24,8 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
         || prepare(args, progress.as_ref()),
     )?;
     interruption.check()?;
-    // Nobody removes the image while it runs.
-    let (program, prepared, _image) = prepared?;
+    // Nobody removes its image and volumes while it runs.
+    let (program, prepared, _held) = prepared?;
     let End {
         status,
         out_of_memory,
@@ -46,7 +46,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
 fn prepare(
     args: &RunArgs,
     progress: &dyn Progress,
-) -> Result<(String, Box<dyn Prepared>, Image), launch::Error> {
+) -> Result<(String, Box<dyn Prepared>, Held), launch::Error> {
     if let Some(flag) = args.not_possible_yet() {
         return Err(launch::Error::new(NotYet(flag)));
     }
@@ -58,7 +58,9 @@ fn prepare(
     let images = installation.images()?;
     let sources = args.workload.sources(&installation.cache, &images);
     let terminal = args.tty.then(window_size);
-    let (workload, image) = workload::from_args(&args.workload, terminal, sources, progress)?;
+    let volumes = installation.volumes()?;
+    let (workload, held) =
+        workload::from_args(&args.workload, terminal, sources, &volumes, progress)?;
     let program = workload.command.program().to_string_lossy().into_owned();
     let prepared = match way {
         Way::Container => {
@@ -73,7 +75,7 @@ fn prepare(
             installation.vm(kernel, start).prepare(&workload, progress)
         }
     };
-    Ok((program, prepared?, image))
+    Ok((program, prepared?, held))
 }
 
 /// A flag of docker's that nothing stands behind.

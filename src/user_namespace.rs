@@ -33,7 +33,8 @@ fn deals_with_files(action: &Action) -> bool {
         | Action::Compare(_)
         | Action::Load(_)
         | Action::Pull(_)
-        | Action::Rmi(_) => true,
+        | Action::Rmi(_)
+        | Action::Volume(_) => true,
         Action::Doctor
         | Action::Images(_)
         | Action::Kernel(_)

@@ -20,8 +20,9 @@ use crate::args::{
     NoImage, NothingToPublish, ProcessArgs, Pull, SecurityArgs, Source, WorkloadArgs,
 };
 use crate::environment::{DEFAULT_PATH, Environment, NoName, Variable};
-use crate::mounts::{self, MountError};
+use crate::mounts::{self, MountError, Origins};
 use crate::notation::{DeviceArg, EnvFile, EnvFileError, SeccompArg};
+use crate::volumes::{UsedVolume, Volumes};
 
 /// The hostname when none is asked for: the same on both sides and in every run, so that it
 /// makes no difference where none is.
@@ -88,6 +89,7 @@ impl Error {
             Self::NoImage(_) => Some("give an image or --rootfs DIR, see jaula run --help".into()),
             Self::Image(error) => error.remedy().map(Into::into),
             Self::Pull(error) => error.remedy().map(Into::into),
+            Self::Mount(error) => error.remedy(),
             Self::Command(CommandError::Empty) => Some("put a command at the end".into()),
             _ => None,
         }
@@ -101,14 +103,23 @@ impl From<Error> for launch::Error {
     }
 }
 
-/// Unpacks the image if need be, and looks up in it what depends on it. The image must be held
-/// for as long as the workload runs. With `terminal`, the command has one of this size.
+/// What a workload is made of, and nobody removes while this is held: to be held for as long as
+/// it runs.
+#[derive(Debug)]
+pub struct Held {
+    _image: Image,
+    _volumes: Vec<UsedVolume>,
+}
+
+/// Unpacks the image if need be, and looks up in it what depends on it. With `terminal`, the
+/// command has one of this size.
 pub fn from_args(
     args: &WorkloadArgs,
     terminal: Option<WindowSize>,
     sources: Sources<'_>,
+    volumes: &Volumes,
     progress: &dyn Progress,
-) -> Result<(Workload, Image), Error> {
+) -> Result<(Workload, Held), Error> {
     // All that was typed, before a large image is read for nothing.
     let (source, words) = args.source_and_command()?;
     let network = args.network.network()?;
@@ -184,10 +195,16 @@ pub fn from_args(
         credentials,
     )?;
     let devices = args.files.device.iter();
+    let origins = Origins {
+        volumes,
+        root: &root,
+        image_volumes: &image.config.volumes,
+    };
+    let (mounts, volumes) = mounts::resolve(args.files.mounts(), origins)?;
     let workload = Workload {
         name: args.name.clone(),
         resources,
-        mounts: mounts::resolve(args.files.mounts(), &image.config.volumes)?,
+        mounts,
         devices: devices.map(|DeviceArg(device)| device.clone()).collect(),
         network,
         names: args.network.names(),
@@ -197,7 +214,11 @@ pub fn from_args(
         terminal,
         ..Workload::new(root, command, hostname)
     };
-    Ok((workload, image))
+    let held = Held {
+        _image: image,
+        _volumes: volumes,
+    };
+    Ok((workload, held))
 }
 
 /// What is executed: the image's entrypoint and command, each of which what was typed replaces.
@@ -295,7 +316,8 @@ mod tests {
         let cache = Cache::new(dir.path().join("cache"), []);
         let store = Store::new(dir.path().join("images"));
         let sources = run.workload.sources(&cache, &store);
-        from_args(&run.workload, None, sources, &NoProgress)
+        let volumes = Volumes::new(dir.path().join("volumes"));
+        from_args(&run.workload, None, sources, &volumes, &NoProgress)
             .map(|(workload, _)| workload)
             .map_err(|error| error.to_string())
     }

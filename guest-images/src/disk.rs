@@ -8,8 +8,6 @@
 //! links. It is not compressed: the host's page cache then holds what guests read once for all
 //! of them, and the guest need not decompress.
 
-mod merged;
-
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -24,8 +22,8 @@ use rustix::process::geteuid;
 use crate::cache::{Cache, CacheError, Shelf, is_full};
 use crate::debian_tool::{Tool, ToolError};
 use crate::digest::{self, DigestError, TreeState};
+use crate::merged_view::MergedView;
 use crate::store::{self, StoreError};
-use merged::MergedView;
 
 const MKFS: Tool = Tool {
     program: "mkfs.erofs",

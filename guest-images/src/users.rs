@@ -1,7 +1,7 @@
 //! Whom a command runs as: docker's `-u`, looked up in the image.
 
 mod database;
-mod open_in_layers;
+pub(crate) mod open_in_layers;
 mod open_in_root;
 mod spec;
 

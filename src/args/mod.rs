@@ -11,6 +11,7 @@ mod run;
 mod security;
 mod snapshot;
 mod template;
+mod volume;
 mod workload;
 
 use clap::{Parser, Subcommand};
@@ -24,11 +25,12 @@ pub use run::{RunArgs, Way};
 pub use security::SecurityArgs;
 pub use snapshot::{RestoreArgs, SnapshotAction};
 pub use template::{BuildArgs as TemplateBuildArgs, RmArgs as TemplateRmArgs, TemplateAction};
+pub use volume::VolumeAction;
 pub use workload::{NoImage, Pull, Source, WorkloadArgs};
 
 /// Runs one workload as a Linux container or as a KVM microVM, and compares the two.
 #[derive(Debug, Parser)]
-#[command(name = "jaula", version, after_help = EXAMPLES)]
+#[command(name = "jaula", version, max_term_width = 80, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     pub action: Action,
@@ -103,6 +105,9 @@ pub enum Action {
     /// processor; a run that needs another builds that when asked to start warm.
     #[command(subcommand, after_help = template::EXAMPLES)]
     Template(TemplateAction),
+    /// Work with named volumes, which `jaula run -v NAME:DST` makes and mounts
+    #[command(subcommand, after_help = volume::EXAMPLES)]
+    Volume(VolumeAction),
 }
 
 #[cfg(test)]

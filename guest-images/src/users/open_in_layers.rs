@@ -19,8 +19,9 @@ use crate::store::is_opaque;
 /// As many links as the kernel follows, `MAXSYMLINKS`, include/linux/namei.h.
 const MAX_LINKS: usize = 40;
 
-/// Opens the file at `path` to be read, with links followed inside the root.
-pub(super) fn open_in_layers(layers: &Layers, path: &Path) -> io::Result<File> {
+/// Opens the file at `path` to be read, with links followed inside the root. A directory is
+/// `EISDIR`.
+pub(crate) fn open_in_layers(layers: &Layers, path: &Path) -> io::Result<File> {
     let roots: Vec<OwnedFd> = layers
         .iter()
         .map(|layer| {

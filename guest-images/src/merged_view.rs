@@ -20,7 +20,7 @@ const OPTIONS_BYTES: usize = 4096;
 
 /// What a process has to do to see layers as one directory: in a mount namespace of its own it
 /// mounts an overlay that nobody else sees and that is gone with it.
-pub(super) struct MergedView {
+pub(crate) struct MergedView {
     /// The topmost first.
     layers: Vec<CString>,
     /// Empty, and where the view is then.
@@ -32,7 +32,7 @@ pub(super) struct MergedView {
 
 impl MergedView {
     /// Of these layers at `point`, an empty directory.
-    pub(super) fn new(layers: &Layers, point: &Path) -> io::Result<Self> {
+    pub(crate) fn new(layers: &Layers, point: &Path) -> io::Result<Self> {
         let c_string = |path: &Path| CString::new(path.as_os_str().as_bytes());
         let privileges = Privileges::of_this_process();
         let proc = |name: &str| CString::new(format!("/proc/self/{name}"));
@@ -55,7 +55,7 @@ impl MergedView {
     }
 
     /// To be called between fork and exec: it makes system calls only.
-    pub(super) fn enter(&self) -> io::Result<()> {
+    pub(crate) fn enter(&self) -> io::Result<()> {
         let mut namespaces = CloneFlags::CLONE_NEWNS;
         namespaces.set(CloneFlags::CLONE_NEWUSER, self.maps.is_some());
         unshare(namespaces)?;
