@@ -80,7 +80,7 @@ impl Installation {
 
     /// The launcher of containers.
     pub fn container(&self) -> ContainerLauncher {
-        ContainerLauncher::new(&self.run_dir)
+        ContainerLauncher::new(&self.run_dir).with_init(guest_images::INIT)
     }
 
     /// The launcher of VMs that start in this way, whose guests boot `kernel` or, without it,

@@ -74,6 +74,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// There is no init to be executed.
+    #[error("can't keep an init in memory")]
+    Init(#[source] io::Error),
     /// What the child process reports with can't be made.
     #[error("can't make what the container's process reports with")]
     Report(#[source] Errno),

@@ -1,7 +1,8 @@
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use entry::{DeviceNode, Entry, Filter, Privileges, Spec, Stage};
+use entry::{DeviceNode, Entry, Filter, INIT_NAME, Privileges, Spec, Stage};
 use host::cgroup::Extras;
 use host::{Placement, RunDir};
 use launch::{
@@ -19,6 +20,7 @@ use crate::network::Pending;
 use crate::probe;
 use crate::process::{Process, Task, Way};
 use crate::scratch::Scratch;
+use crate::sealed::sealed;
 use crate::seccomp;
 
 /// Launches containers.
@@ -32,6 +34,7 @@ use crate::seccomp;
 #[derive(Clone, Debug)]
 pub struct ContainerLauncher {
     run_dir: PathBuf,
+    init: Option<&'static [u8]>,
 }
 
 impl ContainerLauncher {
@@ -40,6 +43,7 @@ impl ContainerLauncher {
     pub fn new(run_dir: impl Into<PathBuf>) -> Self {
         Self {
             run_dir: run_dir.into(),
+            init: None,
         }
     }
 
@@ -54,6 +58,30 @@ impl ContainerLauncher {
             true => Ok(()),
             false => Err(Error::Groups),
         }
+    }
+
+    /// With a static program for workloads that want an init, which are refused without it. It
+    /// does what is asked of it when it is called [`entry::INIT_NAME`].
+    #[must_use]
+    pub fn with_init(self, program: &'static [u8]) -> Self {
+        Self {
+            init: Some(program),
+            ..self
+        }
+    }
+
+    /// The init of a workload, if it wants one.
+    fn init(&self, workload: &Workload) -> Result<Option<OwnedFd>, launch::Error> {
+        if !workload.init {
+            return Ok(None);
+        }
+        let program = self.init.ok_or(Unsupported {
+            flag: "--init",
+            side: Side::Container,
+        })?;
+        // What the command could write to would be executed in the next container, as root
+        // (CVE-2019-5736).
+        Ok(Some(sealed(INIT_NAME, program).map_err(Error::Init)?))
     }
 }
 
@@ -85,6 +113,7 @@ impl Launcher for ContainerLauncher {
         };
         Ok(Box::new(PreparedContainer {
             run: RunDir::at(&self.run_dir)?,
+            init: self.init(workload)?,
             devices: devices::find(&workload.devices)?,
             filter: seccomp::filter(&security.seccomp, security.capabilities)
                 .map_err(Error::from)?,
@@ -99,10 +128,7 @@ impl Launcher for ContainerLauncher {
 
 /// What can't be honoured is refused by its flag.
 fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
-    let asked = [
-        (workload.init, "--init"),
-        (workload.terminal.is_some(), "--tty"),
-    ];
+    let asked = [(workload.terminal.is_some(), "--tty")];
     match asked.into_iter().find(|(asked, _)| *asked) {
         Some((_, flag)) => Err(Unsupported {
             flag,
@@ -123,6 +149,7 @@ fn check_root(dir: &Path) -> Result<(), Error> {
 struct PreparedContainer {
     run: RunDir,
     workload: Workload,
+    init: Option<OwnedFd>,
     devices: Vec<DeviceNode>,
     filter: Option<Filter>,
     privileges: Privileges,
@@ -155,6 +182,9 @@ impl Prepared for PreparedContainer {
         let network_made = connected.is_made_by_launcher().then(MonotonicNs::now);
         let files = connected.files(&self.workload)?;
         let scratch = Scratch::new(dir.path(), root.layers.top(), self.privileges)?;
+        // The child has a copy of the descriptor.
+        let path = |program: &OwnedFd| format!("/proc/self/fd/{}", program.as_raw_fd());
+        let init = self.init.as_ref().map(path).map(PathBuf::from);
         let entry = Entry::new(&Spec {
             lower: &root.layers,
             upper: scratch.upper(),
@@ -165,6 +195,7 @@ impl Prepared for PreparedContainer {
             mounts,
             devices: &self.devices,
             command,
+            init: init.as_deref(),
             ulimits,
             security,
             filter: self.filter.as_ref(),

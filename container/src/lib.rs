@@ -20,6 +20,7 @@ mod process;
 mod procfs;
 mod report;
 mod scratch;
+mod sealed;
 mod seccomp;
 
 pub use error::Error;

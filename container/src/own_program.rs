@@ -1,11 +1,11 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use crate::sealed::sealed;
 
 const THIS_PROGRAM: &CStr = c"/proc/self/exe";
 
@@ -57,18 +57,9 @@ fn mounted_read_only(program: &CStr) -> Result<OwnedFd, Errno> {
     Ok(mount)
 }
 
-/// A copy that is sealed (`fcntl(2)`), so that it stays as it is.
+/// A copy that nobody can write to.
 fn copied() -> io::Result<OwnedFd> {
-    let mut original = File::open("/proc/self/exe")?;
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let mut copy = File::from(memfd_create(c"jaula", flags)?);
-    io::copy(&mut original, &mut copy)?;
-    let seals = SealFlag::F_SEAL_WRITE
-        | SealFlag::F_SEAL_SHRINK
-        | SealFlag::F_SEAL_GROW
-        | SealFlag::F_SEAL_SEAL;
-    fcntl(copy.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(copy.into())
+    sealed(c"jaula", File::open("/proc/self/exe")?)
 }
 
 #[cfg(test)]

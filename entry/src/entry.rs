@@ -6,11 +6,12 @@ use std::path::Path;
 use launch::{Command, Hostname, Security, Stdio, Ulimit};
 
 use crate::credentials::Identity;
-use crate::descriptors::{self, LIFELINE};
+use crate::descriptors;
 use crate::exec::Program;
 use crate::failure::{At, Failure, Step};
 use crate::filter::Filter;
 use crate::given_devices::{DeviceNode, GivenDevices};
+use crate::init::Init;
 use crate::mounts::Mounts;
 use crate::name_files::NameFiles;
 use crate::path::{InvalidPath, c_path};
@@ -43,6 +44,9 @@ pub struct Spec<'a> {
     pub devices: &'a [DeviceNode],
     /// The command.
     pub command: &'a Command,
+    /// The program that is executed in its place, with the command in its arguments, and executes
+    /// it: see [`INIT_NAME`](crate::INIT_NAME).
+    pub init: Option<&'a Path>,
     /// Limits of its processes.
     pub ulimits: &'a [Ulimit],
     /// What the command may do.
@@ -71,6 +75,7 @@ pub struct Entry {
     ulimits: Vec<Ulimit>,
     filter: Option<Filter>,
     program: Program,
+    init: Option<Init>,
 }
 
 impl Entry {
@@ -101,17 +106,25 @@ impl Entry {
             ulimits: spec.ulimits.to_vec(),
             filter: spec.filter.cloned(),
             program: Program::new(spec.command),
+            init: match spec.init {
+                Some(path) => Some(Init::new(path, spec.command)?),
+                None => None,
+            },
         })
     }
 
-    /// Opens the files of the caller's that are to be seen in the root, if there are any. To be
+    /// Opens the files of the caller's that are to be seen in the root or executed, if there are
+    /// any. To be
     /// called in a mount namespace that is the command's, before anything is mounted there that
     /// the command is not to see. Makes system calls and nothing else.
     ///
     /// # Errors
     ///
-    /// [`Step::MountSource`] or [`Step::Device`].
+    /// [`Step::MountSource`], [`Step::Device`] or [`Step::Init`].
     pub fn open_outside(&self) -> Result<(), Failure> {
+        if let Some(init) = &self.init {
+            init.open().at(Step::Init)?;
+        }
         self.root.open_outside()
     }
 
@@ -152,13 +165,18 @@ impl Entry {
         drop(scenery);
         ring(Mark::Root);
         syscall::set_hostname(&self.hostname).at(Step::Hostname)?;
-        descriptors::put_in_place(stdio, lifeline).at(Step::Descriptors)?;
+        let init = self.init.as_ref().and_then(Init::opened);
+        let [lifeline, init] =
+            descriptors::put_in_place(stdio, [lifeline, init]).at(Step::Descriptors)?;
         // While root: docker enters a directory that only root may, too.
         self.root
             .working_directory
             .enter()
             .at(Step::WorkingDirectory)?;
-        self.program.check().at(Step::Exec)?;
+        if self.init.is_none() {
+            // Else it is not ours any more that the program could reach.
+            self.program.check().at(Step::Exec)?;
+        }
         // After all that opens files, of which there may be few, and while they may be raised.
         for limit in &self.ulimits {
             syscall::set_limit(limit.resource, limit.soft, limit.hard).at(Step::Ulimits)?;
@@ -172,11 +190,11 @@ impl Entry {
         };
         load(early)?;
         self.identity.assume()?;
-        if lifeline.is_some() {
+        if let Some(lifeline) = lifeline {
             // After the last change of credentials, which would undo it (prctl(2)).
             syscall::die_with_parent().at(Step::ParentDeath)?;
             // The parent may have died before that, and then nothing would come of it.
-            if syscall::has_no_reader(LIFELINE).at(Step::ParentDeath)? {
+            if syscall::has_no_reader(lifeline).at(Step::ParentDeath)? {
                 return Err(Failure {
                     step: Step::ParentDeath,
                     errno: libc::ESRCH,
@@ -187,7 +205,10 @@ impl Entry {
         // As late as can be: only `execve` passes it, of all that is ours.
         load(late)?;
         ring(Mark::Main);
-        Err(self.program.execute()).at(Step::Exec)
+        match &self.init {
+            Some(own) => Err(own.execute(init.unwrap_or(-1))).at(Step::Init),
+            None => Err(self.program.execute()),
+        }
     }
 }
 

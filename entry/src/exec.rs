@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString, c_char};
 
 use launch::Command;
 
+use crate::failure::{Failure, Step};
 use crate::magic_link;
 use crate::syscall::{self, Errno, Result};
 
@@ -11,14 +12,15 @@ use crate::syscall::{self, Errno, Result};
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// All that `execve` needs, made before there is no more memory to be had.
-pub(crate) struct Program {
+pub struct Program {
     candidates: Vec<CString>,
     argv: Strings,
     env: Strings,
 }
 
 impl Program {
-    pub(crate) fn new(command: &Command) -> Self {
+    /// Prepares to execute a command.
+    pub fn new(command: &Command) -> Self {
         Self {
             candidates: candidates(command.program(), command.path().unwrap_or(DEFAULT_PATH)),
             argv: Strings::new(command.argv()),
@@ -36,7 +38,16 @@ impl Program {
 
     /// Executes the first candidate that can be; returns only if none can. What is not there is
     /// passed over, and so is what may not be executed, but that is remembered: as in a shell.
-    pub(crate) fn execute(&self) -> Errno {
+    /// Makes system calls and nothing else.
+    pub fn execute(&self) -> Failure {
+        let Errno(errno) = self.try_execute();
+        Failure {
+            step: Step::Exec,
+            errno,
+        }
+    }
+
+    fn try_execute(&self) -> Errno {
         let mut result = Errno(libc::ENOENT);
         for candidate in &self.candidates {
             // SAFETY: both arrays end with a null pointer, and their strings live as long as
@@ -67,14 +78,14 @@ fn candidates(program: &CStr, path: &[u8]) -> Vec<CString> {
 }
 
 /// C strings and the array of pointers to them that `execve` takes.
-struct Strings {
+pub(crate) struct Strings {
     /// Where `pointers` point: never changed after they were taken.
     _strings: Vec<CString>,
     pointers: Vec<*const c_char>,
 }
 
 impl Strings {
-    fn new(strings: &[CString]) -> Self {
+    pub(crate) fn new(strings: &[CString]) -> Self {
         let strings = strings.to_vec();
         let pointers = strings
             .iter()
@@ -87,7 +98,7 @@ impl Strings {
         }
     }
 
-    fn as_ptr(&self) -> *const *const c_char {
+    pub(crate) fn as_ptr(&self) -> *const *const c_char {
         self.pointers.as_ptr()
     }
 }

@@ -90,6 +90,8 @@ pub enum Step {
     Filter,
     /// The process is bound to its parent's life.
     ParentDeath,
+    /// The init that `--init` asks for is opened or executed.
+    Init,
     /// Signals are reset.
     Signals,
     /// `execve` of the command: the only step whose failure is the command's, not ours.
@@ -139,6 +141,7 @@ impl fmt::Display for Step {
             Self::NoNewPrivileges => "setting no_new_privs",
             Self::Filter => "loading the seccomp filter",
             Self::ParentDeath => "binding the process to its parent's life",
+            Self::Init => "executing init",
             Self::Signals => "resetting signals",
             Self::Exec => "executing the command",
         })

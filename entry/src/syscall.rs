@@ -47,6 +47,13 @@ pub(crate) fn open_directory(path: &CStr) -> Result<OwnedFd> {
     descriptor(unsafe { libc::open(path.as_ptr(), flags) }.into())
 }
 
+/// Opens the file `path` of the caller's own mount namespace, only to name it.
+pub(crate) fn open_path(path: &CStr) -> Result<OwnedFd> {
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    // SAFETY: `path` is a C string.
+    descriptor(unsafe { libc::open(path.as_ptr(), flags) }.into())
+}
+
 /// Opens `path` as if `root` were the root of the file system, only to name it. `resolve` are
 /// further `RESOLVE_*` flags of openat2(2).
 pub(crate) fn open_in_root(
@@ -574,5 +581,21 @@ pub(crate) unsafe fn execute(
 ) -> Errno {
     // SAFETY: the caller keeps the contract of execve(2).
     unsafe { libc::execve(program.as_ptr(), argv, env) };
+    Errno::last()
+}
+
+/// The same, of a program that is open.
+///
+/// # Safety
+///
+/// As above.
+pub(crate) unsafe fn execute_descriptor(
+    program: RawFd,
+    argv: *const *const libc::c_char,
+    env: *const *const libc::c_char,
+) -> Errno {
+    let flags = libc::AT_EMPTY_PATH;
+    // SAFETY: the path is an empty C string; the caller keeps the contract of execveat(2).
+    unsafe { libc::syscall(libc::SYS_execveat, program, c"".as_ptr(), argv, env, flags) };
     Errno::last()
 }

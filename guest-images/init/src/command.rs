@@ -109,6 +109,7 @@ impl Prepared {
             entry::bring_loopback_up()?;
             let scenery = stage.set()?;
             let Orders { entry, stdio } = orders.wait();
+            entry.open_outside()?;
             root::mount_image()?;
             Err(entry.run(scenery, stdio, None, ring))
         };
@@ -132,6 +133,7 @@ impl Prepared {
             mounts: &task.mounts,
             devices: &[],
             command: &task.command,
+            init: task.init.then(root::init),
             ulimits: &task.ulimits,
             security: &task.security,
             // What it calls is a kernel of its own.

@@ -1,4 +1,6 @@
-//! PID 1 of a guest: prepares all that it can, learns what to run, runs that one command, and is
+//! PID 1 of a guest, and with another name the init that `--init` asks for: see [`reaper`].
+//!
+//! The former prepares all that it can, learns what to run, runs that one command, and is
 //! its line to the host.
 //!
 //! It is static, has one thread, and makes few system calls: where the guest's kernel is
@@ -25,9 +27,12 @@ mod fatal;
 mod forward;
 mod identity;
 mod out_of_memory;
+mod reaper;
 mod root;
 mod stream;
 
+#[cfg(not(test))]
+use std::ffi::{CStr, CString};
 use std::os::fd::AsFd;
 
 use cgroup::Cgroup;
@@ -40,10 +45,17 @@ use guest_protocol::{End, Mark, Start, ToGuest, ToHost, read_message, write_mess
 use identity::Identity;
 use launch::ExitStatus;
 
-/// What the kernel starts.
+/// What the kernel starts, or [`entry`] under another name.
 #[cfg(not(test))]
 #[unsafe(no_mangle)]
-extern "C" fn main() -> libc::c_int {
+extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc::c_int {
+    // SAFETY: these are what the C library calls `main` with.
+    let words = unsafe { words(argc, argv) };
+    if let Some((name, words)) = words.split_first()
+        && name.as_c_str() == entry::INIT_NAME
+    {
+        return reaper::run(words);
+    }
     std::panic::set_hook(Box::new(|panic| fatal::report(panic)));
     match run() {
         Ok(never) => match never {},
@@ -51,6 +63,19 @@ extern "C" fn main() -> libc::c_int {
     }
     // The end of PID 1 is a panic of the kernel, which the monitor sees.
     1
+}
+
+/// The arguments of a program.
+///
+/// # Safety
+///
+/// `argv` is an array of at least `argc` pointers to C strings.
+#[cfg(not(test))]
+unsafe fn words(argc: libc::c_int, argv: *const *const libc::c_char) -> Vec<CString> {
+    (0..argc as usize)
+        // SAFETY: the caller says so.
+        .map(|index| unsafe { CStr::from_ptr(*argv.add(index)) }.to_owned())
+        .collect()
 }
 
 /// All that a guest ever does.

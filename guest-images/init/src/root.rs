@@ -22,6 +22,12 @@ const UPPER: &str = "/upper";
 /// The overlay's own.
 const WORK: &str = "/work";
 
+/// This program, in the initial RAM file system. Nobody can write to it as long as it runs, and
+/// that is as long as the guest does.
+pub(crate) fn init() -> &'static Path {
+    Path::new("/init")
+}
+
 /// The image, as a lower layer.
 pub(crate) fn image() -> Layers {
     PathBuf::from(IMAGE).into()

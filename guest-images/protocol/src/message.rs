@@ -15,6 +15,8 @@ pub struct Task {
     pub files: NameFiles,
     /// What is mounted in its root, in this order; none of it is the host's.
     pub mounts: Vec<Mount>,
+    /// Whether an init of ours is its parent, and process 1 of what it sees.
+    pub init: bool,
     /// Limits of its processes.
     pub ulimits: Vec<Ulimit>,
     /// Whether `/` is read-only; otherwise writes go to guest memory.

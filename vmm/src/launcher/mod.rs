@@ -179,6 +179,7 @@ impl Launcher for VmLauncher {
                 files: NameFiles::without_network(&workload.hostname, &workload.names)
                     .map_err(|error| launch::Error::new(error).with_remedy("give it an address"))?,
                 mounts: workload.mounts.clone(),
+                init: workload.init,
                 ulimits: workload.ulimits.clone(),
                 read_only: workload.root.read_only,
                 pids: workload.resources.pids,
@@ -207,7 +208,6 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
         (!workload.devices.is_empty(), "--device"),
         (workload.network != Network::None, "--network"),
         (has_profile, "--security-opt seccomp=FILE"),
-        (workload.init, "--init"),
         (workload.terminal.is_some(), "--tty"),
     ];
     match asked.into_iter().find(|(asked, _)| *asked) {

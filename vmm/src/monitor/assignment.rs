@@ -237,6 +237,7 @@ mod tests {
                     .unwrap(),
                     hostname: "a".parse().unwrap(),
                     mounts: Vec::new(),
+                    init: false,
                     ulimits: Vec::new(),
                     read_only: false,
                     pids: None,

@@ -1,0 +1,21 @@
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+/// A program in memory that stays as it is, whoever tries to write to it: it is sealed
+/// (`fcntl(2)`).
+pub(crate) fn sealed(name: &CStr, mut program: impl Read) -> io::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let mut copy = File::from(memfd_create(name, flags)?);
+    io::copy(&mut program, &mut copy)?;
+    let seals = SealFlag::F_SEAL_WRITE
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_SEAL;
+    fcntl(copy.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(copy.into())
+}
