@@ -141,7 +141,7 @@ fn an_archive_is_loaded_listed_run_and_removed() {
     );
     assert!(removed.starts_with(&begins), "{removed}");
     assert_eq!(layers(&world), Vec::<PathBuf>::new());
-    let seen = world.run(["run", "example.org/eventful:1"]);
+    let seen = world.run(["run", "--pull", "never", "example.org/eventful:1"]);
     assert_refused(&world, &seen, &["example.org/eventful:1", "jaula images"]);
 }
 
@@ -312,7 +312,9 @@ fn a_load_may_be_killed_at_any_moment() {
         thread::sleep(Duration::from_millis(after_ms));
         load.kill().unwrap();
         let done = load.wait().unwrap().success();
-        let seen = world.run(["run", "killed", "cat", "/kept", "/changed"]);
+        let seen = world.run([
+            "run", "--pull", "never", "killed", "cat", "/kept", "/changed",
+        ]);
         if seen.code == Some(0) {
             assert_eq!(seen.stdout_text(), "keptnew");
         } else {

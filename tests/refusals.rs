@@ -83,7 +83,7 @@ fn elf_that_was_cut_off() -> Vec<u8> {
 #[test]
 fn an_image_that_does_not_exist() {
     let world = World::new();
-    let seen = world.run(["run", "no-such-image", "true"]);
+    let seen = world.run(["run", "--pull", "never", "no-such-image", "true"]);
     assert_refused(&world, &seen, &["no-such-image", "busybox", "--rootfs"]);
 }
 
