@@ -13,7 +13,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::ann::{Ann, FIRST, ID, Ranges};
+use harness::ann::{Ann, Delegation, FIRST, ID, Ranges};
 use harness::oci::{Layout, busybox, write};
 use harness::refused::assert_refused;
 use harness::{see, wait};
@@ -394,6 +394,40 @@ fn limits_without_delegation_say_what_to_do() {
     };
     let seen = ann.run(&["run", "-m", "64m", "busybox", "true"]);
     assert_refused(&ann.world, &seen, &["memory", "delegated"]);
+}
+
+#[test]
+fn limits_hold_in_cgroups_that_were_delegated() {
+    for ranges in [Ranges::Given, Ranges::None] {
+        let (Some(ann), Some(delegation)) = (Ann::new(ranges), Delegation::of(&["memory", "pids"]))
+        else {
+            return;
+        };
+        let flags = [
+            "run",
+            "-m",
+            "64m",
+            "--pids-limit",
+            "5",
+            "busybox",
+            "sh",
+            "-c",
+        ];
+        let run = |script| {
+            let mut command = ann.jaula(&[&flags[..], &[script]].concat());
+            delegation.apply(&mut command);
+            see(command, b"")
+        };
+        let hungry = run("exec tail -c 100m /dev/zero");
+        assert_eq!(hungry.code, Some(137));
+        assert!(hungry.stderr.contains("memory"), "{}", hungry.stderr);
+        let many = run("for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait");
+        assert!(many.stderr.contains("fork"), "{}", many.stderr);
+        let modest = run("echo modest");
+        let seen = (modest.code, modest.stdout_text(), modest.stderr.as_str());
+        assert_eq!(seen, (Some(0), "modest\n".to_owned(), ""));
+        ann.world.assert_no_traces();
+    }
 }
 
 #[test]

@@ -15,9 +15,10 @@ pub const ID: u32 = 3000;
 pub const FIRST: u32 = 600_000;
 
 /// Makes `/etc` in a mount namespace what it is in `$0`, and the device that networks need one that
-/// everybody may use; then becomes her.
+/// everybody may use; enters cgroups; then becomes her.
 const BECOME: &str = r#"
 set -e
+for dir in $CGROUPS; do echo $$ > "$dir/cgroup.procs"; done
 for name in passwd subuid subgid; do mount --bind "$0/$name" "/etc/$name"; done
 if [ -e /dev/net/tun ]; then
     mount -t tmpfs none "$0/dev"
@@ -30,6 +31,47 @@ exec setpriv --reuid=3000 --regid=3000 --clear-groups -- "$@"
 pub struct Ann {
     pub world: World,
     jaula: PathBuf,
+}
+
+/// A cgroup of hers in each of some version 1 hierarchies, as an administrator delegates them.
+/// Removed when this is dropped.
+pub struct Delegation(Vec<PathBuf>);
+
+impl Delegation {
+    /// `None` where there is no such hierarchy; that is said.
+    pub fn of(controllers: &[&str]) -> Option<Self> {
+        let mut delegation = Self(Vec::new());
+        for controller in controllers {
+            let hierarchy = Path::new("/sys/fs/cgroup").join(controller);
+            if !hierarchy.join("cgroup.procs").exists() || hierarchy.join("cgroup.type").exists() {
+                eprintln!(
+                    "SKIPPED: there is no hierarchy of version 1 at {}",
+                    hierarchy.display()
+                );
+                return None;
+            }
+            let dir = hierarchy.join(format!("ann-{}", std::process::id()));
+            fs::create_dir(&dir).unwrap();
+            chown(&dir, Some(ID), Some(ID)).unwrap();
+            chown(dir.join("cgroup.procs"), Some(ID), Some(ID)).unwrap();
+            delegation.0.push(dir);
+        }
+        Some(delegation)
+    }
+
+    /// Has what is started be in them.
+    pub fn apply(&self, command: &mut Command) {
+        let dirs: Vec<_> = self.0.iter().map(|dir| dir.to_str().unwrap()).collect();
+        command.env("CGROUPS", dirs.join(" "));
+    }
+}
+
+impl Drop for Delegation {
+    fn drop(&mut self) {
+        for dir in &self.0 {
+            fs::remove_dir(dir).unwrap();
+        }
+    }
 }
 
 /// What `/etc/subuid` and `/etc/subgid` give her.

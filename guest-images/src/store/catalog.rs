@@ -13,6 +13,7 @@ use super::config::{Configuration, ImageConfig};
 use super::layer::Layer;
 use super::reference::Reference;
 use super::shelf::Held;
+use super::unpack::privileges::Privileges;
 use super::{Store, StoreError, io_error, layer, make_dir, read_if_there, replace, top};
 
 const RECORD: &str = "record";
@@ -182,7 +183,7 @@ impl Store {
             config,
             manifest,
             layers: top.into_iter().chain(trees).collect(),
-            digest: chain_digest(&diff_ids),
+            digest: chain_digest(&diff_ids, Privileges::of_this_process()),
             _held: (held, layers),
         }))
     }
@@ -234,7 +235,7 @@ pub(crate) fn is_stored(root: &RootFs) -> bool {
         .filter_map(BlobDigest::from_hex)
         .rev()
         .collect();
-    chain_digest(&diff_ids) == root.digest
+    chain_digest(&diff_ids, Privileges::of_this_process()) == root.digest
 }
 
 /// The only layer of a root in the store, if it is one directory as it lies there.
@@ -247,10 +248,13 @@ pub(crate) fn sole_directory(root: &RootFs) -> Result<Option<&Path>, StoreError>
 }
 
 /// One digest for a stack of layers: of all their digests, in order. It holds as long as layers
-/// are unpacked alike.
-fn chain_digest(diff_ids: &[BlobDigest]) -> Digest {
+/// are unpacked alike, which they are not by one who can't give files away.
+fn chain_digest(diff_ids: &[BlobDigest], privileges: Privileges) -> Digest {
     let mut hash = Sha256::new();
     hash.update(b"layers 1\n");
+    if !privileges.is_root {
+        hash.update(b"of one owner\n");
+    }
     for diff_id in diff_ids {
         hash.update(diff_id.as_bytes());
     }
@@ -277,4 +281,20 @@ fn to_json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
     fs::write(path, to_json(path, value)?).map_err(io_error("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_layers_with_other_owners_are_another_root() {
+        let digest = |is_root, is_host| {
+            let privileges = Privileges { is_root, is_host };
+            chain_digest(&[BlobDigest::of(b"layer")], privileges)
+        };
+        assert_ne!(digest(true, true), digest(false, true));
+        // Which numbers they have outside of the user namespace makes no difference in it.
+        assert_eq!(digest(true, true), digest(true, false));
+    }
 }
