@@ -2,13 +2,14 @@
 
 use std::io;
 
-use launch::{ExitStatus, Launcher, Prepared, Progress, WindowSize};
+use launch::{ExitStatus, Launcher, Prepared, Progress, Side, Unsupported, WindowSize};
 
 use crate::args::{RunArgs, Way};
 use crate::error::Error;
 use crate::foreground::End;
 use crate::installation::Installation;
 use crate::interruption::Interruption;
+use crate::notation::MountRequest;
 use crate::out_of_memory::OutOfMemory;
 use crate::signals::Signals;
 use crate::workload::Held;
@@ -53,6 +54,14 @@ fn prepare(
     let way = args
         .way()
         .map_err(|error| launch::Error::new(error).with_remedy("leave it out, or add --as vm"))?;
+    // Before a directory or a volume is made for what the launcher refuses.
+    let mut mounts = args.workload.files.mounts();
+    if let Way::Vm(_) = way
+        && let Some(flag) = mounts.find_map(MountRequest::of_the_host)
+    {
+        let side = Side::Vm;
+        return Err(Unsupported { flag, side }.into());
+    }
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let images = installation.images()?;

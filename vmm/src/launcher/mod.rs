@@ -202,11 +202,17 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
     let has_profile = matches!(workload.security.seccomp, Seccomp::Profile(_));
     let is_bind = |mount: &Mount| matches!(mount.source, MountSource::Bind(_));
     let has_bind = workload.mounts.iter().any(is_bind);
+    let network = match &workload.network {
+        Network::None => None,
+        Network::Host => Some("--network host"),
+        Network::Bridge { publish } if publish.is_empty() => Some("--network bridge"),
+        Network::Bridge { .. } => Some("--publish"),
+    };
     let asked = [
         (memory_swap.is_some(), "--memory-swap"),
-        (has_bind, "a bind mount"),
+        (has_bind, "a mount of the host's files"),
         (!workload.devices.is_empty(), "--device"),
-        (workload.network != Network::None, "--network"),
+        (network.is_some(), network.unwrap_or_default()),
         (has_profile, "--security-opt seccomp=FILE"),
         (workload.terminal.is_some(), "--tty"),
     ];
@@ -249,7 +255,12 @@ fn memory(resources: &Resources) -> Result<MemoryLimit, launch::Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::path::Path;
+
+    use launch::{
+        Device, DeviceAccess, MemorySwap, MountPoint, Protocol, PublishedPort, WindowSize,
+    };
 
     use super::*;
 
@@ -266,6 +277,77 @@ mod tests {
         for (memory, cpus) in [(Some("6m"), None), (Some("1t"), None), (None, Some("2"))] {
             let error = asked(memory, cpus).unwrap_err();
             assert!(error.remedy().is_some(), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_machine_can_not_have_is_refused_by_its_flag() {
+        let mount = |source| Mount {
+            source,
+            target: MountPoint::new(b"/m").unwrap(),
+            read_only: false,
+        };
+        let port = PublishedPort {
+            host_address: Ipv4Addr::LOCALHOST.into(),
+            host_port: None,
+            instance_port: 80,
+            protocol: Protocol::Tcp,
+        };
+        type Ask<'a> = &'a dyn Fn(&mut Workload);
+        let cases: [(Ask<'_>, Option<&str>); 11] = [
+            (&|_| (), None),
+            (
+                &|it| it.resources.memory_swap = Some(MemorySwap::Unlimited),
+                Some("--memory-swap"),
+            ),
+            (
+                &|it| it.mounts = vec![mount(MountSource::Bind("/srv".into()))],
+                Some("a mount of the host's files"),
+            ),
+            (&|it| it.mounts = vec![mount(MountSource::Anonymous)], None),
+            (
+                &|it| {
+                    it.devices = vec![Device {
+                        source: "/dev/fuse".into(),
+                        target: MountPoint::new(b"/dev/fuse").unwrap(),
+                        access: DeviceAccess::ALL,
+                    }];
+                },
+                Some("--device"),
+            ),
+            (&|it| it.network = Network::Host, Some("--network host")),
+            (
+                &|it| it.network = Network::Bridge { publish: vec![] },
+                Some("--network bridge"),
+            ),
+            (
+                &|it| {
+                    it.network = Network::Bridge {
+                        publish: vec![port],
+                    }
+                },
+                Some("--publish"),
+            ),
+            (
+                &|it| it.security.seccomp = Seccomp::Profile("{}".into()),
+                Some("--security-opt seccomp=FILE"),
+            ),
+            (&|it| it.init = true, Some("--init")),
+            (
+                &|it| {
+                    it.terminal = Some(WindowSize {
+                        rows: 24,
+                        columns: 80,
+                    });
+                },
+                Some("--tty"),
+            ),
+        ];
+        for (ask, flag) in cases {
+            let mut workload = launch::fake::workload();
+            ask(&mut workload);
+            let refused = check_supported(&workload).err().map(|refused| refused.flag);
+            assert_eq!(refused, flag);
         }
     }
 
