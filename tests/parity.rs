@@ -115,6 +115,10 @@ the_same_each_way! {
     a_read_only_root_takes_no_writes
     a_mebibyte_passes_from_stdin_to_stdout
     fifty_processes_one_after_the_other_all_run
+    mounts_in_memory_are_what_was_asked_for
+    names_and_groups_reach_the_command
+    rights_and_limits_of_processes_are_what_was_asked_for
+    with_an_init_the_command_is_not_the_first_process
     a_missing_command_is_127
     a_directory_as_command_is_126
     a_killed_child_is_seen_by_its_parent
@@ -181,6 +185,81 @@ fn a_read_only_root_takes_no_writes() -> Promise {
         command: &["sh", "-c", "echo x > /file"],
         code: 1,
         stderr: "sh: can't create /file: Read-only file system\n",
+        ..Promise::default()
+    }
+}
+
+fn mounts_in_memory_are_what_was_asked_for() -> Promise {
+    Promise {
+        flags: &[
+            "--read-only",
+            "-v",
+            "/etc",
+            "--tmpfs",
+            "/t:size=1m,mode=700",
+            "--mount",
+            "type=tmpfs,dst=/r,readonly",
+        ],
+        command: &[
+            "sh",
+            "-c",
+            "touch /etc/new /t/new && echo written; stat -c %a /t /r; \
+             df -k /t | tail -n 1 | awk '{print $2}'; touch /r/new",
+        ],
+        code: 1,
+        stdout: b"written\n700\n1777\n1024\n".into(),
+        stderr: "touch: /r/new: Read-only file system\n",
+        ..Promise::default()
+    }
+}
+
+fn names_and_groups_reach_the_command() -> Promise {
+    Promise {
+        flags: &[
+            "--add-host",
+            "db:10.0.0.7",
+            "--dns",
+            "10.0.0.8",
+            "--group-add",
+            "4321",
+        ],
+        command: &[
+            "sh",
+            "-c",
+            "grep db /etc/hosts; cat /etc/resolv.conf; id -G",
+        ],
+        stdout: b"10.0.0.7\tdb\nnameserver 10.0.0.8\n0 4321\n".into(),
+        ..Promise::default()
+    }
+}
+
+fn rights_and_limits_of_processes_are_what_was_asked_for() -> Promise {
+    Promise {
+        flags: &[
+            "--ulimit",
+            "nofile=99:100",
+            "--cap-drop",
+            "ALL",
+            "--cap-add",
+            "CHOWN",
+            "--security-opt",
+            "no-new-privileges=false",
+        ],
+        command: &[
+            "sh",
+            "-c",
+            "ulimit -n; ulimit -Hn; grep -E 'CapBnd|NoNewPrivs' /proc/self/status",
+        ],
+        stdout: b"99\n100\nCapBnd:\t0000000000000001\nNoNewPrivs:\t0\n".into(),
+        ..Promise::default()
+    }
+}
+
+fn with_an_init_the_command_is_not_the_first_process() -> Promise {
+    Promise {
+        flags: &["--init"],
+        command: &["sh", "-c", "test $$ != 1 && exit 7"],
+        code: 7,
         ..Promise::default()
     }
 }

@@ -332,7 +332,7 @@ mod tests {
                 &|it| it.security.seccomp = Seccomp::Profile("{}".into()),
                 Some("--security-opt seccomp=FILE"),
             ),
-            (&|it| it.init = true, Some("--init")),
+            (&|it| it.init = true, None),
             (
                 &|it| {
                     it.terminal = Some(WindowSize {
