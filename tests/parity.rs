@@ -124,6 +124,14 @@ the_same_each_way! {
     a_killed_child_is_seen_by_its_parent
     memory_above_the_limit_is_137
     a_child_that_is_killed_for_lack_of_memory_is_told_of
+    a_tmpfs_is_as_it_was_asked_for
+    an_anonymous_volume_takes_writes_in_a_read_only_root
+    names_are_looked_up_as_was_asked_for
+    ulimits_are_those_that_were_asked_for
+    with_an_init_the_command_is_its_child
+    an_init_reaps_orphans_and_ends_as_the_command_does
+    with_an_init_a_missing_command_is_127
+    with_an_init_a_killed_command_is_137
 }
 
 also_on_a_vm_that_boots! {
@@ -354,6 +362,121 @@ fn a_child_that_is_killed_for_lack_of_memory_is_told_of() -> Promise {
     }
 }
 
+fn a_tmpfs_is_as_it_was_asked_for() -> Promise {
+    Promise {
+        flags: &["--tmpfs", "/made/t:size=64k,mode=750,exec", "--tmpfs", "/u"],
+        command: &[
+            "sh",
+            "-c",
+            "cd /made/t; stat -c %a . /u; head -c 100000 /dev/zero > full 2> /dev/null; wc -c < full; rm full; \
+             echo 'echo ran' > x; chmod +x x; ./x; cp x /u; /u/x",
+        ],
+        code: 126,
+        stdout: b"750\n1777\n65536\nran\n".into(),
+        stderr: "sh: /u/x: Permission denied\n",
+        ..Promise::default()
+    }
+}
+
+fn an_anonymous_volume_takes_writes_in_a_read_only_root() -> Promise {
+    Promise {
+        flags: &["--read-only", "-v", "/etc", "-v", "/new/volume"],
+        command: &[
+            "sh",
+            "-c",
+            "echo x > /new/volume/file; ls /new/volume; cat /etc/hostname; echo y > /etc/hostname; \
+             cat /etc/hostname; echo z > /new/file",
+        ],
+        code: 1,
+        stdout: b"file\njaula\ny\n".into(),
+        stderr: "sh: can't create /new/file: Read-only file system\n",
+        ..Promise::default()
+    }
+}
+
+fn names_are_looked_up_as_was_asked_for() -> Promise {
+    Promise {
+        flags: &[
+            "--dns",
+            "192.0.2.1",
+            "--dns",
+            "2001:db8::1",
+            "--add-host",
+            "db:192.0.2.7",
+            "-h",
+            "web",
+        ],
+        command: &[
+            "sh",
+            "-c",
+            "cat /etc/resolv.conf /etc/hostname; grep -E 'db|web' /etc/hosts",
+        ],
+        stdout: b"nameserver 192.0.2.1\nnameserver 2001:db8::1\nweb\n\
+            127.0.1.1\tweb\n192.0.2.7\tdb\n"
+            .into(),
+        ..Promise::default()
+    }
+}
+
+fn ulimits_are_those_that_were_asked_for() -> Promise {
+    Promise {
+        flags: &["--ulimit", "nofile=64:128", "--ulimit", "core=0"],
+        command: &["sh", "-c", "ulimit -n; ulimit -Hn; ulimit -c"],
+        stdout: b"64\n128\n0\n".into(),
+        ..Promise::default()
+    }
+}
+
+/// What `ps` shows is the same, too.
+fn with_an_init_the_command_is_its_child() -> Promise {
+    Promise {
+        flags: &["--init"],
+        command: &["ps", "-o", "pid,ppid,user,comm,args"],
+        stdout: b"PID   PPID  USER     COMMAND          COMMAND\n    \
+            1     0 root     jaula-init       jaula-init -- ps -o pid,ppid,user,comm,args\n    \
+            2     1 root     ps               ps -o pid,ppid,user,comm,args\n"
+            .into(),
+        ..Promise::default()
+    }
+}
+
+fn an_init_reaps_orphans_and_ends_as_the_command_does() -> Promise {
+    Promise {
+        flags: &["--init"],
+        command: &[
+            "sh",
+            "-c",
+            // The shell in between is gone before its child is.
+            "sh -c 'sleep 0.1 & sleep 0.1 & exit 0'; sleep 0.5; \
+             cat /proc/[0-9]*/status | grep -c '^State:.Z'; exit 7",
+        ],
+        code: 7,
+        stdout: b"0\n".into(),
+        ..Promise::default()
+    }
+}
+
+fn with_an_init_a_missing_command_is_127() -> Promise {
+    Promise {
+        flags: &["--init"],
+        command: &["no-such-command"],
+        code: 127,
+        stderr: "jaula-init: can't execute \"no-such-command\": \
+                 No such file or directory (os error 2)\n",
+        ..Promise::default()
+    }
+}
+
+/// A command that is not process 1 can kill itself.
+fn with_an_init_a_killed_command_is_137() -> Promise {
+    Promise {
+        flags: &["--init"],
+        command: &["sh", "-c", "kill -9 $$"],
+        code: 137,
+        ..Promise::default()
+    }
+}
+
 /// A running jaula that is told things.
 struct Running {
     child: Child,
@@ -362,8 +485,18 @@ struct Running {
 
 impl Running {
     fn start(world: &World, way: Way, script: &str) -> Self {
-        let args = [run(way), &["busybox", "sh", "-c", script]].concat();
-        let mut child = world.jaula(args).stderr(Stdio::inherit()).spawn().unwrap();
+        Self::start_with(
+            world,
+            &[run(way), &["busybox", "sh", "-c", script]].concat(),
+        )
+    }
+
+    fn start_with(world: &World, args: &[&str]) -> Self {
+        let mut child = world
+            .jaula(args.iter().copied())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self { child, stdout }
     }
@@ -407,6 +540,39 @@ fn a_container_may_ignore_sigterm_and_end_when_it_likes() {
 #[test]
 fn a_vm_may_ignore_sigterm_and_end_when_it_likes() {
     a_workload_may_ignore_sigterm_and_end_when_it_likes(Way::VmWarm);
+}
+
+/// Without an init SIGTERM is nothing to a command that has no handler for it, being process 1.
+fn an_init_passes_signals_on(way: Way) {
+    if !can_run(way.side()) {
+        return;
+    }
+    let _place = Place::take(way.side());
+    let world = World::new();
+    let args = [
+        run(way),
+        &[
+            "--init",
+            "busybox",
+            "sh",
+            "-c",
+            "echo ready; exec sleep 1000",
+        ],
+    ];
+    let mut running = Running::start_with(&world, &args.concat());
+    assert_eq!(running.line(), "ready\n");
+    running.send(Signal::SIGTERM);
+    assert_eq!(wait(&mut running.child).code(), Some(143));
+}
+
+#[test]
+fn an_init_passes_signals_on_in_a_container() {
+    an_init_passes_signals_on(Way::Container);
+}
+
+#[test]
+fn an_init_passes_signals_on_in_a_vm() {
+    an_init_passes_signals_on(Way::VmWarm);
 }
 
 /// A user who types Ctrl-C three times means it, whatever the command does with it.
