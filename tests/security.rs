@@ -209,6 +209,81 @@ fn cve_2023_25809_no_cgroup_is_writable() {
     }
 }
 
+/// Who shares a volume with a container that starts could exchange a mount point in it for a link
+/// after it was looked up, and have the mount made where the link leads on the host. It is looked
+/// up once, inside the root, and what was found is mounted on.
+#[test]
+fn cve_2021_30465_a_mount_point_that_is_exchanged_stays_in_the_root() {
+    let world = World::new();
+    let [shared, other, outside] = ["shared", "other", "outside"].map(|name| {
+        let dir = world.dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        dir
+    });
+    let (point, link) = (shared.join("point"), shared.join("link"));
+    fs::create_dir(&point).unwrap();
+    // Inside the root it leads nowhere.
+    symlink(&outside, &link).unwrap();
+    let run = || {
+        let volumes = [(&shared, "/v"), (&other, "/v/point")]
+            .map(|(dir, target)| format!("{}:{target}", dir.display()));
+        let [first, second] = volumes.each_ref().map(String::as_str);
+        let inside = outside.display();
+        let script = format!("grep -cE ' (/v/point|/v/link|{inside}) ' /proc/mounts");
+        let flags = ["run", "-v", first, "-v", second, "busybox"];
+        let seen = world.run(flags.into_iter().chain(["sh", "-c", &script]));
+        match seen.code {
+            // The link was looked at when its directory was not there yet, or not any more.
+            Some(125) => {}
+            _ => assert_eq!(seen.stdout_text(), "1\n", "{}", seen.stderr),
+        }
+    };
+    std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        scope.spawn(|| {
+            let stopped = stopped;
+            let (from, to) = (&point, &link);
+            while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                let exchange = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+                nix::fcntl::renameat2(
+                    nix::fcntl::AT_FDCWD,
+                    from,
+                    nix::fcntl::AT_FDCWD,
+                    to,
+                    exchange,
+                )
+                .unwrap();
+            }
+        });
+        (0..20).for_each(|_| run());
+        drop(stop);
+    });
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+/// What is written to a file of `/proc`, by the runtime or by who enters later, would end where
+/// the mount is.
+#[test]
+fn cve_2023_27561_nothing_is_mounted_on_proc_through_a_link() {
+    let world = World::new();
+    let root = probe::root(&world);
+    for to in ["/proc", "/proc/self", "/proc/sys/kernel", "/proc/self/fd"] {
+        let link = root.join("link");
+        symlink(to, &link).unwrap();
+        let flags = [
+            "run",
+            "--tmpfs",
+            "/link",
+            "--rootfs",
+            root.to_str().unwrap(),
+        ];
+        let seen = world.run(flags.into_iter().chain(["true"]));
+        assert_eq!(seen.code, Some(125), "{to}: {seen:?}");
+        assert!(seen.stderr.contains("/link"), "{to}: {}", seen.stderr);
+        fs::remove_file(link).unwrap();
+    }
+}
+
 /// What is pushed into the terminal that jaula was started from, a shell reads after it: the
 /// command gets no descriptor of it, and has a session of its own, of which it is not the
 /// terminal.
