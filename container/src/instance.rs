@@ -43,6 +43,15 @@ impl Instance for Container {
         Ok(self.process.stamped(Moment::Main).is_some())
     }
 
+    fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
+        // `launch` waited for it.
+        Ok(self.process.refused())
+    }
+
+    fn pid(&self) -> Result<i32, launch::Error> {
+        Ok(self.process.pid()?)
+    }
+
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
         Ok(self.process.wait(timeout)?.map(|end| end.status))
     }

@@ -168,13 +168,15 @@ impl Prepared for PreparedContainer {
             mounts,
             ulimits,
             network,
+            supervised,
             ..
         } = &self.workload;
         let pending = Pending::begin(network, self.privileges)?;
         let dir = self.run.create(name.as_ref())?;
         let extras = Extras {
             devices: devices::rules(&self.devices, security.capabilities, self.privileges),
-            ..Extras::default()
+            freezer: *supervised,
+            statistics: *supervised,
         };
         let placement = dir.make_cgroup(resources, &extras)?;
         let cgroup_made = MonotonicNs::now();

@@ -117,6 +117,20 @@ impl Process {
         self.report.stamped(moment)
     }
 
+    /// How the command ended if it could not be executed.
+    pub(crate) fn refused(&self) -> Option<ExitStatus> {
+        self.refused
+    }
+
+    /// Its number in our pid namespace: the `Pid` of a pidfd's `fdinfo`, `proc_pid_fdinfo(5)`.
+    pub(crate) fn pid(&self) -> Result<i32, Error> {
+        let path = format!("/proc/self/fdinfo/{}", self.pidfd.as_raw_fd());
+        let info = std::fs::read_to_string(path).map_err(Error::Number)?;
+        info.lines()
+            .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+            .ok_or_else(|| Error::Number(std::io::ErrorKind::InvalidData.into()))
+    }
+
     /// Sends a signal; to one that has ended, nothing.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), Error> {
         // SAFETY: numbers and a null pointer, which pidfd_send_signal(2) allows.

@@ -156,6 +156,16 @@ impl Instance for FakeInstance {
         Ok(self.timeline.launch_to_main_ns().is_some())
     }
 
+    fn wait_executed(&self) -> Result<Option<ExitStatus>, Error> {
+        let status = self.outcome.clone().map_err(Error::new)?;
+        let is_refused = matches!(status, ExitStatus::NotFound | ExitStatus::NotExecutable(_));
+        Ok(is_refused.then_some(status))
+    }
+
+    fn pid(&self) -> Result<i32, Error> {
+        Ok(std::process::id().cast_signed())
+    }
+
     fn wait(&self, _timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error> {
         self.outcome.clone().map(Some).map_err(Error::new)
     }

@@ -133,6 +133,21 @@ pub trait Instance: Send + Sync {
     /// When the launcher failed.
     fn wait_main(&self) -> Result<bool, Error>;
 
+    /// Waits until the command was executed; how it ended instead if it could not be.
+    ///
+    /// # Errors
+    ///
+    /// When the launcher failed.
+    fn wait_executed(&self) -> Result<Option<ExitStatus>, Error>;
+
+    /// The host's number of the process that others find it by: the command's, or that of the
+    /// monitor. It is that process's as long as nobody has waited for the end.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be found out.
+    fn pid(&self) -> Result<i32, Error>;
+
     /// Waits for the end of the command, with its output delivered; `None` if `timeout` was
     /// given and passed first. May be called again, with the same answer.
     ///

@@ -153,6 +153,9 @@ pub struct Workload {
     /// Whether an init of ours is process 1, which reaps what nobody waits for and passes signals
     /// on, with the command as its child.
     pub init: bool,
+    /// Whether others than the launcher's caller are to pause it and to watch what it uses. Its
+    /// cgroup can do more then, which takes longer to make.
+    pub supervised: bool,
     /// The size of the terminal that the command has instead of three streams; what is typed
     /// into it is read from the standard input that the launch is given, and what it shows is
     /// written to the standard output.
@@ -175,6 +178,7 @@ impl Workload {
             security: Security::default(),
             ulimits: Vec::new(),
             init: false,
+            supervised: false,
             terminal: None,
         }
     }

@@ -106,6 +106,7 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     command::give_to(task.command.credentials(), &theirs)?;
     let answer = match prepared.start(&task, theirs)? {
         Started::Running(command) => {
+            doorbell.ring(Mark::Executed);
             let Connections {
                 control,
                 stdin,

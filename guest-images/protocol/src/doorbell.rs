@@ -19,16 +19,19 @@ pub enum Mark {
     Root = 4,
     /// The next system call is the command's `execve`.
     Main = 5,
+    /// The command was executed. It is not rung if it could not be.
+    Executed = 6,
 }
 
 impl Mark {
     /// All of them, in the order in which they are rung.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Init,
         Self::Ready,
         Self::Started,
         Self::Root,
         Self::Main,
+        Self::Executed,
     ];
 }
 
@@ -57,7 +60,7 @@ mod tests {
         for mark in Mark::ALL {
             assert_eq!(Mark::try_from(mark as u32), Ok(mark));
         }
-        for number in [0, 6, u32::MAX] {
+        for number in [0, 7, u32::MAX] {
             assert_eq!(Mark::try_from(number), Err(UnknownMark(number)));
         }
     }

@@ -57,7 +57,8 @@ fn set(dir: &Path, file: &str, value: &str) -> Result<(), Error> {
     })
 }
 
-fn is_frozen(version: Version, dir: &Path) -> Result<bool, Error> {
+/// Whether all have stopped.
+pub(super) fn is_frozen(version: Version, dir: &Path) -> Result<bool, Error> {
     match version {
         // To read it is what brings it from FREEZING to FROZEN.
         Version::V1 => Ok(control::read(dir, STATE)?.trim() == "FROZEN"),

@@ -170,6 +170,18 @@ impl CgroupView {
         freezer::thaw(dir.version, &dir.path)
     }
 
+    /// Whether every process in it is stopped. One that can't be stopped is not.
+    ///
+    /// # Errors
+    ///
+    /// When that can't be read.
+    pub fn is_frozen(&self) -> Result<bool, Error> {
+        match self.of(Controller::Freezer) {
+            Some(dir) => freezer::is_frozen(dir.version, &dir.path),
+            None => Ok(false),
+        }
+    }
+
     /// What is charged to it.
     ///
     /// # Errors

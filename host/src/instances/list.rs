@@ -133,7 +133,7 @@ mod tests {
             let dir = self.run.create(Some(&name.parse().unwrap())).unwrap();
             let mut record = record(name);
             record.id = id.into();
-            record.auto_remove = auto_remove;
+            record.asked.auto_remove = auto_remove;
             let presence = Presence::announce(dir.path(), &record).unwrap();
             (dir, presence)
         }
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn one_that_is_kept_is_found_with_its_end_and_survives_sweeps() {
         let world = World::new();
-        let (dir, presence) = world.start("web", "aa11", false);
+        let (dir, mut presence) = world.start("web", "aa11", false);
         std::fs::create_dir_all(dir.path().join("upper/a")).unwrap();
         let path = dir.path().to_owned();
         drop(dir);
@@ -203,6 +203,7 @@ mod tests {
         assert!(world.run.sweep().unwrap().cleared.is_empty());
         let status = exited(3);
         presence.end(&status).unwrap();
+        drop(presence);
         for _ in 0..2 {
             let swept = world.run.sweep().unwrap();
             assert!(
@@ -220,11 +221,12 @@ mod tests {
     fn the_name_of_one_that_is_kept_is_taken_until_it_is_removed() {
         let world = World::new();
         let name = "web".parse().unwrap();
-        let (dir, presence) = world.start("web", "aa11", false);
+        let (dir, mut presence) = world.start("web", "aa11", false);
         let running = world.run.remove(&name).unwrap_err();
         assert!(matches!(running, Error::Running(_)), "{running}");
         drop(dir);
         presence.end(&exited(0)).unwrap();
+        drop(presence);
         let taken = world.run.create(Some(&name)).unwrap_err();
         assert_eq!(
             taken.to_string(),
@@ -238,7 +240,7 @@ mod tests {
     #[test]
     fn one_that_is_not_kept_is_gone_but_its_end_is_told_to_those_who_wait() {
         let world = World::new();
-        let (dir, presence) = world.start("web", "aa11", true);
+        let (dir, mut presence) = world.start("web", "aa11", true);
         let waiting = world
             .instances
             .find("web")
@@ -251,6 +253,7 @@ mod tests {
         assert_eq!(world.names(), [] as [&str; 0]);
         let status = exited(7);
         presence.end(&status).unwrap();
+        drop(presence);
         assert!(waiting.ends_within(Duration::ZERO).unwrap());
         assert_eq!(waiting.wait().unwrap(), Some(status));
     }

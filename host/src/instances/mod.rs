@@ -39,7 +39,7 @@ pub use found::{Found, State, Waiting};
 pub use list::{FindError, Instances};
 pub use presence::Presence;
 pub use process::HostProcess;
-pub use record::{Record, RecordedCommand};
+pub use record::{Asked, Record, RecordedCommand};
 pub use status::Status;
 pub use text::Text;
 

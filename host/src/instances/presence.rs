@@ -35,7 +35,7 @@ impl Presence {
             .open(dir.join(STATUS))?;
         lock(&status)?;
         put_aside(&status)?;
-        let is_kept = !record.auto_remove;
+        let is_kept = !record.asked.auto_remove;
         if is_kept {
             File::create_new(dir.join(KEEP))?;
         }
@@ -54,7 +54,7 @@ impl Presence {
     /// # Errors
     ///
     /// When that can't be written: then nobody is told, and nothing is kept.
-    pub fn end(mut self, status: &Status) -> io::Result<()> {
+    pub fn end(&mut self, status: &Status) -> io::Result<()> {
         self.status.write_all(&status.to_line()?)?;
         if self.is_kept {
             fs::rename(self.dir.join(KEEP), self.dir.join(ENDED))?;

@@ -29,6 +29,18 @@ impl HostProcess {
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
+    /// The same, of a process that may have ended and been waited for: it is as if it had been
+    /// made when the host was, so that no other is ever taken for it.
+    pub(super) fn of_or_gone(pid: i32) -> io::Result<Self> {
+        match Self::of(pid) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self {
+                pid,
+                start_ticks: 0,
+            }),
+            result => result,
+        }
+    }
+
     /// This process.
     ///
     /// # Errors

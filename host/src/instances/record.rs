@@ -6,13 +6,15 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use launch::{
-    Command, CommandError, Credentials, Mount, Network, Resources, Security, Side, Ulimit,
+    Command, CommandError, Credentials, InstanceId, Mount, Network, Resources, Security, Side,
+    Ulimit,
 };
 use serde::{Deserialize, Serialize};
 
 use super::process::HostProcess;
 use super::text::Text;
 use super::{RECORD, open_file};
+use crate::rundir::random_id;
 
 /// Raised with each change that an older jaula would misunderstand.
 const VERSION: u32 = 1;
@@ -27,7 +29,7 @@ struct Versioned {
     version: u32,
 }
 
-/// What was asked for, and which process it became.
+/// Which instance it is, and what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Of the format.
@@ -36,6 +38,19 @@ pub struct Record {
     pub id: String,
     /// What it is found by; its ID if the user gave none.
     pub name: String,
+    /// When it was started, in nanoseconds since 1970.
+    pub created_unix_ns: u64,
+    /// The command's process, or the monitor of the VM that it runs in.
+    pub process: HostProcess,
+    /// The process that waits for it.
+    pub keeper: HostProcess,
+    /// What was asked for.
+    pub asked: Asked,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
     /// Which way it runs.
     pub side: Side,
     /// The image, as the user wrote it.
@@ -46,18 +61,12 @@ pub struct Record {
     pub command: RecordedCommand,
     /// What `uname -n` says in it.
     pub hostname: String,
-    /// When it was started, in nanoseconds since 1970.
-    pub created_unix_ns: u64,
-    /// The command's process, or the monitor of the VM that it runs in.
-    pub process: HostProcess,
-    /// The process that waits for it.
-    pub keeper: HostProcess,
     /// Whether it runs without its caller.
     pub detached: bool,
     /// Whether nothing stays of it when it has ended.
     pub auto_remove: bool,
     /// The signal that asks it to end.
-    pub stop_signal: i32,
+    pub stop_signal: u8,
     /// How long it may take to end, in seconds, before it is killed; for ever if negative.
     pub stop_timeout_s: i64,
     /// What its user noted down.
@@ -117,8 +126,29 @@ impl RecordedCommand {
 }
 
 impl Record {
-    /// The version that this jaula writes.
-    pub const VERSION: u32 = VERSION;
+    /// That of an instance which was started just now, by this process.
+    ///
+    /// # Errors
+    ///
+    /// When the processes can't be looked at, or there is no random number for an ID.
+    pub fn of(name: &InstanceId, pid: i32, asked: Asked) -> io::Result<Self> {
+        let name = name.as_str();
+        let id = if is_id(name) {
+            name.to_owned()
+        } else {
+            let id = random_id().map_err(io::Error::other)?;
+            id.as_str().to_owned()
+        };
+        Ok(Self {
+            version: VERSION,
+            id,
+            name: name.to_owned(),
+            created_unix_ns: now_unix_ns(),
+            process: HostProcess::of_or_gone(pid)?,
+            keeper: HostProcess::own()?,
+            asked,
+        })
+    }
 
     /// Writes it into an instance's directory, whole or not at all.
     pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
@@ -152,6 +182,12 @@ impl Record {
     }
 }
 
+/// Whether a name looks like one that was made up.
+fn is_id(name: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.len() == 12 && name.bytes().all(is_digit)
+}
+
 /// There is no such file, or something else has its name.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
@@ -176,25 +212,30 @@ pub(super) mod tests {
 
     /// One of this process.
     pub fn record(name: &str) -> Record {
-        let own = HostProcess::own().unwrap();
+        Record {
+            version: VERSION,
+            id: "0123456789ab".into(),
+            name: name.into(),
+            created_unix_ns: now_unix_ns(),
+            process: HostProcess::own().unwrap(),
+            keeper: HostProcess::own().unwrap(),
+            asked: asked(),
+        }
+    }
+
+    fn asked() -> Asked {
         let command = Command::new(
             [&b"sh"[..], b"-c", b"\xff"],
             [&b"A=1"[..]],
             "/",
             Credentials::default(),
         );
-        Record {
-            version: VERSION,
-            id: "0123456789ab".into(),
-            name: name.into(),
+        Asked {
             side: Side::Container,
             image: "busybox".into(),
             image_id: None,
             command: (&command.unwrap()).into(),
             hostname: "jaula".into(),
-            created_unix_ns: now_unix_ns(),
-            process: own,
-            keeper: own,
             detached: true,
             auto_remove: false,
             stop_signal: 15,
@@ -208,6 +249,22 @@ pub(super) mod tests {
             read_only: false,
             init: false,
             terminal: false,
+        }
+    }
+
+    #[test]
+    fn one_without_a_name_has_its_id_for_one() {
+        let own = HostProcess::own().unwrap();
+        for (name, is_id) in [
+            ("0123456789ab", true),
+            ("web", false),
+            ("0123456789AB", false),
+        ] {
+            let name: InstanceId = name.parse().unwrap();
+            let record = Record::of(&name, own.pid, asked()).unwrap();
+            assert_eq!(record.id == record.name, is_id, "{name}");
+            assert!(super::is_id(&record.id));
+            assert_eq!((record.process, record.keeper), (own, own));
         }
     }
 
@@ -241,7 +298,7 @@ pub(super) mod tests {
 
     #[test]
     fn another_command_has_the_same_environment() {
-        let recorded = record("web").command;
+        let recorded = record("web").asked.command;
         let command = recorded.with_argv(vec![b"id".to_vec()]).unwrap();
         assert_eq!(command.env(), [c"A=1".to_owned()]);
         assert_eq!(command.argv(), [c"id".to_owned()]);

@@ -49,6 +49,8 @@ pub(crate) enum Error {
     Ask { id: InstanceId, source: io::Error },
     #[error("the virtual machine {0} ended before it was saved")]
     Ended(InstanceId),
+    #[error("the virtual machine {id} does not take the signal: {}", reason.why)]
+    NotSignalled { id: InstanceId, reason: Reason },
     #[error("can't keep the disk of the snapshot in {}", path.display())]
     KeepDisk { path: PathBuf, source: io::Error },
     #[error("can't start the monitor")]

@@ -37,6 +37,14 @@ impl Instance for VmInstance {
         Ok(self.monitor.wait_main()?)
     }
 
+    fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
+        Ok(self.monitor.wait_executed()?)
+    }
+
+    fn pid(&self) -> Result<i32, launch::Error> {
+        Ok(self.monitor.pid()?)
+    }
+
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
         Ok(self.monitor.wait(timeout)?)
     }
@@ -54,6 +62,8 @@ impl Instance for VmInstance {
         for (phase, at) in moments.reached {
             match phase {
                 Phase::Exec => timeline.mark_main(phase.span(), at),
+                // A part of the run.
+                Phase::Executed => {}
                 _ => timeline.mark(phase.span(), at),
             }
         }

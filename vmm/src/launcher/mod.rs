@@ -12,6 +12,7 @@ mod probe;
 mod process;
 mod resume;
 mod save;
+mod signal;
 mod start_mode;
 mod template;
 
@@ -34,6 +35,7 @@ use error::Error;
 use prepared::{PreparedOrigin, PreparedVm};
 pub use resume::resume;
 pub use save::save;
+pub use signal::signal;
 pub use start_mode::StartMode;
 pub use template::{RemoveError, Template, TemplateFacts, TemplateState, Templates};
 
@@ -168,6 +170,7 @@ impl Launcher for VmLauncher {
                 cpuset: workload.resources.cpuset.clone(),
                 ..Resources::default()
             },
+            supervised: workload.supervised,
             ring0: blueprint.ring0,
             host: blueprint.host.clone(),
             facts: blueprint.facts(&label(&workload.command)),

@@ -20,6 +20,7 @@ pub(super) struct PreparedVm {
     pub(super) run: RunDir,
     pub(super) name: Option<InstanceId>,
     pub(super) host_resources: Resources,
+    pub(super) supervised: bool,
     pub(super) ring0: Ring0,
     pub(super) host: HostIdentity,
     pub(super) facts: MachineFacts,
@@ -40,7 +41,12 @@ impl Prepared for PreparedVm {
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         let start = MonotonicNs::now();
         let dir = self.run.create(self.name.as_ref())?;
-        let placement = dir.make_cgroup(&self.host_resources, &Extras::default())?;
+        let extras = Extras {
+            statistics: self.supervised,
+            freezer: self.supervised,
+            devices: None,
+        };
+        let placement = dir.make_cgroup(&self.host_resources, &extras)?;
         let cgroup_made = MonotonicNs::now();
         let requests = save::listen(dir.path())?;
         // The command's streams are the monitor's alone from there on: their ends must be seen.

@@ -152,6 +152,23 @@ impl MonitorProcess {
         Ok(self.news()?.has_reached(Phase::Exec))
     }
 
+    /// Waits until the command was executed; how it ended, if it could not be.
+    pub(super) fn wait_executed(&self) -> Result<Option<ExitStatus>, Error> {
+        self.wait_until(None, None, |known| {
+            known.has_reached(Phase::Executed) || known.gone.is_some()
+        })?;
+        let known = self.news()?;
+        if known.has_reached(Phase::Executed) {
+            return Ok(None);
+        }
+        known.end().transpose()
+    }
+
+    /// The monitor's number.
+    pub(super) fn pid(&self) -> Result<i32, Error> {
+        Ok(self.news()?.child.id().cast_signed())
+    }
+
     /// Waits for the command's end, and the monitor's, which has nothing left to do then.
     pub(super) fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error> {
         self.wait_until(timeout, None, |known| known.gone.is_some())?;

@@ -40,6 +40,7 @@ pub fn resume(
         run: RunDir::at(run_dir)?,
         name: id,
         host_resources: Resources::default(),
+        supervised: false,
         ring0,
         host,
         facts: snapshot.description().machine.clone(),

@@ -65,7 +65,7 @@ fn ask(monitor: &Channel, id: &InstanceId, dir: &Path) -> Result<OwnedFd, Error>
                 reason,
             });
         }
-        Some(Reply::Ended) | None => return Err(Error::Ended(id.clone())),
+        Some(Reply::Ended | Reply::Signalled) | None => return Err(Error::Ended(id.clone())),
     }
     let disk = monitor.receive_descriptors().map_err(|errno| Error::Ask {
         id: id.clone(),
@@ -75,7 +75,7 @@ fn ask(monitor: &Channel, id: &InstanceId, dir: &Path) -> Result<OwnedFd, Error>
         .ok_or_else(|| Error::Ended(id.clone()))
 }
 
-fn connect_to(run_dir: &Path, id: &InstanceId) -> Result<Channel, Error> {
+pub(super) fn connect_to(run_dir: &Path, id: &InstanceId) -> Result<Channel, Error> {
     let connecting = || -> io::Result<OwnedFd> {
         let dir = File::open(run_dir.join(id.as_str()))?;
         let socket = new_socket()?;

@@ -73,6 +73,8 @@ pub(crate) enum Phase {
     RootMount,
     /// The process is made that becomes the command.
     Exec,
+    /// The command is executed: the first thing that happens in a run.
+    Executed,
 }
 
 impl Phase {
@@ -91,6 +93,7 @@ impl Phase {
             Self::Connect => "connect",
             Self::RootMount => "root mount",
             Self::Exec => "exec",
+            Self::Executed => "execve",
         }
     }
 }
@@ -116,6 +119,7 @@ impl From<Mark> for Phase {
             Mark::Started => Self::Connect,
             Mark::Root => Self::RootMount,
             Mark::Main => Self::Exec,
+            Mark::Executed => Self::Executed,
         }
     }
 }

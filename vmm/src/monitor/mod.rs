@@ -65,6 +65,9 @@ pub fn monitor_main() -> ! {
     let socket = unsafe { OwnedFd::from_raw_fd(libc::STDIN_FILENO) };
     let channel = Arc::new(Channel::new(socket));
     name_process();
+    if let Err(error) = std::env::set_current_dir("/") {
+        tracing::debug!("the monitor keeps the launcher's directory: {error}");
+    }
     if let Err(error) = leave_terminal_signals() {
         tracing::debug!("signals of the terminal reach the monitor: {error}");
     }

@@ -7,6 +7,9 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use launch::Chain;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, SaveRequest};
@@ -25,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) enum Request {
     /// To save the machine, in the draft of a snapshot in this directory.
     Save(PathBuf),
+    /// To send the command this signal.
+    Signal(u8),
 }
 
 /// What is answered.
@@ -32,6 +37,8 @@ pub(crate) enum Request {
 pub(crate) enum Reply {
     /// It was saved, and goes on. The descriptor of its disk image comes next.
     Saved,
+    /// The signal is on its way.
+    Signalled,
     /// Nothing was done.
     Failed(Reason),
     /// The instance ends at this moment.
@@ -40,14 +47,31 @@ pub(crate) enum Reply {
 
 /// Hears what one who connected wants, has it done, and answers.
 pub(super) fn serve(connection: OwnedFd, events: &Sender<Event>) {
+    match is_entitled(&connection) {
+        Ok(true) => {}
+        Ok(false) => return tracing::warn!("another user's request is not heard"),
+        Err(error) => return tracing::warn!("whose request it is, is not known: {error}"),
+    }
     if let Err(error) = answer(&Channel::new(connection), events) {
         tracing::debug!("a request: {}", Chain(&error));
     }
 }
 
+/// Whether it is the monitor's own user who asks, or root. The directory of the socket keeps
+/// others away already, unless somebody has opened it to them.
+fn is_entitled(connection: &OwnedFd) -> nix::Result<bool> {
+    let asker = getsockopt(connection, PeerCredentials)?.uid();
+    Ok(asker == 0 || asker == geteuid().as_raw())
+}
+
 fn answer(asker: &Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
-    let Some(Request::Save(dir)) = asker.receive_within(Some(PATIENCE))? else {
-        return Ok(());
+    let dir = match asker.receive_within(Some(PATIENCE))? {
+        None => return Ok(()),
+        Some(Request::Signal(number)) => {
+            tell(events, Event::Signal(number));
+            return asker.send(&Reply::Signalled);
+        }
+        Some(Request::Save(dir)) => dir,
     };
     let (done, result) = mpsc::channel();
     tell(events, Event::Save(SaveRequest { dir, done }));
@@ -60,5 +84,27 @@ fn answer(asker: &Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
         }
         Ok(Err(reason)) => asker.send(&Reply::Failed(reason)),
         Err(_) => asker.send(&Reply::Ended),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(request: &Request) -> (Option<Reply>, Vec<Event>) {
+        let (asker, theirs) = Channel::pair().unwrap();
+        asker.send(request).unwrap();
+        let (events, happened) = mpsc::channel();
+        serve(theirs, &events);
+        drop(events);
+        let reply = asker.receive_within(Some(PATIENCE)).unwrap();
+        (reply, happened.iter().collect())
+    }
+
+    #[test]
+    fn a_signal_is_passed_on_and_that_is_said() {
+        let (reply, happened) = asked(&Request::Signal(15));
+        assert_eq!(reply, Some(Reply::Signalled));
+        assert!(matches!(happened[..], [Event::Signal(15)]));
     }
 }
