@@ -14,6 +14,13 @@ pub fn utc(unix_seconds: u64) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// To the nanosecond, from nanoseconds since 1970.
+pub fn utc_ns(unix_ns: u64) -> String {
+    // Until the year 2554.
+    let time = UNIX_EPOCH + Duration::from_nanos(unix_ns);
+    humantime::format_rfc3339_nanos(time).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

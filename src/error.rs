@@ -17,6 +17,9 @@ pub enum Error {
     /// The user called it off.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+    /// It can't be done with the instance that was named.
+    #[error(transparent)]
+    NotDone(launch::Error),
 }
 
 impl Error {
@@ -25,6 +28,8 @@ impl Error {
         match self {
             Self::Failed(_) => ExitStatus::LAUNCHER_FAILED,
             Self::Interrupted(interrupted) => interrupted.exit_code(),
+            // docker's.
+            Self::NotDone(_) => 1,
         }
     }
 }
@@ -53,9 +58,9 @@ fn one_line(error: &(dyn StdError + 'static)) -> String {
 }
 
 fn remedy_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a str> {
-    // `Error::Failed` stands for what it holds, also when sources are walked.
+    // These stand for what they hold, also when sources are walked.
     let failed = match error.downcast_ref::<Error>() {
-        Some(Error::Failed(failed)) => Some(failed),
+        Some(Error::Failed(failed) | Error::NotDone(failed)) => Some(failed),
         _ => error.downcast_ref::<launch::Error>(),
     };
     failed.and_then(launch::Error::remedy)

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use crate::error::Error;
 use crate::signals::Signals;
 use crate::stdio;
+use crate::thrift::give_memory_back;
 
 /// A user who types Ctrl-C this often means it, whatever the command does with it. docker's
 /// number, too.
@@ -61,9 +62,15 @@ pub fn follow(prepared: &dyn Prepared, interactive: bool, signals: &Signals) -> 
 }
 
 fn wait(instance: &dyn Instance, interrupts: &AtomicU32) -> Result<ExitStatus, launch::Error> {
+    let mut waits_long = false;
     loop {
         if let Some(status) = instance.wait(Some(LOOK_EVERY))? {
             return Ok(status);
+        }
+        if !waits_long {
+            // Not worth the time before.
+            give_memory_back();
+            waits_long = true;
         }
         if interrupts.load(Ordering::Relaxed) >= INTERRUPTS_TO_KILL {
             // Dropping the instance kills the command.

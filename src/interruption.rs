@@ -31,15 +31,24 @@ impl Interruption {
     /// programs, or on another signal, gives up at once, and the next run clears up: work of our
     /// own can't be ended half-way.
     pub fn take(&self, signal: Signal) {
-        if matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
+        let before = self.0.load(Ordering::Relaxed);
+        if !self.note(signal) {
             return;
         }
-        let before = self.0.swap(signal as i32, Ordering::Relaxed);
         if before != 0 || end_children() == 0 {
             let interrupted = Interrupted(signal);
             error::print(&interrupted);
             process::exit(interrupted.exit_code().into());
         }
+    }
+
+    /// Remembers a signal; `false` if it is one that ends nothing.
+    pub fn note(&self, signal: Signal) -> bool {
+        let ends = !matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2);
+        if ends {
+            self.0.store(signal as i32, Ordering::Relaxed);
+        }
+        ends
     }
 
     /// Fails if there was a signal.

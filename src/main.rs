@@ -3,17 +3,20 @@
 mod args;
 mod compare;
 mod date;
+mod detached;
 mod doctor;
 mod environment;
 mod error;
 mod foreground;
 mod image;
 mod installation;
+mod instances;
 mod interruption;
 mod kernel;
 mod listing;
 mod logging;
 mod mounts;
+mod not_executed;
 mod notation;
 mod out_of_memory;
 mod output;
@@ -23,6 +26,7 @@ mod signals;
 mod snapshot;
 mod stdio;
 mod template;
+mod thrift;
 mod usage;
 mod user_namespace;
 mod volume;
@@ -68,6 +72,16 @@ fn main() -> ExitCode {
         Action::Load(args) => image::load(args),
         Action::Pull(args) => image::pull(args),
         Action::Rmi(args) => image::rmi(args),
+        Action::Ps(args) => instances::ps(args),
+        Action::Logs(args) => instances::logs(args),
+        Action::Stop(args) => instances::stop(args),
+        Action::Kill(args) => instances::kill(args),
+        Action::Wait(args) => instances::wait(args),
+        Action::Rm(args) => instances::rm(args),
+        Action::Inspect(args) => instances::inspect(args),
+        Action::Stats(args) => instances::stats(args),
+        Action::Pause(args) => instances::pause(args),
+        Action::Unpause(args) => instances::unpause(args),
         Action::Doctor => doctor::doctor(),
         Action::Kernel(action) => kernel::kernel(*action),
         Action::Snapshot(action) => snapshot::snapshot(action),

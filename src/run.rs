@@ -1,22 +1,27 @@
 //! `jaula run`: one side, with the caller's own streams and signals.
 
-use std::io;
-
-use launch::{ExitStatus, Launcher, Prepared, Progress, Side, Unsupported, WindowSize};
+use host::instances::Asked;
+use launch::{Launcher, Prepared, Progress, Side, Unsupported, WindowSize};
 
 use crate::args::{RunArgs, Way};
+use crate::detached::{Inherited, Job};
 use crate::error::Error;
 use crate::foreground::End;
 use crate::installation::Installation;
+use crate::instances::announce::Announced;
+use crate::instances::asked;
 use crate::interruption::Interruption;
-use crate::notation::MountRequest;
+use crate::not_executed::NotExecuted;
+use crate::notation::{Invalid, MountRequest};
 use crate::out_of_memory::OutOfMemory;
 use crate::signals::Signals;
 use crate::workload::Held;
-use crate::{error, foreground, progress, workload};
+use crate::{detached, error, foreground, progress, workload};
 
 /// Runs the command; the exit code is the command's.
 pub fn run(args: &RunArgs) -> Result<u8, Error> {
+    // Before anything is opened.
+    let inherited = args.detach.then(Inherited::find).transpose()?;
     let signals = Signals::hold()?;
     let interruption = Interruption::default();
     let progress = progress::on_stderr();
@@ -25,16 +30,35 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
         || prepare(args, progress.as_ref()),
     )?;
     interruption.check()?;
-    // Nobody removes its image and volumes while it runs.
-    let (program, prepared, _held) = prepared?;
+    let Ready {
+        program,
+        prepared,
+        asked,
+        installation,
+        // Nobody removes its image and volumes while it runs.
+        _held,
+    } = prepared?;
+    let interactive = args.workload.process.interactive;
+    if let Some(inherited) = inherited {
+        let job = Job {
+            program,
+            prepared,
+            asked: &asked,
+            installation,
+            interactive,
+            inherited,
+        };
+        return detached::run(job, &signals);
+    }
+    let announced = Announced {
+        prepared: prepared.as_ref(),
+        asked: &asked,
+        run_dir: installation.run_dir(),
+    };
     let End {
         status,
         out_of_memory,
-    } = foreground::follow(
-        prepared.as_ref(),
-        args.workload.process.interactive,
-        &signals,
-    )?;
+    } = foreground::follow(&announced, interactive, &signals)?;
     if let Some(not_executed) = NotExecuted::from(program, status) {
         error::print(&not_executed);
     }
@@ -44,13 +68,16 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     Ok(status.code())
 }
 
-fn prepare(
-    args: &RunArgs,
-    progress: &dyn Progress,
-) -> Result<(String, Box<dyn Prepared>, Held), launch::Error> {
-    if let Some(flag) = args.not_possible_yet() {
-        return Err(launch::Error::new(NotYet(flag)));
-    }
+/// What can be launched.
+struct Ready {
+    program: String,
+    prepared: Box<dyn Prepared>,
+    asked: Asked,
+    installation: Installation,
+    _held: Held,
+}
+
+fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Error> {
     let way = args
         .way()
         .map_err(|error| launch::Error::new(error).with_remedy("leave it out, or add --as vm"))?;
@@ -68,8 +95,15 @@ fn prepare(
     let sources = args.workload.sources(&installation.cache, &images);
     let terminal = args.tty.then(window_size);
     let volumes = installation.volumes()?;
-    let (workload, held) =
+    let (mut workload, held) =
         workload::from_args(&args.workload, terminal, sources, &volumes, progress)?;
+    workload.supervised = args.detach;
+    let stop_signal = held.stop_signal().map(str::parse);
+    let stop_signal = stop_signal
+        .transpose()
+        .map_err(ImageStopSignal)
+        .map_err(launch::Error::new)?;
+    let asked = asked::of_run(args, way, &workload, stop_signal);
     let program = workload.command.program().to_string_lossy().into_owned();
     let prepared = match way {
         Way::Container => {
@@ -83,14 +117,15 @@ fn prepare(
             let kernel = args.workload.kernel.as_deref();
             installation.vm(kernel, start).prepare(&workload, progress)
         }
-    };
-    Ok((program, prepared?, held))
+    }?;
+    Ok(Ready {
+        program,
+        prepared,
+        asked,
+        installation,
+        _held: held,
+    })
 }
-
-/// A flag of docker's that nothing stands behind.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is not possible yet")]
-struct NotYet(&'static str);
 
 /// The size of the user's terminal, or that of the first ones.
 fn window_size() -> WindowSize {
@@ -107,24 +142,7 @@ fn window_size() -> WindowSize {
     )
 }
 
-/// Why the command never ran, though everything around it was ready.
+/// The image says something that is no signal.
 #[derive(Debug, thiserror::Error)]
-enum NotExecuted {
-    #[error("there is no command {program:?} in the image, or not what it is to be run with")]
-    NotFound { program: String },
-    #[error("the command {program:?} can't be executed")]
-    NotExecutable { program: String, source: io::Error },
-}
-
-impl NotExecuted {
-    fn from(program: String, status: ExitStatus) -> Option<Self> {
-        match status {
-            ExitStatus::NotFound => Some(Self::NotFound { program }),
-            ExitStatus::NotExecutable(errno) => Some(Self::NotExecutable {
-                program,
-                source: io::Error::from_raw_os_error(errno),
-            }),
-            ExitStatus::Exited(_) | ExitStatus::Signaled(_) => None,
-        }
-    }
-}
+#[error("the signal that the image names to stop it can't be used")]
+struct ImageStopSignal(#[source] Invalid);

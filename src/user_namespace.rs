@@ -34,9 +34,20 @@ fn deals_with_files(action: &Action) -> bool {
         | Action::Load(_)
         | Action::Pull(_)
         | Action::Rmi(_)
-        | Action::Volume(_) => true,
+        | Action::Volume(_)
+        // What a killed run left may be among it.
+        | Action::Rm(_) => true,
         Action::Doctor
         | Action::Images(_)
+        | Action::Ps(_)
+        | Action::Logs(_)
+        | Action::Stop(_)
+        | Action::Kill(_)
+        | Action::Wait(_)
+        | Action::Inspect(_)
+        | Action::Stats(_)
+        | Action::Pause(_)
+        | Action::Unpause(_)
         | Action::Kernel(_)
         | Action::Snapshot(_)
         | Action::Template(_) => false,

@@ -107,8 +107,15 @@ impl From<Error> for launch::Error {
 /// it runs.
 #[derive(Debug)]
 pub struct Held {
-    _image: Image,
+    image: Image,
     _volumes: Vec<UsedVolume>,
+}
+
+impl Held {
+    /// The signal that the image names to end its command, as it is written there.
+    pub fn stop_signal(&self) -> Option<&str> {
+        self.image.config.stop_signal.as_deref()
+    }
 }
 
 /// Unpacks the image if need be, and looks up in it what depends on it. With `terminal`, the
@@ -215,7 +222,7 @@ pub fn from_args(
         ..Workload::new(root, command, hostname)
     };
     let held = Held {
-        _image: image,
+        image,
         _volumes: volumes,
     };
     Ok((workload, held))

@@ -3,6 +3,7 @@
 mod compare;
 mod files;
 mod image;
+mod instances;
 mod kernel;
 mod limits;
 mod network;
@@ -18,6 +19,10 @@ use clap::{Parser, Subcommand};
 
 pub use compare::CompareArgs;
 pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};
+pub use instances::{
+    Filter, Format, InspectArgs, KillArgs, LogsArgs, NamesArgs, PsArgs, RmArgs, StateName,
+    StatsArgs, StopArgs, Tail,
+};
 pub use kernel::KernelAction;
 pub use network::NothingToPublish;
 pub use process::ProcessArgs;
@@ -84,6 +89,31 @@ pub enum Action {
     /// no other image has. One that something runs from stays.
     #[command(after_help = image::RMI_EXAMPLES)]
     Rmi(RmiArgs),
+    /// List instances, of both sides
+    ///
+    /// Those that run, whether detached or not; with -a also detached ones that have ended and were
+    /// not removed.
+    Ps(PsArgs),
+    /// Print what a detached instance said
+    ///
+    /// Standard output and error go to where they came from. What is kept are the last 10 to 20 MiB.
+    Logs(LogsArgs),
+    /// Ask instances to end, kill those that don't, and wait for that
+    Stop(StopArgs),
+    /// Send a signal to the commands of instances
+    Kill(KillArgs),
+    /// Wait for the end of instances, and print their exit codes
+    Wait(NamesArgs),
+    /// Remove what is kept of instances that have ended
+    Rm(RmArgs),
+    /// Print all that is known of instances, as JSON
+    Inspect(InspectArgs),
+    /// Show what instances use
+    Stats(StatsArgs),
+    /// Let everything in instances stand still
+    Pause(NamesArgs),
+    /// Let what stands still go on
+    Unpause(NamesArgs),
     /// Say what this machine can do, and what to do about the rest
     ///
     /// Ends with 0 when both sides can launch, and with 1 otherwise.

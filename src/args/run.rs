@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use vmm::StartMode;
 
 use super::WorkloadArgs;
-use crate::notation::{Label, StopSignal, StopTimeout};
+use crate::notation::{Label, SignalNumber, StopTimeout};
 
 pub(super) const USAGE: &str = "jaula run [OPTIONS] IMAGE [COMMAND]...
        jaula run [OPTIONS] --rootfs DIR [COMMAND]...";
@@ -31,7 +31,7 @@ pub struct RunArgs {
     #[arg(short, long)]
     pub tty: bool,
 
-    /// Print the instance's name and leave it running
+    /// Print the instance's ID and leave it running
     #[arg(short, long)]
     pub detach: bool,
 
@@ -45,7 +45,7 @@ pub struct RunArgs {
 
     /// Signal that asks the command to end [default: the image's, or TERM]
     #[arg(long, value_name = "SIGNAL")]
-    pub stop_signal: Option<StopSignal>,
+    pub stop_signal: Option<SignalNumber>,
 
     /// Seconds that the command has to end before it is killed, -1 for ever [default: 10]
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
@@ -68,18 +68,6 @@ pub enum Way {
 pub struct StartOfContainer;
 
 impl RunArgs {
-    /// A flag that was given and that nothing stands behind.
-    pub fn not_possible_yet(&self) -> Option<&'static str> {
-        let given = [
-            (self.detach, "--detach"),
-            (!self.label.is_empty(), "--label"),
-            (self.stop_signal.is_some(), "--stop-signal"),
-            (self.stop_timeout.is_some(), "--stop-timeout"),
-        ];
-        let given = given.into_iter().find(|(given, _)| *given);
-        given.map(|(_, flag)| flag)
-    }
-
     /// Which way to run it.
     pub fn way(&self) -> Result<Way, StartOfContainer> {
         match (self.side, self.start) {

@@ -6,6 +6,8 @@ use crate::args::RestoreArgs;
 use crate::error::Error;
 use crate::foreground;
 use crate::installation::Installation;
+use crate::instances::announce::Announced;
+use crate::instances::asked;
 use crate::interruption::Interruption;
 use crate::signals::Signals;
 
@@ -17,13 +19,22 @@ pub fn restore(
 ) -> Result<u8, Error> {
     let signals = Signals::hold()?;
     let interruption = Interruption::default();
-    let prepare = || {
+    let prepare = || -> Result<_, launch::Error> {
         installation.sweep()?;
         let instance = args.name.clone();
-        vmm::resume(installation.run_dir(), store, &args.snapshot, instance)
+        let prepared = vmm::resume(installation.run_dir(), store, &args.snapshot, instance)?;
+        let snapshot = store.inspect(&args.snapshot).map_err(super::failed)?;
+        let label = &snapshot.description().machine.label;
+        Ok((prepared, asked::of_snapshot(&args.snapshot, label)))
     };
     let prepared = signals.during(|signal| interruption.take(signal), prepare)?;
     interruption.check()?;
-    let end = foreground::follow(prepared?.as_ref(), args.interactive, &signals)?;
+    let (prepared, asked) = prepared?;
+    let announced = Announced {
+        prepared: prepared.as_ref(),
+        asked: &asked,
+        run_dir: installation.run_dir(),
+    };
+    let end = foreground::follow(&announced, args.interactive, &signals)?;
     Ok(end.status.code())
 }

@@ -1,0 +1,20 @@
+//! The commands that work with instances which were started before.
+
+mod inspect;
+mod kill;
+mod logs;
+mod names;
+mod ps;
+mod rm;
+mod since;
+mod stats;
+mod stop;
+
+pub use inspect::InspectArgs;
+pub use kill::KillArgs;
+pub use logs::{LogsArgs, Tail};
+pub use names::NamesArgs;
+pub use ps::{Filter, Format, PsArgs, StateName};
+pub use rm::RmArgs;
+pub use stats::StatsArgs;
+pub use stop::StopArgs;

@@ -1,0 +1,181 @@
+use std::error::Error as StdError;
+use std::fs::File;
+use std::io::{self, PipeWriter};
+use std::os::fd::{AsFd, OwnedFd};
+
+use host::instances::log::LogWriter;
+use launch::{ExitStatus, Instance, Stdio};
+use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
+
+use super::output::Logging;
+use super::start::Start;
+use super::{Inherited, Job};
+use crate::error::{self, Error};
+use crate::instances::announce::Ending;
+use crate::not_executed::NotExecuted;
+use crate::signals::Signals;
+use crate::thrift::give_memory_back;
+
+/// The caller's copy of the command's streams.
+struct Pipes {
+    stdout: io::PipeReader,
+    stderr: io::PipeReader,
+    /// Keeps the command's input from ending.
+    stdin: Option<PipeWriter>,
+}
+
+/// Who is to be told when nothing comes of it.
+struct Caller {
+    stderr: OwnedFd,
+}
+
+impl Caller {
+    /// Leaves the caller's session, terminal, streams and what else it had open; a monitor, too,
+    /// has none of it then. Whoever waits for the end of the caller's output is not to wait for us.
+    fn leave(inherited: &Inherited) -> io::Result<Self> {
+        setsid()?;
+        inherited.close();
+        let stderr = io::stderr().as_fd().try_clone_to_owned()?;
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        dup2_stdin(null.as_fd())?;
+        dup2_stdout(null.as_fd())?;
+        dup2_stderr(null.as_fd())?;
+        Ok(Self { stderr })
+    }
+
+    /// Says what went wrong, on the caller's standard error.
+    fn tell(&self, error: &(dyn StdError + 'static)) {
+        // If that fails, there is nobody to tell.
+        if dup2_stderr(&self.stderr).is_ok() {
+            error::print(error);
+        }
+    }
+}
+
+/// What runs.
+struct Running {
+    // Dropped from top to bottom.
+    instance: Box<dyn Instance>,
+    ending: Ending,
+    log: LogWriter,
+    pipes: Pipes,
+}
+
+/// The keeper's whole life; what it exits with, which nobody sees.
+pub(super) fn keep(job: Job<'_>, reporter: PipeWriter, signals: &Signals) -> u8 {
+    let caller = match Caller::leave(&job.inherited) {
+        Ok(caller) => caller,
+        Err(error) => {
+            error::print(&error);
+            return fail(ExitStatus::LAUNCHER_FAILED, reporter);
+        }
+    };
+    let running = match start(&job) {
+        Ok(Ok(running)) => running,
+        Ok(Err(status)) => {
+            if let Some(not_executed) = NotExecuted::from(job.program, status) {
+                caller.tell(&not_executed);
+            }
+            return fail(status.code(), reporter);
+        }
+        Err(error) => {
+            caller.tell(&error);
+            return fail(error.exit_code(), reporter);
+        }
+    };
+    let id = running.ending.record().id.clone();
+    drop(caller);
+    if let Err(error) = Start::Running(id).report(reporter) {
+        // It was killed, and did not see to it that we are. The instance was asked for.
+        tracing::debug!("the caller is gone: {error}");
+    }
+    drop(job);
+    give_memory_back();
+    match wait(running, signals) {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::warn!("the keeper of an instance fails: {error}");
+            1
+        }
+    }
+}
+
+fn fail(code: u8, reporter: PipeWriter) -> u8 {
+    // The caller may be gone.
+    let _ = Start::Failed(code).report(reporter);
+    code
+}
+
+/// Launches; how it ended instead, if the command could not be executed.
+fn start(job: &Job<'_>) -> Result<Result<Running, ExitStatus>, Error> {
+    let (stdio, pipes) = streams(job.interactive)?;
+    let instance = job.prepared.launch(stdio)?;
+    if let Some(status) = instance.wait_executed()? {
+        return Ok(Err(status));
+    }
+    let run_dir = job.installation.run_dir();
+    let log = LogWriter::create(&run_dir.join(instance.id().as_str()))?;
+    let ending = Ending::of(instance.as_ref(), job.asked, run_dir)?;
+    // Not before: what is launched may have been named by a path from there.
+    chdir("/").map_err(io::Error::from)?;
+    Ok(Ok(Running {
+        instance,
+        ending,
+        log,
+        pipes,
+    }))
+}
+
+fn streams(interactive: bool) -> io::Result<(Stdio, Pipes)> {
+    let (stdin, stdin_open) = if interactive {
+        let (reader, writer) = io::pipe()?;
+        (reader.into(), Some(writer))
+    } else {
+        (File::open("/dev/null")?.into(), None)
+    };
+    let (stdout, theirs_out) = io::pipe()?;
+    let (stderr, theirs_err) = io::pipe()?;
+    let stdio = Stdio {
+        stdin,
+        stdout: theirs_out.into(),
+        stderr: theirs_err.into(),
+    };
+    let pipes = Pipes {
+        stdout,
+        stderr,
+        stdin: stdin_open,
+    };
+    Ok((stdio, pipes))
+}
+
+/// Logs, passes signals on, and waits for the end; then clears up and says how it ended.
+fn wait(running: Running, signals: &Signals) -> io::Result<()> {
+    let Running {
+        instance,
+        ending,
+        log,
+        pipes,
+    } = running;
+    let Pipes {
+        stdout,
+        stderr,
+        stdin,
+    } = pipes;
+    let logging = Logging::start(stdout, stderr, log)?;
+    let status = signals.during(
+        |signal| {
+            // An instance that can't be reached has ended, and why is what the waiting tells.
+            let _ = instance.signal(signal);
+        },
+        || instance.wait(None),
+    )?;
+    // Without a timeout it waits until there is a status.
+    if let Some(ended) = status.transpose() {
+        ending.take(instance.as_ref(), &ended);
+    }
+    drop(stdin);
+    drop(instance);
+    let logged = logging.finish();
+    drop(ending);
+    logged
+}

@@ -1,0 +1,97 @@
+//! From what was typed to what is kept on record.
+
+use std::collections::BTreeMap;
+
+use host::instances::{Asked, RecordedCommand, Text};
+use launch::{Credentials, Network, Resources, Security, Side, Workload};
+use vmm::snapshot::SnapshotName;
+
+use crate::args::{RunArgs, Source, Way};
+use crate::notation::{SignalNumber, StopTimeout};
+
+/// Asks a command to end, where neither the user nor the image says with what: docker's.
+const STOP_SIGNAL: SignalNumber = SignalNumber(nix::libc::SIGTERM as u8);
+
+/// How long it then has, in seconds: docker's.
+const STOP_TIMEOUT_S: i64 = 10;
+
+/// Of `jaula snapshot restore`. What the command was given, only the machine knows.
+pub fn of_snapshot(name: &SnapshotName, label: &str) -> Asked {
+    Asked {
+        side: Side::Vm,
+        image: format!("snapshot {name}"),
+        image_id: None,
+        command: RecordedCommand {
+            argv: vec![Text::Utf8(label.to_owned())],
+            env: Vec::new(),
+            cwd: Text::Utf8("/".to_owned()),
+            credentials: Credentials::default(),
+        },
+        hostname: String::new(),
+        detached: false,
+        auto_remove: true,
+        stop_signal: STOP_SIGNAL.0,
+        stop_timeout_s: STOP_TIMEOUT_S,
+        labels: BTreeMap::new(),
+        network: Network::default(),
+        resources: Resources::default(),
+        mounts: Vec::new(),
+        security: Security::default(),
+        ulimits: Vec::new(),
+        read_only: false,
+        init: false,
+        terminal: false,
+    }
+}
+
+/// Of `jaula run`, with the signal that the image names.
+pub fn of_run(
+    args: &RunArgs,
+    way: Way,
+    workload: &Workload,
+    image_stop_signal: Option<SignalNumber>,
+) -> Asked {
+    let (image, image_id) = match args.workload.source_and_command() {
+        Ok((Source::Image(name), _)) => (
+            name.to_string_lossy().into_owned(),
+            Some(workload.root.digest.to_string()),
+        ),
+        Ok((Source::Directory(dir), _)) => (dir.to_string_lossy().into_owned(), None),
+        // A workload was made of them, so there is one.
+        Err(_) => (String::new(), None),
+    };
+    let stop_signal = args
+        .stop_signal
+        .or(image_stop_signal)
+        .unwrap_or(STOP_SIGNAL);
+    let labels = args
+        .label
+        .iter()
+        .map(|label| (label.name.clone(), label.value.clone()));
+    let side = match way {
+        Way::Container => Side::Container,
+        Way::Vm(_) => Side::Vm,
+    };
+    Asked {
+        side,
+        image,
+        image_id,
+        command: (&workload.command).into(),
+        hostname: workload.hostname.to_string(),
+        detached: args.detach,
+        auto_remove: !args.detach || args.rm,
+        stop_signal: stop_signal.0,
+        stop_timeout_s: args
+            .stop_timeout
+            .map_or(STOP_TIMEOUT_S, StopTimeout::seconds),
+        labels: labels.collect(),
+        network: workload.network.clone(),
+        resources: workload.resources.clone(),
+        mounts: workload.mounts.clone(),
+        security: workload.security.clone(),
+        ulimits: workload.ulimits.clone(),
+        read_only: workload.root.read_only,
+        init: workload.init,
+        terminal: workload.terminal.is_some(),
+    }
+}
