@@ -2,6 +2,7 @@ use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{self, PipeWriter};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use host::instances::log::LogWriter;
 use launch::{ExitStatus, Instance, Stdio};
@@ -23,6 +24,9 @@ struct Pipes {
     /// Keeps the command's input from ending.
     stdin: Option<PipeWriter>,
 }
+
+/// After this time the keeper, too, has done all that it does once.
+const STARTS_WITHIN: Duration = Duration::from_millis(500);
 
 /// Who is to be told when nothing comes of it.
 struct Caller {
@@ -90,7 +94,6 @@ pub(super) fn keep(job: Job<'_>, reporter: PipeWriter, signals: &Signals) -> u8 
         tracing::debug!("the caller is gone: {error}");
     }
     drop(job);
-    give_memory_back();
     match wait(running, signals) {
         Ok(()) => 0,
         Err(error) => {
@@ -167,7 +170,14 @@ fn wait(running: Running, signals: &Signals) -> io::Result<()> {
             // An instance that can't be reached has ended, and why is what the waiting tells.
             let _ = instance.signal(signal);
         },
-        || instance.wait(None),
+        || {
+            let ended = instance.wait(Some(STARTS_WITHIN))?;
+            if ended.is_some() {
+                return Ok(ended);
+            }
+            give_memory_back();
+            instance.wait(None)
+        },
     )?;
     // Without a timeout it waits until there is a status.
     if let Some(ended) = status.transpose() {

@@ -1,13 +1,14 @@
 //! `jaula stats`.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bench::size;
 use host::instances::Found;
-use launch::Usage;
+use launch::{Network, Side, Usage};
 use serde::Serialize;
 
 use super::{Failure, World, running};
@@ -92,10 +93,41 @@ impl World {
 
     fn sample(&self, found: &Found) -> Result<(String, Sample), Failure> {
         let record = &found.record;
-        let usage = self.cgroup(found)?.usage()?;
+        let mut usage = self.cgroup(found)?.usage()?;
+        // A VM has no network, and on the host's others are counted.
+        if record.asked.side == Side::Container && record.asked.network != Network::Host {
+            let path = format!("/proc/{}/net/dev", record.process.pid);
+            let devices = fs::read_to_string(path).unwrap_or_default();
+            let (received, sent) = network_bytes(&devices);
+            usage.network_received_bytes = received;
+            usage.network_sent_bytes = sent;
+        }
         let name = record.name.clone();
         Ok((record.id.clone(), Sample { name, usage }))
     }
+}
+
+/// What has come and gone over all interfaces but the loopback, `proc_pid_net(5)`; nothing is
+/// known of where there is none.
+fn network_bytes(devices: &str) -> (Option<u64>, Option<u64>) {
+    let mut sums = (None, None);
+    for line in devices.lines() {
+        let Some((name, counts)) = line.split_once(':') else {
+            continue;
+        };
+        let counts: Vec<u64> = counts
+            .split_ascii_whitespace()
+            .map_while(|count| count.parse().ok())
+            .collect();
+        // Each direction has eight counters, bytes first.
+        if name.trim() != "lo"
+            && let (Some(received), Some(sent)) = (counts.first(), counts.get(8))
+        {
+            sums.0 = Some(sums.0.unwrap_or(0) + received);
+            sums.1 = Some(sums.1.unwrap_or(0) + sent);
+        }
+    }
+    sums
 }
 
 /// docker's keys.
@@ -215,6 +247,21 @@ mod tests {
                 pids: Some(3),
                 ..Usage::default()
             },
+        }
+    }
+
+    #[test]
+    fn what_goes_over_the_loopback_is_not_counted() {
+        let heads = "Inter-|   Receive  |  Transmit\n face |bytes    packets\n";
+        let lo = "    lo:     100  1 0 0 0 0 0 0      100  1 0 0 0 0 0 0\n";
+        let eth = "  eth0:     7  1 0 0 0 0 0 0      9  1 0 0 0 0 0 0\n";
+        for (devices, expected) in [
+            (format!("{heads}{lo}"), (None, None)),
+            (format!("{heads}{lo}{eth}"), (Some(7), Some(9))),
+            (format!("{heads}{eth}{eth}"), (Some(14), Some(18))),
+            (String::new(), (None, None)),
+        ] {
+            assert_eq!(network_bytes(&devices), expected, "{devices}");
         }
     }
 
