@@ -89,7 +89,7 @@ fn build_init(out_dir: &Path) -> Result<(), Box<dyn Error>> {
             "-C target-feature=+crt-static -C relocation-model=static",
         )
         // Small: the guest's kernel copies every byte of it.
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")
         .env("CARGO_PROFILE_RELEASE_LTO", "fat")
         .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
