@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use launch::{Chain, ExitStatus, Instance, Prepared};
+use launch::{ExitStatus, Instance, Prepared};
 use nix::sys::signal::Signal;
 
 use crate::error::Error;
 use crate::signals::Signals;
-use crate::stdio;
 use crate::thrift::give_memory_back;
+use crate::{out_of_memory, stdio};
 
 /// A user who types Ctrl-C this often means it, whatever the command does with it. docker's
 /// number, too.
@@ -42,16 +42,8 @@ pub fn follow(prepared: &dyn Prepared, interactive: bool, signals: &Signals) -> 
         },
         || wait(instance.as_ref(), &interrupts),
     )?;
-    let out_of_memory = match &status {
-        // That it ended well is all there is to be said.
-        Ok(ExitStatus::Exited(0)) | Err(_) => Ok(false),
-        Ok(_) => instance.out_of_memory(),
-    }
-    .unwrap_or_else(|error| {
-        // How the command ended is known all the same.
-        tracing::warn!("whether memory ran out is not known: {}", Chain(&error));
-        false
-    });
+    let has_killed = |status: &ExitStatus| out_of_memory::has_killed(instance.as_ref(), *status);
+    let out_of_memory = status.as_ref().is_ok_and(has_killed);
     // Nothing of the instance is left to write after this, so that the outputs end.
     drop(instance);
     outputs.finish();

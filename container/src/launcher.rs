@@ -102,7 +102,13 @@ impl Launcher for ContainerLauncher {
         host::capacity::check_resources(&workload.resources)
             .map_err(|error| launch::Error::new(error).with_remedy("ask for less"))?;
         workload.root.layers.iter().try_for_each(check_root)?;
-        check_supported(workload)?;
+        if workload.terminal.is_some() {
+            return Err(Unsupported {
+                flag: "--tty",
+                side: Side::Container,
+            }
+            .into());
+        }
         let privileges = privileges();
         if !privileges.has_many_ids() && !workload.command.credentials().groups.is_empty() {
             progress.note("the command has none of the groups that its user is in: there is none here but yours (see jaula doctor)");
@@ -123,18 +129,6 @@ impl Launcher for ContainerLauncher {
             },
             privileges,
         }))
-    }
-}
-
-/// What can't be honoured is refused by its flag.
-fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
-    let asked = [(workload.terminal.is_some(), "--tty")];
-    match asked.into_iter().find(|(asked, _)| *asked) {
-        Some((_, flag)) => Err(Unsupported {
-            flag,
-            side: Side::Container,
-        }),
-        None => Ok(()),
     }
 }
 

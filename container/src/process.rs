@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use entry::{Entry, Failure, Mark, Stage, Step};
 use host::cgroup::Entrance;
+use host::pidfd::send_signal;
 use launch::{ExitStatus, MonotonicNs, Stdio};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -133,20 +134,7 @@ impl Process {
 
     /// Sends a signal; to one that has ended, nothing.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), Error> {
-        // SAFETY: numbers and a null pointer, which pidfd_send_signal(2) allows.
-        let sent = unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                self.pidfd.as_raw_fd(),
-                signal as libc::c_int,
-                std::ptr::null::<libc::siginfo_t>(),
-                0,
-            )
-        };
-        match Errno::result(sent) {
-            Ok(_) | Err(Errno::ESRCH) => Ok(()),
-            Err(errno) => Err(Error::Signal(errno)),
-        }
+        send_signal(self.pidfd.as_fd(), signal as libc::c_int).map_err(Error::Signal)
     }
 
     /// Waits for its end; `None` if `timeout` passed first. May be called again.

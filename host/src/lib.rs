@@ -7,6 +7,7 @@
 //! - [`packet_filter`] removes the rules that an instance's network needs.
 //! - [`paths`] says where state and cache are.
 //! - [`capacity`] refuses limits that are above what the host has.
+//! - [`pidfd`] signals processes.
 //! - [`user_namespace`] gives an ordinary user more users and groups than its own.
 //! - [`facts`] tells `jaula doctor` what the host offers.
 
@@ -16,6 +17,7 @@ pub mod facts;
 pub mod instances;
 pub mod packet_filter;
 pub mod paths;
+pub mod pidfd;
 pub mod rundir;
 pub mod user_namespace;
 

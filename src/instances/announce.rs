@@ -10,6 +10,8 @@ use launch::{
 };
 use nix::sys::signal::Signal;
 
+use crate::out_of_memory;
+
 /// An instance can't be found by others.
 #[derive(Debug, thiserror::Error)]
 #[error("can't keep on record what runs in {}", path.display())]
@@ -65,12 +67,7 @@ impl Ending {
     /// Takes how it ended, as the one who waits for it was told.
     pub fn take(&self, instance: &dyn Instance, ended: &Result<ExitStatus, launch::Error>) {
         let status = match ended {
-            Ok(status) => {
-                // That it ended well is all there is to be said.
-                let oom_killed =
-                    *status != ExitStatus::Exited(0) && instance.out_of_memory().unwrap_or(false);
-                Status::ended(*status, oom_killed)
-            }
+            Ok(status) => Status::ended(*status, out_of_memory::has_killed(instance, *status)),
             Err(error) => Status::failed(&Chain(error).to_string()),
         };
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);

@@ -20,7 +20,6 @@ use std::error::Error as StdError;
 
 use host::RunDir;
 use host::instances::{FindError, Found, Instances};
-use launch::InstanceId;
 
 use crate::error::{self, Error};
 use crate::installation::Installation;
@@ -137,7 +136,7 @@ impl World {
 
     fn cgroup(&self, found: &Found) -> Result<host::cgroup::CgroupView, Failure> {
         let name = &found.record.name;
-        let cgroup = self.run.cgroup_of(&id(found)?)?;
+        let cgroup = self.run.cgroup_of(found.directory())?;
         cgroup.ok_or_else(|| Failure::NoCgroup(name.clone()))
     }
 
@@ -153,11 +152,6 @@ impl World {
 
 fn print(failure: Failure) {
     error::print(&launch::Error::from(failure) as &(dyn StdError + 'static));
-}
-
-fn id(found: &Found) -> Result<InstanceId, Failure> {
-    let name = found.record.name.parse();
-    name.map_err(|error| launch::Error::new(error).into())
 }
 
 /// Refuses one that has ended.

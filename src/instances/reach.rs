@@ -1,13 +1,13 @@
 //! Sends signals to what another process has launched.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 
 use host::instances::Found;
+use host::pidfd::send_signal;
 use launch::Side;
-use nix::errno::Errno;
 use nix::libc;
 
-use super::{Failure, World, id};
+use super::{Failure, World};
 
 /// SIGKILL, which nothing withstands.
 pub const KILL: u8 = libc::SIGKILL as u8;
@@ -17,7 +17,7 @@ impl World {
     pub fn signal(&self, found: &Found, signal: u8) -> Result<(), Failure> {
         match found.record.asked.side {
             Side::Container => kill_process(found, signal),
-            Side::Vm => Ok(vmm::signal(self.run.path(), &id(found)?, signal)?),
+            Side::Vm => Ok(vmm::signal(self.run.path(), found.directory(), signal)?),
         }
     }
 
@@ -36,18 +36,6 @@ pub fn kill_process(found: &Found, signal: u8) -> Result<(), Failure> {
     let Some(process) = open.map_err(Failure::io(found, "reached"))? else {
         return Ok(());
     };
-    // SAFETY: numbers and a null pointer, which pidfd_send_signal(2) allows.
-    let sent = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            process.as_raw_fd(),
-            libc::c_int::from(signal),
-            std::ptr::null::<libc::siginfo_t>(),
-            0,
-        )
-    };
-    match Errno::result(sent) {
-        Ok(_) | Err(Errno::ESRCH) => Ok(()),
-        Err(errno) => Err(Failure::io(found, "signalled")(errno.into())),
-    }
+    send_signal(process.as_fd(), signal.into())
+        .map_err(|errno| Failure::io(found, "signalled")(errno.into()))
 }

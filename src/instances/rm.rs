@@ -1,7 +1,7 @@
 //! `jaula rm`.
 
 use super::reach::KILL;
-use super::{Failure, World, id};
+use super::{Failure, World};
 use crate::args::RmArgs;
 use crate::error::Error;
 use crate::output;
@@ -17,7 +17,7 @@ pub fn rm(args: &RmArgs) -> Result<u8, Error> {
         }
         // Of one that is not kept nothing is left by now; of another, somebody else may have
         // removed it.
-        world.run.remove(&id(found)?)?;
+        world.run.remove(found.directory())?;
         Ok(output::print(&found.record.name).map_err(launch::Error::from)?)
     })
 }

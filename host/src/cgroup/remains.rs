@@ -3,15 +3,18 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use nix::libc;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::control;
 use super::error::Error;
 use super::freezer::release;
 use super::patience::until_done;
+use crate::pidfd::send_signal;
 
 /// Kills every process in the cgroups `dirs` of one instance and in those below them; returns when
 /// none is left. A cgroup that is not there holds none.
@@ -89,10 +92,7 @@ fn kill_member(cgroup: &Path, pid: Pid) -> io::Result<()> {
     if !listed {
         return Ok(());
     }
-    match pidfd_send_signal(process, Signal::KILL) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(send_signal(process.as_fd(), libc::SIGKILL)?)
 }
 
 /// The processes in `cgroup` itself; `None` if it is gone.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use launch::InstanceId;
+
 use super::record::{Record, is_absent};
 use super::status::Status;
 use super::{ENDED, KEEP, STATUS, is_locked, open_file, wait_for_lock};
@@ -27,12 +29,15 @@ pub struct Found {
     pub record: Record,
     /// Whether it ran when it was looked at.
     pub state: State,
-    pub(super) dir: PathBuf,
+    directory: InstanceId,
+    dir: PathBuf,
 }
 
 impl Found {
-    /// Looks into the directory `dir`; `None` if there is no instance that others can find.
-    pub(super) fn look(dir: PathBuf) -> io::Result<Option<Self>> {
+    /// Looks into the directory that is called `directory`; `None` if there is no instance in it
+    /// that others can find.
+    pub(super) fn look(run_dir: &Path, directory: &InstanceId) -> io::Result<Option<Self>> {
+        let dir = run_dir.join(directory.as_str());
         if !fs::symlink_metadata(&dir).is_ok_and(|found| found.is_dir()) {
             return Ok(None);
         }
@@ -53,10 +58,20 @@ impl Found {
                 _ => return Ok(None),
             }
         };
-        Ok(Some(Self { record, state, dir }))
+        Ok(Some(Self {
+            record,
+            state,
+            directory: directory.clone(),
+            dir,
+        }))
     }
 
-    /// Its directory.
+    /// The name of its directory.
+    pub fn directory(&self) -> &InstanceId {
+        &self.directory
+    }
+
+    /// The path of its directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }

@@ -88,7 +88,7 @@ impl Instances {
     }
 
     fn look(&self, id: &InstanceId) -> io::Result<Option<Found>> {
-        Found::look(self.path.join(id.as_str()))
+        Found::look(&self.path, id)
     }
 
     fn error(&self, source: io::Error) -> FindError {

@@ -212,18 +212,16 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
         Network::Bridge { .. } => Some("--publish"),
     };
     let asked = [
-        (memory_swap.is_some(), "--memory-swap"),
-        (has_bind, "a mount of the host's files"),
-        (!workload.devices.is_empty(), "--device"),
-        (network.is_some(), network.unwrap_or_default()),
-        (has_profile, "--security-opt seccomp=FILE"),
-        (workload.terminal.is_some(), "--tty"),
+        memory_swap.is_some().then_some("--memory-swap"),
+        has_bind.then_some("a mount of the host's files"),
+        (!workload.devices.is_empty()).then_some("--device"),
+        network,
+        has_profile.then_some("--security-opt seccomp=FILE"),
+        workload.terminal.is_some().then_some("--tty"),
     ];
-    match asked.into_iter().find(|(asked, _)| *asked) {
-        Some((_, flag)) => Err(Unsupported {
-            flag,
-            side: Side::Vm,
-        }),
+    let side = Side::Vm;
+    match asked.into_iter().flatten().next() {
+        Some(flag) => Err(Unsupported { flag, side }),
         None => Ok(()),
     }
 }
