@@ -1,8 +1,8 @@
 use std::io::Read;
 
 use guest_images::store::{
-    BlobDigest, Descriptor, Document, Intake, Layer, LayerBlob, Limits, Manifest, Platform,
-    Reference, Store, diff_ids,
+    BlobDigest, Descriptor, Document, Intake, LayerBlob, Limits, Manifest, Platform, Reference,
+    Store, diff_ids,
 };
 use launch::Progress;
 
@@ -61,17 +61,12 @@ pub fn pull(
         .map_err(|error| PullError::Manifest(reference.to_string(), error))?;
     let intake = Intake::new(limits, progress);
     let mut layers = Vec::new();
+    let count = manifest.layers.len();
     for (number, (descriptor, diff_id)) in (1..).zip(manifest.layers.iter().zip(diff_ids)) {
-        let what = format!("layer {number} of {}", manifest.layers.len());
-        layers.push(layer(
-            &connection,
-            what,
-            descriptor,
-            diff_id,
-            store,
-            &intake,
-            progress,
-        )?);
+        let what = format!("layer {number} of {count}");
+        let open = || Ok::<_, PullError>(layer(&connection, &what, descriptor, diff_id));
+        let saying = format!("pulling and unpacking {what}");
+        layers.push(store.find_or_add_layer(diff_id, &saying, &intake, open)?);
     }
     let id = store.add_image(Some(reference), Some(named), &config, &layers)?;
     Ok(Pulled {
@@ -114,28 +109,20 @@ fn ask(reference: &Reference, credentials: Option<Credentials>) -> Result<Asked<
     Err(PullError::Lists(reference.to_string()))
 }
 
-fn layer(
-    connection: &Connection<'_>,
-    what: String,
+/// What is promised of a layer, and the layer as it comes.
+fn layer<'a>(
+    connection: &'a Connection<'a>,
+    what: &str,
     descriptor: &Descriptor,
     diff_id: BlobDigest,
-    store: &Store,
-    intake: &Intake<'_>,
-    progress: &dyn Progress,
-) -> Result<Layer, PullError> {
-    if let Some(layer) = store.layer(diff_id)? {
-        return Ok(layer);
-    }
+) -> (LayerBlob, impl Read + 'a) {
     let blob = LayerBlob {
         digest: Some(descriptor.digest),
         size: descriptor.size,
         diff_id,
     };
-    progress.begin(&format!("pulling and unpacking {what}"));
     // Whatever the registry goes on sending, one byte more is enough to see that it lied.
-    let mut reader =
-        Blob::new(connection, what, descriptor.digest).take(descriptor.size.saturating_add(1));
-    let layer = store.add_layer(&blob, &mut reader, intake);
-    progress.end();
-    Ok(layer?)
+    let reader = Blob::new(connection, what.to_owned(), descriptor.digest)
+        .take(descriptor.size.saturating_add(1));
+    (blob, reader)
 }

@@ -195,6 +195,29 @@ impl Store {
         Ok(self.layers().find(diff_id)?.map(Layer))
     }
 
+    /// The layer, if it is here, or unpacked from what `open` opens, as [`Store::add_layer`] does.
+    /// `what` is said to `intake`'s progress.
+    ///
+    /// # Errors
+    ///
+    /// As there, and when `open` fails.
+    pub fn find_or_add_layer<R: Read, E: From<StoreError>>(
+        &self,
+        diff_id: BlobDigest,
+        what: &str,
+        intake: &Intake<'_>,
+        open: impl FnOnce() -> Result<(LayerBlob, R), E>,
+    ) -> Result<Layer, E> {
+        if let Some(here) = self.layer(diff_id)? {
+            return Ok(here);
+        }
+        let (blob, mut reader) = open()?;
+        intake.progress.begin(what);
+        let added = self.add_layer(&blob, &mut reader, intake);
+        intake.progress.end();
+        Ok(added?)
+    }
+
     /// Unpacks a layer from its blob, compressed with gzip, zstd or not at all, unless it is here
     /// by now. A layer is here whole and checked, or not at all.
     ///

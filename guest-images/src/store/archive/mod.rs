@@ -240,20 +240,17 @@ impl Store {
         let diff_ids = diff_ids(&found.config, count)?;
         let mut layers = Vec::new();
         for (index, (layer, diff_id)) in found.layers.iter().zip(diff_ids).enumerate() {
-            if let Some(here) = self.layer(diff_id)? {
-                layers.push(here);
-                continue;
-            }
-            let Section { mut reader, size } = files.must_have(&layer.path)?;
-            let blob = LayerBlob {
-                digest: layer.promised.map(|(digest, _)| digest),
-                size: layer.promised.map_or(size, |(_, size)| size),
-                diff_id,
+            let open = || {
+                let Section { reader, size } = files.must_have(&layer.path)?;
+                let blob = LayerBlob {
+                    digest: layer.promised.map(|(digest, _)| digest),
+                    size: layer.promised.map_or(size, |(_, size)| size),
+                    diff_id,
+                };
+                Ok::<_, ArchiveError>((blob, reader))
             };
-            progress.begin(&format!("unpacking layer {} of {count}", index + 1));
-            let added = self.add_layer(&blob, &mut reader, &intake);
-            progress.end();
-            layers.push(added?);
+            let what = format!("unpacking layer {} of {count}", index + 1);
+            layers.push(self.find_or_add_layer(diff_id, &what, &intake, open)?);
         }
         let names = match naming {
             Naming::AsTheyCome => found.names,
