@@ -5,13 +5,11 @@ use std::path::Path;
 
 use launch::{Command, Hostname, Security, Stdio, Ulimit};
 
-use crate::credentials::Identity;
-use crate::descriptors;
-use crate::exec::Program;
 use crate::failure::{At, Failure, Step};
 use crate::filter::Filter;
 use crate::given_devices::{DeviceNode, GivenDevices};
 use crate::init::Init;
+use crate::last_steps::LastSteps;
 use crate::mounts::Mounts;
 use crate::name_files::NameFiles;
 use crate::path::{InvalidPath, c_path};
@@ -19,7 +17,6 @@ use crate::privileges::Privileges;
 use crate::rootfs::{Layers, MAX_LAYERS, Root};
 use crate::scenery::Scenery;
 use crate::syscall;
-use crate::working_directory::WorkingDirectory;
 
 /// What is to be entered. Paths are where the caller is.
 #[derive(Clone, Copy)]
@@ -71,11 +68,8 @@ pub enum Mark {
 pub struct Entry {
     root: Root,
     hostname: CString,
-    identity: Identity,
-    ulimits: Vec<Ulimit>,
-    filter: Option<Filter>,
-    program: Program,
     init: Option<Init>,
+    last_steps: LastSteps,
 }
 
 impl Entry {
@@ -85,7 +79,13 @@ impl Entry {
     ///
     /// When one of the paths can't be given to a system call, or there are too many layers.
     pub fn new(spec: &Spec<'_>) -> Result<Self, InvalidPath> {
-        let has_many_ids = spec.privileges.has_many_ids();
+        let last_steps = LastSteps::new(
+            spec.command,
+            spec.ulimits,
+            spec.security,
+            spec.filter,
+            spec.privileges,
+        );
         Ok(Self {
             root: Root {
                 layers: Layers {
@@ -93,23 +93,20 @@ impl Entry {
                     upper: c_path(spec.upper)?,
                     work: c_path(spec.work)?,
                     user_xattr: spec.privileges != Privileges::Root,
-                    keep_owners: has_many_ids,
+                    keep_owners: spec.privileges.has_many_ids(),
                 },
                 names: spec.files.clone(),
                 mounts: Mounts::new(spec.mounts)?,
                 devices: GivenDevices::new(spec.devices, spec.privileges.into())?,
-                working_directory: WorkingDirectory::new(spec.command.cwd()),
+                working_directory: last_steps.working_directory().clone(),
                 read_only: spec.read_only,
             },
             hostname: spec.hostname.as_c_str().to_owned(),
-            identity: Identity::new(spec.command.credentials(), has_many_ids, spec.security),
-            ulimits: spec.ulimits.to_vec(),
-            filter: spec.filter.cloned(),
-            program: Program::new(spec.command),
             init: match spec.init {
                 Some(path) => Some(Init::new(path, spec.command)?),
                 None => None,
             },
+            last_steps,
         })
     }
 
@@ -165,50 +162,9 @@ impl Entry {
         drop(scenery);
         ring(Mark::Root);
         syscall::set_hostname(&self.hostname).at(Step::Hostname)?;
-        let init = self.init.as_ref().and_then(Init::opened);
-        let [lifeline, init] =
-            descriptors::put_in_place(stdio, [lifeline, init]).at(Step::Descriptors)?;
-        // While root: docker enters a directory that only root may, too.
-        self.root
-            .working_directory
-            .enter()
-            .at(Step::WorkingDirectory)?;
-        if self.init.is_none() {
-            // Else it is not ours any more that the program could reach.
-            self.program.check().at(Step::Exec)?;
-        }
-        // After all that opens files, of which there may be few, and while they may be raised.
-        for limit in &self.ulimits {
-            syscall::set_limit(limit.resource, limit.soft, limit.hard).at(Step::Ulimits)?;
-        }
-        let filter = self.filter.as_ref();
-        // Loading it takes CAP_SYS_ADMIN or no_new_privs. Without the latter it comes before the
-        // former goes, and decides about our own calls from here on, too.
-        let (early, late) = match self.identity.can_gain_privileges() {
-            true => (filter, None),
-            false => (None, filter),
-        };
-        load(early)?;
-        self.identity.assume()?;
-        if let Some(lifeline) = lifeline {
-            // After the last change of credentials, which would undo it (prctl(2)).
-            syscall::die_with_parent().at(Step::ParentDeath)?;
-            // The parent may have died before that, and then nothing would come of it.
-            if syscall::has_no_reader(lifeline).at(Step::ParentDeath)? {
-                return Err(Failure {
-                    step: Step::ParentDeath,
-                    errno: libc::ESRCH,
-                });
-            }
-        }
-        syscall::set_umask(0o022);
-        // As late as can be: only `execve` passes it, of all that is ours.
-        load(late)?;
-        ring(Mark::Main);
-        match &self.init {
-            Some(own) => Err(own.execute(init.unwrap_or(-1))).at(Step::Init),
-            None => Err(self.program.execute()),
-        }
+        let init = self.init.as_ref();
+        self.last_steps
+            .take(stdio, lifeline, init, || ring(Mark::Main))
     }
 }
 
@@ -218,8 +174,4 @@ fn lower(layers: &launch::Layers) -> Result<Vec<CString>, InvalidPath> {
         return Err(InvalidPath::TooManyLayers(paths.len()));
     }
     Ok(paths)
-}
-
-fn load(filter: Option<&Filter>) -> Result<(), Failure> {
-    filter.map_or(Ok(()), Filter::load).at(Step::Filter)
 }

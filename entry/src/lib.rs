@@ -7,7 +7,8 @@
 //! The way has two halves. [`Stage`] is all that depends neither on the command nor on its image,
 //! so that a guest has it behind it before it is told either; [`Entry`] is the rest. `new` of each
 //! prepares, in a process that can do anything; [`Stage::set`] and [`Entry::run`] make system
-//! calls and nothing else, in a child that may not even allocate. What is mounted is a list that
+//! calls and nothing else, in a child that may not even allocate. [`Joining`] is the end of the way,
+//! for a further command in a root that is there already. What is mounted is a list that
 //! `plan` makes and `rootfs` works through; the rest are those two, from top to bottom.
 
 mod action;
@@ -21,6 +22,8 @@ mod filter;
 mod given_devices;
 mod init;
 mod inner_path;
+mod joining;
+mod last_steps;
 mod magic_link;
 mod masks;
 mod mounts;
@@ -42,6 +45,7 @@ pub use failure::{Failure, Step};
 pub use filter::Filter;
 pub use given_devices::DeviceNode;
 pub use init::INIT_NAME;
+pub use joining::{Joining, JoiningSpec};
 pub use name_files::{NameFiles, NoGateway};
 pub use path::InvalidPath;
 pub use privileges::{Ids, Privileges};

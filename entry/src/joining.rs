@@ -1,0 +1,60 @@
+use std::os::fd::BorrowedFd;
+
+use launch::{Command, Security, Stdio, Ulimit};
+
+use crate::failure::{At, Failure, Step};
+use crate::filter::Filter;
+use crate::last_steps::LastSteps;
+use crate::privileges::Privileges;
+use crate::signals;
+use crate::syscall;
+
+/// What joins a command that runs.
+#[derive(Clone, Copy)]
+pub struct JoiningSpec<'a> {
+    /// The command that joins.
+    pub command: &'a Command,
+    /// Limits of its processes.
+    pub ulimits: &'a [Ulimit],
+    /// What it may do.
+    pub security: &'a Security,
+    /// What decides about its system calls; see [`Spec::filter`](crate::Spec::filter).
+    pub filter: Option<&'a Filter>,
+    /// What the caller may do.
+    pub privileges: Privileges,
+}
+
+/// A further command in a root that another one runs in: the last half of an
+/// [`Entry`](crate::Entry), made while memory can still be had.
+pub struct Joining(LastSteps);
+
+impl Joining {
+    /// Prepares everything: [`Joining::run`] will only make system calls.
+    pub fn new(spec: &JoiningSpec<'_>) -> Self {
+        Self(LastSteps::new(
+            spec.command,
+            spec.ulimits,
+            spec.security,
+            spec.filter,
+            spec.privileges,
+        ))
+    }
+
+    /// Becomes the command; returns only if that fails.
+    ///
+    /// The caller is a process of one thread in the cgroup and in all the namespaces of the command
+    /// that it joins, with that one's root as its own. For the rest, what is said at
+    /// [`Entry::run`](crate::Entry::run) goes for this one too.
+    pub fn run(&self, stdio: &Stdio, lifeline: Option<BorrowedFd<'_>>) -> Failure {
+        let begun = || {
+            syscall::start_session().at(Step::Session)?;
+            syscall::join_new_keyring().at(Step::Keyring)?;
+            signals::reset().at(Step::Signals)?;
+            self.0.take(stdio, lifeline, None, || {})
+        };
+        match begun() {
+            Ok(never) => match never {},
+            Err(failure) => failure,
+        }
+    }
+}
