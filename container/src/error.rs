@@ -2,7 +2,7 @@ use std::ffi::CString;
 use std::io;
 use std::path::PathBuf;
 
-use entry::{Failure, InvalidPath, NoGateway, Step};
+use entry::{Failure, InvalidPath, Step};
 use launch::{CapabilitySet, ExitStatus, MountSource, Workload};
 use nix::errno::Errno;
 
@@ -44,12 +44,6 @@ pub enum Error {
     /// The cgroup can't be entered by what belongs to the container.
     #[error(transparent)]
     Cgroup(#[from] host::cgroup::Error),
-    /// The host's files can't be read that names are looked up in.
-    #[error("can't read how the host resolves names")]
-    HostNames(#[source] io::Error),
-    /// A name stands for what there is none of.
-    #[error(transparent)]
-    NoGateway(#[from] NoGateway),
     /// A file of the host's can't be mounted.
     #[error("can't mount {}", path.display())]
     MountSource {
@@ -142,7 +136,6 @@ impl Error {
             Self::Seccomp(_) => Some("correct the profile, or use seccomp=unconfined"),
             Self::Cgroup(error) => error.remedy(),
             Self::Network(error) => error.remedy(),
-            Self::NoGateway(_) => Some("give it an address, or add --network bridge"),
             Self::MountSource { .. } => {
                 Some("name a file or directory that is there and that you may read")
             }

@@ -4,19 +4,16 @@
 //! complete before the container's process enters it: so the process has nothing to wait for, and
 //! what listens in it is reached from its first moment on.
 
-use std::fs;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
 
 use entry::{NameFiles, Privileges, Sysfs};
 use host::{InstanceDir, Placement};
 use launch::{Network, Workload};
 use network::{
-    Bridge, Connection, Namespace, PendingNamespace, Publication, Reservation, USER_MODE_ADDRESS,
-    UserMode, UserModePorts, UserModeReservation,
+    Namespace, OnBridge, PendingNamespace, Reservation, UserMode, UserModePorts,
+    UserModeReservation,
 };
-
 use nix::unistd::Pid;
 
 use crate::error::Error;
@@ -53,19 +50,11 @@ pub(crate) enum Connected {
     /// All that the host has.
     Host,
     /// A place on the bridge.
-    Bridge(OnBridge),
+    Bridge(OnBridge<Namespace>),
     /// A program that is still to be started.
     UserModeToBe(UserModePorts),
     /// A program beside the container.
     UserMode { _program: UserMode },
-}
-
-/// Dropped from top to bottom: the ways in, then the link, then what it leads to.
-pub(crate) struct OnBridge {
-    _publication: Option<Publication>,
-    connection: Connection,
-    gateway: Ipv4Addr,
-    namespace: Namespace,
 }
 
 impl Pending {
@@ -87,27 +76,15 @@ impl Pending {
 
     /// Waits until it is made, and makes the rest.
     pub(crate) fn finish(self, dir: &InstanceDir) -> Result<Connected, network::Error> {
-        let (reservation, pending) = match self {
-            Self::None => return Ok(Connected::None),
-            Self::Host => return Ok(Connected::Host),
-            Self::UserMode(reservation) => {
-                return Ok(Connected::UserModeToBe(reservation.release()));
-            }
+        Ok(match self {
+            Self::None => Connected::None,
+            Self::Host => Connected::Host,
+            Self::UserMode(reservation) => Connected::UserModeToBe(reservation.release()),
             Self::Bridge {
                 reservation,
                 namespace,
-            } => (reservation, namespace),
-        };
-        let mut bridge = Bridge::open()?;
-        let mut namespace = pending.finish()?;
-        let connection = bridge.connect(&mut namespace, dir.id())?;
-        let publish = |reservation: Reservation| reservation.publish(connection.address(), dir);
-        Ok(Connected::Bridge(OnBridge {
-            _publication: reservation.map(publish).transpose()?,
-            gateway: bridge.gateway(),
-            connection,
-            namespace,
-        }))
+            } => Connected::Bridge(OnBridge::join(namespace.finish()?, reservation, dir)?),
+        })
     }
 }
 
@@ -150,7 +127,7 @@ impl Connected {
             Self::None | Self::UserModeToBe(_) | Self::UserMode { .. } => NetworkNamespace::New,
             Self::Host => NetworkNamespace::Host,
             Self::Bridge(on_bridge) => {
-                let file = on_bridge.namespace.as_fd().try_clone_to_owned();
+                let file = on_bridge.end().as_fd().try_clone_to_owned();
                 NetworkNamespace::Made(file.map_err(Error::NetworkNamespace)?)
             }
         })
@@ -165,50 +142,17 @@ impl Connected {
     }
 
     /// What names are looked up in.
-    pub(crate) fn files(&self, workload: &Workload) -> Result<NameFiles, Error> {
+    pub(crate) fn files(&self, workload: &Workload) -> Result<NameFiles, network::Error> {
         let Workload {
             hostname, names, ..
         } = workload;
-        let resolv_conf = |text: std::io::Result<String>| {
-            let text = text.map_err(Error::HostNames)?;
-            Ok::<_, Error>(Some(text.into_bytes()))
-        };
         match self {
-            Self::None => Ok(NameFiles::without_network(hostname, names)?),
-            Self::Host => {
-                let own = IpAddr::from([127, 0, 1, 1]);
-                let gateway = IpAddr::from(Ipv4Addr::LOCALHOST);
-                let files = NameFiles::new(hostname, own, names, Some(gateway))?;
-                let mut hosts = fs::read("/etc/hosts").map_err(Error::HostNames)?;
-                hosts.push(b'\n');
-                hosts.extend(&files.hosts);
-                Ok(NameFiles {
-                    hosts,
-                    resolv_conf: resolv_conf(network::host_resolv_conf(&names.servers))?,
-                    ..files
-                })
-            }
+            Self::None => network::files_without_network(hostname, names),
+            Self::Host => network::files_on_host(hostname, names),
             Self::UserModeToBe(_) | Self::UserMode { .. } => {
-                let files = NameFiles::new(hostname, USER_MODE_ADDRESS.into(), names, None)?;
-                let server = [IpAddr::from(network::user_mode_name_server())];
-                let servers = if names.servers.is_empty() {
-                    &server[..]
-                } else {
-                    &names.servers
-                };
-                Ok(NameFiles {
-                    resolv_conf: resolv_conf(network::resolv_conf(servers))?,
-                    ..files
-                })
+                network::files_in_user_mode(hostname, names)
             }
-            Self::Bridge(on_bridge) => {
-                let own = on_bridge.connection.address().into();
-                let files = NameFiles::new(hostname, own, names, Some(on_bridge.gateway.into()))?;
-                Ok(NameFiles {
-                    resolv_conf: resolv_conf(network::resolv_conf(&names.servers))?,
-                    ..files
-                })
-            }
+            Self::Bridge(on_bridge) => on_bridge.files(hostname, names),
         }
     }
 }

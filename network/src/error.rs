@@ -2,6 +2,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use entry::NoGateway;
 use launch::Protocol;
 use nix::errno::Errno;
 
@@ -92,6 +93,12 @@ pub enum Error {
         /// Its last words.
         said: String,
     },
+    /// The host's files can't be read that names are looked up in.
+    #[error("can't read how the host resolves names")]
+    HostNames(#[source] io::Error),
+    /// A name stands for what there is none of.
+    #[error(transparent)]
+    NoGateway(#[from] NoGateway),
     /// The instance's record can't be written.
     #[error(transparent)]
     Record(#[from] host::rundir::Error),
@@ -129,6 +136,7 @@ impl Error {
                 Some("load nftables: modprobe nf_tables")
             }
             Self::Setting { .. } => Some("mount /proc/sys so that root may write to it"),
+            Self::NoGateway(_) => Some("give it an address, or add --network bridge"),
             Self::Record(error) => error.remedy(),
             _ => None,
         }

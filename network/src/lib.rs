@@ -1,9 +1,10 @@
 //! Connects an instance.
 //!
 //! - [`Bridge`] is what instances of root's are connected to: a [`Namespace`] gets a link to it, an
-//!   address and a way out; [`Publication`] makes ports of the host's lead to one.
+//!   address and a way out; [`Publication`] makes ports of the host's lead to one. [`OnBridge`] is
+//!   all of that together.
 //! - [`UserMode`] is the same for those of ordinary users.
-//! - [`resolv_conf`] is what names are resolved with in it.
+//! - [`files_without_network`] and its like are what names are looked up in.
 //!
 //! Interfaces are made by rtnetlink, rules of the packet filter by nft. The kernel keeps the book:
 //! an address belongs to whoever has the link that is named after it, a port to whoever has a
@@ -14,8 +15,10 @@ mod bridge;
 mod error;
 mod held_port;
 mod link;
+mod name_files;
 mod namespace;
 mod nft;
+mod on_bridge;
 mod publication;
 mod resolver;
 mod route_socket;
@@ -26,10 +29,8 @@ mod user_mode;
 
 pub use bridge::{Bridge, Connection, NAME as BRIDGE};
 pub use error::Error;
+pub use name_files::{files_in_user_mode, files_on_host, files_without_network};
 pub use namespace::{Namespace, PendingNamespace};
+pub use on_bridge::OnBridge;
 pub use publication::{Publication, Reservation};
-pub use resolver::{host_resolv_conf, resolv_conf};
-pub use user_mode::{
-    USER_MODE_ADDRESS, UserMode, UserModePorts, UserModeReservation, user_mode_finding,
-    user_mode_name_server,
-};
+pub use user_mode::{UserMode, UserModePorts, UserModeReservation, user_mode_finding};

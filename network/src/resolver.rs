@@ -69,7 +69,7 @@ impl Configuration {
 /// # Errors
 ///
 /// When a file of the host's is there and can't be read.
-pub fn resolv_conf(servers: &[IpAddr]) -> io::Result<String> {
+pub(crate) fn resolv_conf(servers: &[IpAddr]) -> io::Result<String> {
     Ok(for_instance(read_host()?, servers).render())
 }
 
@@ -89,7 +89,7 @@ fn for_instance(mut host: Configuration, servers: &[IpAddr]) -> Configuration {
 /// # Errors
 ///
 /// As above.
-pub fn host_resolv_conf(servers: &[IpAddr]) -> io::Result<String> {
+pub(crate) fn host_resolv_conf(servers: &[IpAddr]) -> io::Result<String> {
     let host = read(HOST)?;
     if servers.is_empty() {
         return Ok(host);

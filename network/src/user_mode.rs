@@ -27,11 +27,11 @@ use crate::held_port::HeldPort;
 use crate::rules::Forward;
 
 /// The addresses that slirp4netns gives by itself and pasta is told to give (slirp4netns(1)).
-pub const USER_MODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
 /// The way out.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Passes on what is asked to the host's first name server, even one on its loopback interface.
-const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+pub(crate) const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 const PREFIX_LENGTH: u8 = 24;
 
 /// What an instance's interface is called in it.
@@ -113,11 +113,6 @@ impl Drop for UserMode {
         let _ = self.program.kill();
         let _ = self.program.wait();
     }
-}
-
-/// What names are resolved with in such an instance if nothing else is asked for.
-pub fn user_mode_name_server() -> Ipv4Addr {
-    NAME_SERVER
 }
 
 /// The user namespace that a program is to enter for the network namespace of process `pid`; `None`

@@ -11,7 +11,7 @@ use launch::Protocol;
 use nix::unistd::Pid;
 
 use super::user_namespace_of;
-use super::{GATEWAY, INNER_NAME, NAME_SERVER, PREFIX_LENGTH, USER_MODE_ADDRESS};
+use super::{ADDRESS, GATEWAY, INNER_NAME, NAME_SERVER, PREFIX_LENGTH};
 use crate::rules::Forward;
 
 /// The network namespace's name in the instance's directory. When it is removed, pasta ends:
@@ -28,7 +28,7 @@ pub(super) fn command(pid: Pid, forwards: &[Forward], dir: &Path) -> io::Result<
         .stdin(File::open(format!("/proc/{pid}/ns/net"))?)
         .args(["--foreground", "--quiet", "--config-net", "--ipv4-only"])
         .args(["--ns-ifname", INNER_NAME])
-        .args(["--address", &USER_MODE_ADDRESS.to_string()])
+        .args(["--address", &ADDRESS.to_string()])
         .args(["--netmask", &PREFIX_LENGTH.to_string()])
         .args(["--gateway", &GATEWAY.to_string()])
         .args(["--dns-forward", &NAME_SERVER.to_string()])
