@@ -4,7 +4,7 @@
 //! Each is `jaula run` as a whole process. Needs the release build of `jaula`.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
