@@ -1,13 +1,14 @@
-//! An instance that the caller waits for: it has the caller's own streams and signals.
+//! A command that the caller waits for: it has the caller's own streams and signals.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use launch::{ExitStatus, Instance, Prepared};
+use launch::{ExitStatus, Instance, Prepared, Running, Stdio};
 use nix::sys::signal::Signal;
 
 use crate::error::Error;
 use crate::signals::Signals;
+use crate::terminal::{self, Terminal};
 use crate::thrift::give_memory_back;
 use crate::{out_of_memory, stdio};
 
@@ -18,6 +19,15 @@ const INTERRUPTS_TO_KILL: u32 = 3;
 /// How often it is looked whether the user means it.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// What the command has of the caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Attached {
+    /// Whether it can read the caller's input.
+    pub interactive: bool,
+    /// Whether it has a terminal of its own in place of the streams.
+    pub tty: bool,
+}
+
 /// How it ended.
 pub struct End {
     /// How the command did.
@@ -27,36 +37,92 @@ pub struct End {
 }
 
 /// Launches, passes signals on, and waits for the end and for all output.
-pub fn follow(prepared: &dyn Prepared, interactive: bool, signals: &Signals) -> Result<End, Error> {
-    let (stdio, terminals) = stdio::for_command(interactive)?;
-    let instance = prepared.launch(stdio)?;
-    let outputs = terminals.start()?;
+pub fn follow(
+    prepared: &dyn Prepared,
+    attached: Attached,
+    signals: &mut Signals,
+) -> Result<End, Error> {
+    let launch = |stdio| prepared.launch(stdio);
+    let has_killed =
+        |instance: &(dyn Instance + 'static), status| out_of_memory::has_killed(instance, status);
+    let (status, out_of_memory) = attached.follow(launch, signals, has_killed)?;
+    Ok(End {
+        status,
+        out_of_memory,
+    })
+}
+
+impl Attached {
+    /// Starts a command, passes signals on, and waits for its end and for all output. `look` sees
+    /// it after its end, before it is gone.
+    fn follow<R: Running + ?Sized, T>(
+        self,
+        start: impl FnOnce(Stdio) -> Result<Box<R>, launch::Error>,
+        signals: &mut Signals,
+        look: impl FnOnce(&R, ExitStatus) -> T,
+    ) -> Result<(ExitStatus, T), Error> {
+        if self.tty {
+            signals.hold_those_of_a_terminal()?;
+        }
+        let (stdio, terminals) = stdio::for_command(self)?;
+        let terminal = self.tty.then(|| Terminal::new(self.interactive));
+        if let Some(terminal) = &terminal {
+            // Before the command has its first word: that may be a question to the terminal.
+            terminal.pass_on()?;
+        }
+        let running = start(stdio)?;
+        let outputs = terminals.start()?;
+        let status = attend(running.as_ref(), terminal, signals);
+        let seen = status.map(|status| (status, look(running.as_ref(), status)));
+        // Nothing of it is left to write after this, so that the outputs end.
+        drop(running);
+        outputs.finish();
+        seen
+    }
+}
+
+/// Passes on to it what comes until it ends. The user's terminal is as it was when this returns.
+fn attend<R: Running + ?Sized>(
+    running: &R,
+    terminal: Option<Terminal>,
+    signals: &Signals,
+) -> Result<ExitStatus, Error> {
+    if terminal.is_some() {
+        // It may have another size since that was looked at.
+        running.resize(terminal::window_size())?;
+    }
     let interrupts = AtomicU32::new(0);
     let status = signals.during(
         |signal| {
             if signal == Signal::SIGINT {
                 interrupts.fetch_add(1, Ordering::Relaxed);
             }
-            // An instance that can't be reached has ended, and why is what the waiting tells.
-            let _ = instance.signal(signal);
+            // A command that can't be reached has ended, and why is what the waiting tells.
+            let _ = match (signal, &terminal) {
+                (Signal::SIGWINCH, _) => running.resize(terminal::window_size()),
+                (Signal::SIGTSTP, Some(terminal)) => {
+                    terminal.stop();
+                    Ok(())
+                }
+                (Signal::SIGCONT, Some(terminal)) => terminal
+                    .pass_on()
+                    .map_err(launch::Error::from)
+                    .and_then(|()| running.resize(terminal::window_size())),
+                _ => running.signal(signal),
+            };
         },
-        || wait(instance.as_ref(), &interrupts),
+        || wait(running, &interrupts),
     )?;
-    let has_killed = |status: &ExitStatus| out_of_memory::has_killed(instance.as_ref(), *status);
-    let out_of_memory = status.as_ref().is_ok_and(has_killed);
-    // Nothing of the instance is left to write after this, so that the outputs end.
-    drop(instance);
-    outputs.finish();
-    Ok(End {
-        status: status?,
-        out_of_memory,
-    })
+    Ok(status?)
 }
 
-fn wait(instance: &dyn Instance, interrupts: &AtomicU32) -> Result<ExitStatus, launch::Error> {
+fn wait<R: Running + ?Sized>(
+    running: &R,
+    interrupts: &AtomicU32,
+) -> Result<ExitStatus, launch::Error> {
     let mut waits_long = false;
     loop {
-        if let Some(status) = instance.wait(Some(LOOK_EVERY))? {
+        if let Some(status) = running.wait(Some(LOOK_EVERY))? {
             return Ok(status);
         }
         if !waits_long {
@@ -65,7 +131,7 @@ fn wait(instance: &dyn Instance, interrupts: &AtomicU32) -> Result<ExitStatus, l
             waits_long = true;
         }
         if interrupts.load(Ordering::Relaxed) >= INTERRUPTS_TO_KILL {
-            // Dropping the instance kills the command.
+            // Dropping it kills the command.
             return Ok(ExitStatus::Signaled(Signal::SIGKILL as u8));
         }
     }

@@ -26,6 +26,7 @@ mod signals;
 mod snapshot;
 mod stdio;
 mod template;
+mod terminal;
 mod thrift;
 mod usage;
 mod user_namespace;

@@ -1,12 +1,12 @@
 //! `jaula run`: one side, with the caller's own streams and signals.
 
 use host::instances::Asked;
-use launch::{Launcher, Prepared, Progress, Side, Unsupported, WindowSize};
+use launch::{Launcher, Prepared, Progress, Side, Unsupported};
 
 use crate::args::{RunArgs, Way};
 use crate::detached::{Inherited, Job};
 use crate::error::Error;
-use crate::foreground::End;
+use crate::foreground::{Attached, End};
 use crate::installation::Installation;
 use crate::instances::announce::Announced;
 use crate::instances::asked;
@@ -16,13 +16,20 @@ use crate::notation::{Invalid, MountRequest};
 use crate::out_of_memory::OutOfMemory;
 use crate::signals::Signals;
 use crate::workload::Held;
-use crate::{detached, error, foreground, progress, workload};
+use crate::{detached, error, foreground, progress, terminal, workload};
 
 /// Runs the command; the exit code is the command's.
 pub fn run(args: &RunArgs) -> Result<u8, Error> {
     // Before anything is opened.
     let inherited = args.detach.then(Inherited::find).transpose()?;
-    let signals = Signals::hold()?;
+    let attached = Attached {
+        interactive: args.workload.process.interactive,
+        tty: args.tty,
+    };
+    if attached.interactive && attached.tty && !args.detach {
+        terminal::check_input().map_err(launch::Error::from)?;
+    }
+    let mut signals = Signals::hold()?;
     let interruption = Interruption::default();
     let progress = progress::on_stderr();
     let prepared = signals.during(
@@ -38,14 +45,13 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
         // Nobody removes its image and volumes while it runs.
         _held,
     } = prepared?;
-    let interactive = args.workload.process.interactive;
     if let Some(inherited) = inherited {
         let job = Job {
             program,
             prepared,
             asked: &asked,
             installation,
-            interactive,
+            interactive: attached.interactive,
             inherited,
         };
         return detached::run(job, &signals);
@@ -58,7 +64,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     let End {
         status,
         out_of_memory,
-    } = foreground::follow(&announced, interactive, &signals)?;
+    } = foreground::follow(&announced, attached, &mut signals)?;
     if let Some(not_executed) = NotExecuted::from(program, status) {
         error::print(&not_executed);
     }
@@ -93,7 +99,7 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
     installation.sweep()?;
     let images = installation.images()?;
     let sources = args.workload.sources(&installation.cache, &images);
-    let terminal = args.tty.then(window_size);
+    let terminal = args.tty.then(terminal::window_size);
     let volumes = installation.volumes()?;
     let (mut workload, held) =
         workload::from_args(&args.workload, terminal, sources, &volumes, progress)?;
@@ -125,21 +131,6 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
         installation,
         _held: held,
     })
-}
-
-/// The size of the user's terminal, or that of the first ones.
-fn window_size() -> WindowSize {
-    let size = terminal_size::terminal_size();
-    size.map_or(
-        WindowSize {
-            rows: 24,
-            columns: 80,
-        },
-        |(columns, rows)| WindowSize {
-            rows: rows.0,
-            columns: columns.0,
-        },
-    )
 }
 
 /// The image says something that is no signal.

@@ -11,8 +11,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::pipe2;
 
-/// Those that a user or a supervisor sends. The others stay as they are: SIGWINCH has no meaning
-/// to a command that never gets the terminal.
+/// Those that a user or a supervisor sends. The others stay as they are.
 const HELD: [Signal; 6] = [
     Signal::SIGHUP,
     Signal::SIGINT,
@@ -22,21 +21,35 @@ const HELD: [Signal; 6] = [
     Signal::SIGTERM,
 ];
 
+/// Those that say something of the user's terminal: that it has another size, and that the user
+/// has it back after it was left. Without a terminal of its own they mean nothing to a command.
+const OF_A_TERMINAL: [Signal; 3] = [Signal::SIGWINCH, Signal::SIGTSTP, Signal::SIGCONT];
+
 /// The signals, held back until somebody takes them, so that none is lost.
-pub struct Signals(SignalFd);
+pub struct Signals {
+    held: SigSet,
+    taken: SignalFd,
+}
 
 impl Signals {
     /// Holds them back from now on, in this thread and all that it starts.
     pub fn hold() -> io::Result<Self> {
         let held: SigSet = HELD.into_iter().collect();
         held.thread_block()?;
-        Ok(Self(SignalFd::with_flags(&held, SfdFlags::SFD_CLOEXEC)?))
+        let taken = SignalFd::with_flags(&held, SfdFlags::SFD_CLOEXEC)?;
+        Ok(Self { held, taken })
+    }
+
+    /// Holds back those of the user's terminal as well.
+    pub fn hold_those_of_a_terminal(&mut self) -> io::Result<()> {
+        self.held.extend(OF_A_TERMINAL);
+        self.held.thread_block()?;
+        Ok(self.taken.set_mask(&self.held)?)
     }
 
     /// Lets them do what they usually do, also those that came meanwhile.
     pub fn release(self) -> io::Result<()> {
-        let held: SigSet = HELD.into_iter().collect();
-        Ok(held.thread_unblock()?)
+        Ok(self.held.thread_unblock()?)
     }
 
     /// Does `work` in this thread, while another one gives each signal to `take`.
@@ -63,7 +76,7 @@ impl Signals {
     fn take_until(&self, stop: BorrowedFd<'_>, take: impl Fn(Signal)) -> io::Result<()> {
         loop {
             let mut fds = [
-                PollFd::new(self.0.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.taken.as_fd(), PollFlags::POLLIN),
                 PollFd::new(stop, PollFlags::POLLIN),
             ];
             match poll(&mut fds, PollTimeout::NONE) {
@@ -72,7 +85,7 @@ impl Signals {
             };
             let [signalled, stopped] = fds.map(|fd| fd.any().unwrap_or(true));
             // What has come is taken first: it was sent before the work was done.
-            if signalled && let Some(info) = self.0.read_signal()? {
+            if signalled && let Some(info) = self.taken.read_signal()? {
                 if let Ok(signal) = i32::try_from(info.ssi_signo)
                     .map_err(|_| Errno::EINVAL)
                     .and_then(Signal::try_from)

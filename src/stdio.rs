@@ -2,7 +2,8 @@
 //!
 //! The command never gets the terminal itself: whoever holds one can type into it (`TIOCSTI`,
 //! `ioctl_tty(2)`) and change its settings. Where a stream is a terminal, a pipe takes its place
-//! and jaula copies.
+//! and jaula copies. A command with a terminal of its own has that in place of the streams, and
+//! its launcher copies.
 //!
 //! Of 0, 1 and 2, one that is closed when jaula starts was opened on `/dev/null` by Rust's
 //! runtime before `main`, so none of jaula's own descriptors can end up as the command's output.
@@ -15,6 +16,8 @@ use std::thread::{self, JoinHandle};
 use launch::Stdio;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
+
+use crate::foreground::Attached;
 
 /// Why the command's streams can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,7 @@ impl Relay {
 }
 
 /// The copying between the command and the terminals that it does not get.
+#[derive(Default)]
 pub struct Terminals {
     input: Option<Relay>,
     outputs: Vec<Relay>,
@@ -74,9 +78,12 @@ impl Outputs {
 }
 
 /// The command's streams: ours, but pipes for terminals and, unless it is interactive, nothing
-/// to read.
-pub fn for_command(interactive: bool) -> Result<(Stdio, Terminals), StdioError> {
-    let (stdin, input) = if !interactive {
+/// to read. A terminal of the command's own is copied from and to ours.
+pub fn for_command(attached: Attached) -> Result<(Stdio, Terminals), StdioError> {
+    if attached.tty {
+        return Ok((for_terminal(attached.interactive)?, Terminals::default()));
+    }
+    let (stdin, input) = if !attached.interactive {
         (File::open("/dev/null")?.into(), None)
     } else if io::stdin().is_terminal() {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
@@ -95,6 +102,19 @@ pub fn for_command(interactive: bool) -> Result<(Stdio, Terminals), StdioError> 
         stderr,
     };
     Ok((stdio, Terminals { input, outputs }))
+}
+
+fn for_terminal(interactive: bool) -> Result<Stdio, StdioError> {
+    let stdio = Stdio::null()?;
+    Ok(Stdio {
+        stdin: match interactive {
+            true => own(io::stdin())?,
+            false => stdio.stdin,
+        },
+        stdout: own(io::stdout())?,
+        // It shows everything in one place.
+        stderr: stdio.stderr,
+    })
 }
 
 fn output(ours: impl AsFd + IsTerminal, relays: &mut Vec<Relay>) -> io::Result<OwnedFd> {

@@ -120,6 +120,27 @@ fn cve_2025_31133_a_link_for_dev_null_hides_nothing_else() {
     assert_eq!(seen.stdout_text(), "1:3\n1:3\n", "{seen:?}");
 }
 
+/// The command's terminal is bound to `/dev/console`. What an image has there, or at `/dev/pts`, is
+/// hidden by a `/dev` that is the container's own before the terminal is looked for.
+#[test]
+fn cve_2025_52565_a_link_for_dev_console_leads_nowhere() {
+    let world = World::new();
+    let root = probe::root(&world);
+    fs::create_dir_all(root.join("dev/pts")).unwrap();
+    symlink("/proc/sys/kernel/hostname", root.join("dev/console")).unwrap();
+    symlink("/etc/passwd", root.join("dev/pts/ptmx")).unwrap();
+    symlink("/etc/passwd", root.join("dev/pts/0")).unwrap();
+    let script = "stat -c %t:%T /dev/console /dev/pts/0; \
+                  stat -c %F /proc/sys/kernel/hostname; echo seen >/dev/console";
+    let rootfs = ["run", "-t", "--rootfs", root.to_str().unwrap()];
+    let seen = world.run(rootfs.into_iter().chain(["sh", "-c", script]));
+    assert_eq!(
+        seen.stdout_text(),
+        "88:0\r\n88:0\r\nregular empty file\r\nseen\r\n",
+        "{seen:?}"
+    );
+}
+
 /// What jaula writes to `/proc` must not go to files that an image put there: nothing is written
 /// after the image is entered, and `/proc` is a mount of the kernel's on the image's directory.
 #[test]

@@ -71,6 +71,9 @@ pub enum Error {
     /// There is no init to be executed.
     #[error("can't keep an init in memory")]
     Init(#[source] io::Error),
+    /// The command's terminal can't be copied from and to.
+    #[error("can't connect the terminal of the command")]
+    Terminal(#[source] io::Error),
     /// What the child process reports with can't be made.
     #[error("can't make what the container's process reports with")]
     Report(#[source] Errno),

@@ -1,18 +1,23 @@
 use std::time::Duration;
 
 use host::{InstanceDir, Placement, cgroup};
-use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline, WindowSize};
+use launch::{
+    ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline, WindowSize,
+};
 use nix::sys::signal::Signal;
 
 use crate::network::Connected;
 use crate::process::Process;
 use crate::report::Moment;
+use crate::terminal::Terminal;
 
 /// A container that was launched.
 pub(crate) struct Container {
     // Dropped from top to bottom: what runs, then what connected it and the cgroup that held it, then
     // the files.
     pub(crate) process: Process,
+    /// What its command has in place of three streams, if it has one.
+    pub(crate) terminal: Option<Terminal>,
     pub(crate) _network: Connected,
     pub(crate) placement: Placement,
     pub(crate) dir: InstanceDir,
@@ -24,23 +29,16 @@ pub(crate) struct Container {
     pub(crate) network_made: Option<MonotonicNs>,
 }
 
-impl Instance for Container {
-    fn id(&self) -> &InstanceId {
-        self.dir.id()
-    }
-
+impl Running for Container {
     fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
         Ok(self.process.signal(signal)?)
     }
 
-    fn resize(&self, _size: WindowSize) -> Result<(), launch::Error> {
-        // It has no terminal.
-        Ok(())
-    }
-
-    fn wait_main(&self) -> Result<bool, launch::Error> {
-        // `launch` waited for it.
-        Ok(self.process.stamped(Moment::Main).is_some())
+    fn resize(&self, size: WindowSize) -> Result<(), launch::Error> {
+        match &self.terminal {
+            Some(terminal) => Ok(terminal.resize(size)?),
+            None => Ok(()),
+        }
     }
 
     fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
@@ -48,12 +46,29 @@ impl Instance for Container {
         Ok(self.process.refused())
     }
 
-    fn pid(&self) -> Result<i32, launch::Error> {
-        Ok(self.process.pid()?)
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
+        let end = self.process.wait(timeout)?;
+        if end.is_some()
+            && let Some(terminal) = &self.terminal
+        {
+            terminal.finish();
+        }
+        Ok(end.map(|end| end.status))
+    }
+}
+
+impl Instance for Container {
+    fn id(&self) -> &InstanceId {
+        self.dir.id()
     }
 
-    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
-        Ok(self.process.wait(timeout)?.map(|end| end.status))
+    fn wait_main(&self) -> Result<bool, launch::Error> {
+        // `launch` waited for it.
+        Ok(self.process.stamped(Moment::Main).is_some())
+    }
+
+    fn pid(&self) -> Result<i32, launch::Error> {
+        Ok(self.process.pid()?)
     }
 
     fn timeline(&self) -> Timeline {

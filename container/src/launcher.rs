@@ -22,6 +22,7 @@ use crate::process::{Process, Task, Way};
 use crate::scratch::Scratch;
 use crate::sealed::sealed;
 use crate::seccomp;
+use crate::terminal::Hatch;
 
 /// Launches containers.
 ///
@@ -102,13 +103,6 @@ impl Launcher for ContainerLauncher {
         host::capacity::check_resources(&workload.resources)
             .map_err(|error| launch::Error::new(error).with_remedy("ask for less"))?;
         workload.root.layers.iter().try_for_each(check_root)?;
-        if workload.terminal.is_some() {
-            return Err(Unsupported {
-                flag: "--tty",
-                side: Side::Container,
-            }
-            .into());
-        }
         let privileges = privileges();
         if !privileges.has_many_ids() && !workload.command.credentials().groups.is_empty() {
             progress.note("the command has none of the groups that its user is in: there is none here but yours (see jaula doctor)");
@@ -163,6 +157,7 @@ impl Prepared for PreparedContainer {
             ulimits,
             network,
             supervised,
+            terminal,
             ..
         } = &self.workload;
         let pending = Pending::begin(network, self.privileges)?;
@@ -215,6 +210,7 @@ impl Prepared for PreparedContainer {
             stage,
             entry,
             stdio,
+            hatch: terminal.map(Hatch::new).transpose()?,
             gate: connected
                 .is_incomplete()
                 .then(Gate::new)
@@ -223,9 +219,16 @@ impl Prepared for PreparedContainer {
         };
         let process = Process::spawn(&task, |pid| connected.complete(pid, &dir, &placement))
             .map_err(|error| error.naming(&self.workload))?;
-        drop(task);
+        let Task { stdio, hatch, .. } = task;
+        let connect = |hatch: Hatch| hatch.connect(stdio.stdin, stdio.stdout);
+        let terminal = match process.refused() {
+            None => hatch.map(connect).transpose()?,
+            // Of a command that was not executed there is nothing to be shown.
+            Some(_) => None,
+        };
         Ok(Box::new(Container {
             process,
+            terminal,
             _network: connected,
             placement,
             dir,

@@ -22,6 +22,7 @@ mod report;
 mod scratch;
 mod sealed;
 mod seccomp;
+mod terminal;
 
 pub use error::Error;
 pub use launcher::ContainerLauncher;

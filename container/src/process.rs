@@ -3,7 +3,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use entry::{Entry, Failure, Mark, Stage, Step};
+use entry::{Entry, Failure, Lifeline, Mark, Stage, Step, Ties};
 use host::cgroup::Entrance;
 use host::pidfd::send_signal;
 use launch::{ExitStatus, MonotonicNs, Stdio};
@@ -18,6 +18,7 @@ use crate::gate::Gate;
 use crate::namespaces::Namespaces;
 use crate::report::{Moment, Report};
 use crate::scratch::Scratch;
+use crate::terminal::Hatch;
 
 /// Resets signal handlers in the child, so that none of the parent's runs there. Of
 /// `include/uapi/linux/sched.h`; libc's constant of this name has lost its only bit.
@@ -43,6 +44,9 @@ pub(crate) struct Task<'a> {
     pub(crate) stage: Stage,
     pub(crate) entry: Entry,
     pub(crate) stdio: Stdio,
+    /// Where the terminal is handed out that the command has in place of the streams, if it has
+    /// one.
+    pub(crate) hatch: Option<Hatch>,
     /// Where the child waits for its parent when it is in its namespaces, if there is anything
     /// to wait for.
     pub(crate) gate: Option<Gate>,
@@ -273,7 +277,15 @@ fn become_command(
             Mark::Main => Moment::Main,
         });
     };
-    Err(task.entry.run(scenery, &task.stdio, Some(lifeline), ring))
+    let ties = Ties {
+        streams: task.stdio.as_fds(),
+        terminal: task.hatch.as_ref().map(Hatch::terminal),
+        lifeline: Some(Lifeline {
+            pipe: lifeline,
+            die_with_parent: true,
+        }),
+    };
+    Err(task.entry.run(scenery, &ties, ring))
 }
 
 /// Makes a child process: `None` in the child, its number and pidfd in the parent.

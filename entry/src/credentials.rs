@@ -1,5 +1,7 @@
 //! Whom the command runs as, and with which privileges.
 
+use std::os::fd::BorrowedFd;
+
 use launch::{CapabilitySet, Credentials, Security};
 
 use crate::failure::{At, Failure, Step};
@@ -38,6 +40,15 @@ impl Identity {
     /// Whether the command can gain privileges by `execve`.
     pub(crate) fn can_gain_privileges(&self) -> bool {
         !self.no_new_privileges
+    }
+
+    /// Makes the user the owner of a file that the caller has made.
+    pub(crate) fn take_over(&self, file: BorrowedFd<'_>) -> syscall::Result<()> {
+        // Where there are no others, the file is the user's already.
+        if self.set_groups && self.credentials.uid != 0 {
+            syscall::give_open_file(file, self.credentials.uid)?;
+        }
+        Ok(())
     }
 
     /// Becomes it.

@@ -1,8 +1,6 @@
 //! Which descriptors the command inherits: its three standard streams and nothing else.
 
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
-
-use launch::Stdio;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use crate::syscall::{self, Result};
 
@@ -21,13 +19,13 @@ const FREE: RawFd = FIRST_KEPT + KEPT as RawFd;
 /// Closes, and does not only mark it to be closed: `execve` looks up its path before it closes
 /// anything, so `/proc/self/fd/7/bin/sh` would reach what a launcher has on 7 (CVE-2024-21626).
 pub(crate) fn put_in_place(
-    stdio: &Stdio,
+    [stdin, stdout, stderr]: [BorrowedFd<'_>; 3],
     kept: [Option<BorrowedFd<'_>>; KEPT],
 ) -> Result<[Option<RawFd>; KEPT]> {
     // First out of the way of all these numbers: each may be any of them, the wrong one too.
-    let stdin = syscall::duplicate_above(stdio.stdin.as_fd(), FREE)?;
-    let stdout = syscall::duplicate_above(stdio.stdout.as_fd(), FREE)?;
-    let stderr = syscall::duplicate_above(stdio.stderr.as_fd(), FREE)?;
+    let stdin = syscall::duplicate_above(stdin, FREE)?;
+    let stdout = syscall::duplicate_above(stdout, FREE)?;
+    let stderr = syscall::duplicate_above(stderr, FREE)?;
     let mut places = [None; KEPT];
     for (place, fd) in places.iter_mut().zip(kept) {
         if let Some(fd) = fd {

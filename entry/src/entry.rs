@@ -1,9 +1,8 @@
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use launch::{Command, Hostname, Security, Stdio, Ulimit};
+use launch::{Command, Hostname, Security, Ulimit};
 
 use crate::failure::{At, Failure, Step};
 use crate::filter::Filter;
@@ -17,6 +16,7 @@ use crate::privileges::Privileges;
 use crate::rootfs::{Layers, MAX_LAYERS, Root};
 use crate::scenery::Scenery;
 use crate::syscall;
+use crate::ties::Ties;
 
 /// What is to be entered. Paths are where the caller is.
 #[derive(Clone, Copy)]
@@ -130,21 +130,9 @@ impl Entry {
     /// The caller is the process that set the stage, and what is said there of
     /// [the first half](crate::Stage::set) goes for this one too.
     ///
-    /// `stdio` becomes the command's standard streams; every other descriptor is closed.
-    ///
-    /// `lifeline` is the writing end of a pipe whose reading end only the parent has. The parent
-    /// reads its end when the command was executed or the process ended, and the process is
-    /// killed when the thread that made it ends.
-    ///
     /// `ring` is called at each [`Mark`], and keeps the rules above.
-    pub fn run(
-        &self,
-        scenery: Scenery,
-        stdio: &Stdio,
-        lifeline: Option<BorrowedFd<'_>>,
-        ring: impl Fn(Mark),
-    ) -> Failure {
-        match self.become_command(scenery, stdio, lifeline, ring) {
+    pub fn run(&self, scenery: Scenery, ties: &Ties<'_>, ring: impl Fn(Mark)) -> Failure {
+        match self.become_command(scenery, ties, ring) {
             Ok(never) => match never {},
             Err(failure) => failure,
         }
@@ -153,10 +141,13 @@ impl Entry {
     fn become_command(
         &self,
         scenery: Scenery,
-        stdio: &Stdio,
-        lifeline: Option<BorrowedFd<'_>>,
+        ties: &Ties<'_>,
         ring: impl Fn(Mark),
     ) -> Result<Infallible, Failure> {
+        let terminal = match &ties.terminal {
+            Some(terminal) => Some(terminal.open_on_stage(&scenery)?),
+            None => None,
+        };
         self.root.enter(&scenery)?;
         // Before all other descriptors are closed.
         drop(scenery);
@@ -164,7 +155,7 @@ impl Entry {
         syscall::set_hostname(&self.hostname).at(Step::Hostname)?;
         let init = self.init.as_ref();
         self.last_steps
-            .take(stdio, lifeline, init, || ring(Mark::Main))
+            .take(ties, terminal, init, || ring(Mark::Main))
     }
 }
 

@@ -96,6 +96,8 @@ pub enum Step {
     Signals,
     /// `execve` of the command: the only step whose failure is the command's, not ours.
     Exec,
+    /// The command's terminal is opened.
+    Terminal,
 }
 
 impl fmt::Display for Step {
@@ -144,6 +146,7 @@ impl fmt::Display for Step {
             Self::Init => "executing init",
             Self::Signals => "resetting signals",
             Self::Exec => "executing the command",
+            Self::Terminal => "opening a terminal",
         })
     }
 }

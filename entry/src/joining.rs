@@ -1,6 +1,4 @@
-use std::os::fd::BorrowedFd;
-
-use launch::{Command, Security, Stdio, Ulimit};
+use launch::{Command, Security, Ulimit};
 
 use crate::failure::{At, Failure, Step};
 use crate::filter::Filter;
@@ -8,6 +6,7 @@ use crate::last_steps::LastSteps;
 use crate::privileges::Privileges;
 use crate::signals;
 use crate::syscall;
+use crate::ties::Ties;
 
 /// What joins a command that runs.
 #[derive(Clone, Copy)]
@@ -45,12 +44,16 @@ impl Joining {
     /// The caller is a process of one thread in the cgroup and in all the namespaces of the command
     /// that it joins, with that one's root as its own. For the rest, what is said at
     /// [`Entry::run`](crate::Entry::run) goes for this one too.
-    pub fn run(&self, stdio: &Stdio, lifeline: Option<BorrowedFd<'_>>) -> Failure {
+    pub fn run(&self, ties: &Ties<'_>) -> Failure {
         let begun = || {
             syscall::start_session().at(Step::Session)?;
             syscall::join_new_keyring().at(Step::Keyring)?;
             signals::reset().at(Step::Signals)?;
-            self.0.take(stdio, lifeline, None, || {})
+            let terminal = match &ties.terminal {
+                Some(terminal) => Some(terminal.open_in_root()?),
+                None => None,
+            };
+            self.0.take(ties, terminal, None, || {})
         };
         match begun() {
             Ok(never) => match never {},

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd};
 
-use launch::{Command, Security, Stdio, Ulimit};
+use launch::{Command, Security, Ulimit};
 
 use crate::credentials::Identity;
 use crate::descriptors;
@@ -11,6 +11,7 @@ use crate::filter::Filter;
 use crate::init::Init;
 use crate::privileges::Privileges;
 use crate::syscall;
+use crate::ties::{Lifeline, Ties};
 use crate::working_directory::WorkingDirectory;
 
 /// From a root to `execve`: the same for the command that the root was made for and for one that
@@ -49,18 +50,23 @@ impl LastSteps {
 
     /// Becomes the command, or `init`, which executes it; returns only if that fails.
     ///
-    /// What is said of `stdio` and `lifeline` at [`Entry::run`](crate::Entry::run) goes for this
-    /// one too. `ring` is called immediately before `execve`.
+    /// `terminal` is the command's end of the terminal that `ties` asks for, which has been opened.
+    /// `ring` is called immediately before `execve`.
     pub(crate) fn take(
         &self,
-        stdio: &Stdio,
-        lifeline: Option<BorrowedFd<'_>>,
+        ties: &Ties<'_>,
+        terminal: Option<OwnedFd>,
         init: Option<&Init>,
         ring: impl Fn(),
     ) -> Result<Infallible, Failure> {
+        let streams = match terminal {
+            Some(terminal) => self.become_terminals_session(terminal)?,
+            None => ties.streams,
+        };
         let opened = init.and_then(Init::opened);
+        let lifeline = ties.lifeline.map(|lifeline| lifeline.pipe);
         let [lifeline, opened] =
-            descriptors::put_in_place(stdio, [lifeline, opened]).at(Step::Descriptors)?;
+            descriptors::put_in_place(streams, [lifeline, opened]).at(Step::Descriptors)?;
         // While root: docker enters a directory that only root may, too.
         self.working_directory.enter().at(Step::WorkingDirectory)?;
         if init.is_none() {
@@ -80,7 +86,10 @@ impl LastSteps {
         };
         load(early)?;
         self.identity.assume()?;
-        if let Some(lifeline) = lifeline {
+        let dies_with_parent = |lifeline: Lifeline<'_>| lifeline.die_with_parent;
+        if let Some(lifeline) = lifeline
+            && ties.lifeline.is_some_and(dies_with_parent)
+        {
             // After the last change of credentials, which would undo it (prctl(2)).
             syscall::die_with_parent().at(Step::ParentDeath)?;
             // The parent may have died before that, and then nothing would come of it.
@@ -99,6 +108,21 @@ impl LastSteps {
             Some(init) => Err(init.execute(opened.unwrap_or(-1))).at(Step::Init),
             None => Err(self.program.execute()),
         }
+    }
+
+    /// Makes the terminal that of the session and the user's. Returns it three times.
+    fn become_terminals_session(
+        &self,
+        terminal: OwnedFd,
+    ) -> Result<[BorrowedFd<'static>; 3], Failure> {
+        // Not closed by a destructor: by then the number may be that of something else.
+        let terminal = terminal.into_raw_fd();
+        // SAFETY: it is open until all descriptors are closed that were not put in place, after
+        // which nothing uses it.
+        let terminal = unsafe { BorrowedFd::borrow_raw(terminal) };
+        syscall::make_controlling(terminal).at(Step::Terminal)?;
+        self.identity.take_over(terminal).at(Step::Terminal)?;
+        Ok([terminal; 3])
     }
 }
 

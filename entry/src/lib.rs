@@ -36,7 +36,9 @@ mod scenery;
 mod signals;
 mod stage;
 mod syscall;
+mod terminal;
 mod text;
+mod ties;
 mod working_directory;
 
 pub use entry::{Entry, Mark, Spec};
@@ -51,3 +53,4 @@ pub use path::InvalidPath;
 pub use privileges::{Ids, Privileges};
 pub use scenery::Scenery;
 pub use stage::{Stage, Sysfs, bring_loopback_up};
+pub use ties::{Lifeline, Terminal, Ties};

@@ -12,6 +12,12 @@ pub struct Scenery {
 }
 
 impl Scenery {
+    /// The file system that becomes `/dev`.
+    pub(crate) fn dev(&self) -> BorrowedFd<'_> {
+        let [_proc, _sys, dev] = &self.mounts;
+        dev.as_fd()
+    }
+
     /// What is to be moved into the root: what it is, and its mount.
     pub(crate) fn mounts(&self) -> impl Iterator<Item = (&'static Filesystem, BorrowedFd<'_>)> {
         plan::TOP_LEVEL

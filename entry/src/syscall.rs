@@ -66,6 +66,17 @@ pub(crate) fn open_in_root(
     openat2(root.as_raw_fd(), path, flags | libc::O_PATH, resolve)
 }
 
+/// Opens `path` as if `root` were the root of the file system, with these flags of open(2). A link
+/// on the way is `ELOOP`.
+pub(crate) fn open_file_in_root(
+    root: BorrowedFd<'_>,
+    path: &CStr,
+    flags: c_int,
+) -> Result<OwnedFd> {
+    let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS;
+    openat2(root.as_raw_fd(), path, flags, resolve)
+}
+
 /// Opens `path`, unless a magic link of `/proc` leads there: that is `ELOOP`.
 pub(crate) fn open_without_magic_links(path: &CStr, flags: c_int) -> Result<OwnedFd> {
     openat2(libc::AT_FDCWD, path, flags, libc::RESOLVE_NO_MAGICLINKS)
@@ -90,11 +101,22 @@ fn openat2(directory: RawFd, path: &CStr, flags: c_int, resolve: u64) -> Result<
 
 /// Whether the file is one of a procfs.
 pub(crate) fn is_in_procfs(file: BorrowedFd<'_>) -> Result<bool> {
+    Ok(file_system(file)? == libc::PROC_SUPER_MAGIC)
+}
+
+/// Whether the file is one of a devpts.
+pub(crate) fn is_in_devpts(file: BorrowedFd<'_>) -> Result<bool> {
+    // `DEVPTS_SUPER_MAGIC` of `include/uapi/linux/magic.h`.
+    const DEVPTS: libc::__fsword_t = 0x1cd1;
+    Ok(file_system(file)? == DEVPTS)
+}
+
+fn file_system(file: BorrowedFd<'_>) -> Result<libc::__fsword_t> {
     // SAFETY: statfs is plain numbers, for which all zero is valid.
     let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` lives through the call.
     done(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut stat) }.into())?;
-    Ok(stat.f_type == libc::PROC_SUPER_MAGIC)
+    Ok(stat.f_type)
 }
 
 /// Whether the file is a directory.
@@ -143,6 +165,12 @@ pub(crate) fn give_away(
     let flags = libc::AT_SYMLINK_NOFOLLOW;
     // SAFETY: `name` is a C string.
     done(unsafe { libc::fchownat(directory.as_raw_fd(), name.as_ptr(), uid, gid, flags) }.into())
+}
+
+/// Changes the owner of a file that is open, and not its group.
+pub(crate) fn give_open_file(file: BorrowedFd<'_>, uid: libc::uid_t) -> Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::fchown(file.as_raw_fd(), uid, libc::gid_t::MAX) }.into())
 }
 
 /// Writes all of `bytes`.
@@ -265,6 +293,73 @@ pub(crate) fn mount_overlay(point: &CStr, options: &CStr) -> Result<()> {
         }
         .into(),
     )
+}
+
+/// Lets the other end of a pseudoterminal be opened, `ioctl_tty(2)`.
+pub(crate) fn unlock_terminal(master: BorrowedFd<'_>) -> Result<()> {
+    let locked: c_int = 0;
+    // SAFETY: TIOCSPTLCK reads one int, which lives through the call.
+    done(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const locked) }.into())
+}
+
+/// Sets the size of a terminal.
+pub(crate) fn set_window_size(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> Result<()> {
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: TIOCSWINSZ reads one winsize, which lives through the call.
+    done(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }.into())
+}
+
+/// Opens the other end of a pseudoterminal, whatever lies at its path.
+pub(crate) fn open_terminal(master: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: numbers only.
+    descriptor(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) }.into())
+}
+
+/// Makes it the terminal of the session that the caller leads.
+pub(crate) fn make_controlling(terminal: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) }.into())
+}
+
+/// Sends a descriptor over a Unix socket, with one byte.
+pub(crate) fn send_descriptor(socket: BorrowedFd<'_>, sent: BorrowedFd<'_>) -> Result<()> {
+    /// A control message with one descriptor, cmsg(3).
+    #[repr(C)]
+    struct Message {
+        header: libc::cmsghdr,
+        descriptor: RawFd,
+    }
+    let mut byte = 0_u8;
+    let mut data = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    let mut control = Message {
+        header: libc::cmsghdr {
+            // SAFETY: takes a number.
+            cmsg_len: unsafe { libc::CMSG_LEN(size_of::<RawFd>() as c_uint) } as usize,
+            cmsg_level: libc::SOL_SOCKET,
+            cmsg_type: libc::SCM_RIGHTS,
+        },
+        descriptor: sent.as_raw_fd(),
+    };
+    // SAFETY: msghdr is numbers and pointers, for which all zero is valid.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut data;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of::<Message>();
+    // SAFETY: all that the message points to lives through the call, and has the lengths that it
+    // says; the descriptor follows its header without a gap, as the header's size is a multiple of
+    // a word's.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    done(sent as c_long)
 }
 
 /// A second mount of what `path` names below `directory`, attached nowhere yet. An empty `path`

@@ -9,8 +9,8 @@ use nix::sys::signal::Signal;
 
 use crate::{
     Charge, Command, Credentials, Digest, Error, ExitStatus, Finding, Footprint, Hostname,
-    Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, RootFs, Side, Stdio, Timeline,
-    WindowSize, Workload,
+    Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, RootFs, Running, Side, Stdio,
+    Timeline, WindowSize, Workload,
 };
 
 /// What a fake instance does: all of it at once, at launch.
@@ -138,11 +138,7 @@ struct FakeInstance {
     outcome: Result<ExitStatus, String>,
 }
 
-impl Instance for FakeInstance {
-    fn id(&self) -> &InstanceId {
-        &self.id
-    }
-
+impl Running for FakeInstance {
     fn signal(&self, _signal: Signal) -> Result<(), Error> {
         // It has ended already.
         Ok(())
@@ -152,22 +148,28 @@ impl Instance for FakeInstance {
         Ok(())
     }
 
-    fn wait_main(&self) -> Result<bool, Error> {
-        Ok(self.timeline.launch_to_main_ns().is_some())
-    }
-
     fn wait_executed(&self) -> Result<Option<ExitStatus>, Error> {
         let status = self.outcome.clone().map_err(Error::new)?;
         let is_refused = matches!(status, ExitStatus::NotFound | ExitStatus::NotExecutable(_));
         Ok(is_refused.then_some(status))
     }
 
-    fn pid(&self) -> Result<i32, Error> {
-        Ok(std::process::id().cast_signed())
-    }
-
     fn wait(&self, _timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error> {
         self.outcome.clone().map(Some).map_err(Error::new)
+    }
+}
+
+impl Instance for FakeInstance {
+    fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    fn wait_main(&self) -> Result<bool, Error> {
+        Ok(self.timeline.launch_to_main_ns().is_some())
+    }
+
+    fn pid(&self) -> Result<i32, Error> {
+        Ok(std::process::id().cast_signed())
     }
 
     fn timeline(&self) -> Timeline {

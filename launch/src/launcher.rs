@@ -102,28 +102,48 @@ pub trait Prepared: Send + Sync {
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, Error>;
 }
 
-/// A workload that was started. All methods may be called from any thread.
+/// A command that was started. All methods may be called from any thread.
 ///
-/// Dropping it kills what still runs and removes everything that the instance owned: processes,
-/// cgroup, mounts, files.
-pub trait Instance: Send + Sync {
-    /// The name it goes by.
-    fn id(&self) -> &InstanceId;
-
+/// Dropping it kills the command if it still runs.
+pub trait Running: Send + Sync {
     /// Sends `signal` to the command, as `kill(2)` to its process would. One sent before the
     /// command runs is delivered when it does; one sent after its end is ignored.
     ///
     /// # Errors
     ///
-    /// When the instance can't be reached.
+    /// When the command can't be reached.
     fn signal(&self, signal: Signal) -> Result<(), Error>;
 
     /// Tells the command's terminal that it has another size; one without a terminal is not told.
     ///
     /// # Errors
     ///
-    /// When the instance can't be reached.
+    /// When the command can't be reached.
     fn resize(&self, size: WindowSize) -> Result<(), Error>;
+
+    /// Waits until the command was executed; how it ended instead if it could not be.
+    ///
+    /// # Errors
+    ///
+    /// When the launcher failed.
+    fn wait_executed(&self) -> Result<Option<ExitStatus>, Error>;
+
+    /// Waits for the end of the command, with its output delivered; `None` if `timeout` was
+    /// given and passed first. May be called again, with the same answer.
+    ///
+    /// # Errors
+    ///
+    /// When the launcher failed: the command's status is then unknown.
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error>;
+}
+
+/// A workload that was started, with the command that it was started for.
+///
+/// Dropping it kills what still runs and removes everything that the instance owned: processes,
+/// cgroup, mounts, files.
+pub trait Instance: Running {
+    /// The name it goes by.
+    fn id(&self) -> &InstanceId;
 
     /// Waits until the doorbell rang, immediately before the command's `execve`. `false` when
     /// the instance ended without ringing it.
@@ -133,13 +153,6 @@ pub trait Instance: Send + Sync {
     /// When the launcher failed.
     fn wait_main(&self) -> Result<bool, Error>;
 
-    /// Waits until the command was executed; how it ended instead if it could not be.
-    ///
-    /// # Errors
-    ///
-    /// When the launcher failed.
-    fn wait_executed(&self) -> Result<Option<ExitStatus>, Error>;
-
     /// The host's number of the process that others find it by: the command's, or that of the
     /// monitor. It is that process's as long as nobody has waited for the end.
     ///
@@ -147,14 +160,6 @@ pub trait Instance: Send + Sync {
     ///
     /// When it can't be found out.
     fn pid(&self) -> Result<i32, Error>;
-
-    /// Waits for the end of the command, with its output delivered; `None` if `timeout` was
-    /// given and passed first. May be called again, with the same answer.
-    ///
-    /// # Errors
-    ///
-    /// When the launcher failed: the command's status is then unknown.
-    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error>;
 
     /// Where the time went so far.
     fn timeline(&self) -> Timeline;

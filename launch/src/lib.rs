@@ -56,7 +56,9 @@ pub use error::{Chain, Error};
 pub use exit_status::ExitStatus;
 pub use footprint::{Charge, Footprint};
 pub use id::{InstanceId, InvalidName};
-pub use launcher::{Instance, Launcher, NoProgress, Prepared, Progress, Side, Unsupported};
+pub use launcher::{
+    Instance, Launcher, NoProgress, Prepared, Progress, Running, Side, Unsupported,
+};
 pub use mount::{Device, DeviceAccess, InvalidMountPoint, Mount, MountPoint, MountSource};
 pub use network::{ExtraHost, HostAddress, Names, Network, Protocol, PublishedPort};
 pub use probe::{Finding, Level};

@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The three descriptors that become the command's standard input, output and error.
 ///
@@ -29,6 +29,11 @@ impl Stdio {
             stdout: sink()?.into(),
             stderr: sink()?.into(),
         })
+    }
+
+    /// Input, output, error.
+    pub fn as_fds(&self) -> [BorrowedFd<'_>; 3] {
+        [&self.stdin, &self.stdout, &self.stderr].map(AsFd::as_fd)
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use host::instances::{Asked, Presence, Record, Status};
 use launch::{
-    Chain, ExitStatus, Footprint, Instance, InstanceId, Prepared, Stdio, Timeline, WindowSize,
+    Chain, ExitStatus, Footprint, Instance, InstanceId, Prepared, Running, Stdio, Timeline,
+    WindowSize,
 };
 use nix::sys::signal::Signal;
 
@@ -112,11 +113,7 @@ struct AnnouncedInstance {
     ending: Ending,
 }
 
-impl Instance for AnnouncedInstance {
-    fn id(&self) -> &InstanceId {
-        self.instance.id()
-    }
-
+impl Running for AnnouncedInstance {
     fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
         self.instance.signal(signal)
     }
@@ -125,16 +122,8 @@ impl Instance for AnnouncedInstance {
         self.instance.resize(size)
     }
 
-    fn wait_main(&self) -> Result<bool, launch::Error> {
-        self.instance.wait_main()
-    }
-
     fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
         self.instance.wait_executed()
-    }
-
-    fn pid(&self) -> Result<i32, launch::Error> {
-        self.instance.pid()
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
@@ -143,6 +132,20 @@ impl Instance for AnnouncedInstance {
             self.ending.take(self.instance.as_ref(), ended);
         }
         ended.transpose()
+    }
+}
+
+impl Instance for AnnouncedInstance {
+    fn id(&self) -> &InstanceId {
+        self.instance.id()
+    }
+
+    fn wait_main(&self) -> Result<bool, launch::Error> {
+        self.instance.wait_main()
+    }
+
+    fn pid(&self) -> Result<i32, launch::Error> {
+        self.instance.pid()
     }
 
     fn timeline(&self) -> Timeline {

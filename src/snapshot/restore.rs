@@ -4,7 +4,7 @@ use vmm::snapshot::Store;
 
 use crate::args::RestoreArgs;
 use crate::error::Error;
-use crate::foreground;
+use crate::foreground::{self, Attached};
 use crate::installation::Installation;
 use crate::instances::announce::Announced;
 use crate::instances::asked;
@@ -17,7 +17,7 @@ pub fn restore(
     installation: &Installation,
     store: &Store,
 ) -> Result<u8, Error> {
-    let signals = Signals::hold()?;
+    let mut signals = Signals::hold()?;
     let interruption = Interruption::default();
     let prepare = || -> Result<_, launch::Error> {
         installation.sweep()?;
@@ -35,6 +35,10 @@ pub fn restore(
         asked: &asked,
         run_dir: installation.run_dir(),
     };
-    let end = foreground::follow(&announced, args.interactive, &signals)?;
+    let attached = Attached {
+        interactive: args.interactive,
+        tty: false,
+    };
+    let end = foreground::follow(&announced, attached, &mut signals)?;
     Ok(end.status.code())
 }

@@ -10,6 +10,7 @@ pub mod nobody;
 pub mod oci;
 pub mod refused;
 pub mod small_disk;
+pub mod terminal;
 mod traces;
 
 use std::fs::File;

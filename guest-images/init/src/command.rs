@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use entry::{Entry, Failure, Privileges, Spec, Stage, Sysfs};
+use entry::{Entry, Failure, Privileges, Spec, Stage, Sysfs, Ties};
 use guest_protocol::{Mark, Task};
 use launch::{Credentials, ExitStatus, Stdio};
 use rustix::fs::{Uid, fchown};
@@ -111,7 +111,12 @@ impl Prepared {
             let Orders { entry, stdio } = orders.wait();
             entry.open_outside()?;
             root::mount_image()?;
-            Err(entry.run(scenery, stdio, None, ring))
+            let ties = Ties {
+                streams: stdio.as_fds(),
+                terminal: None,
+                lifeline: None,
+            };
+            Err(entry.run(scenery, &ties, ring))
         };
         Child::make(namespaces, move |orders| match errand(orders) {
             Ok(never) => match never {},

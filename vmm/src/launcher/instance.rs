@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use host::{InstanceDir, Placement};
-use launch::{ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Timeline, WindowSize};
+use launch::{
+    ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline, WindowSize,
+};
 use nix::sys::signal::Signal;
 
 use super::process::MonitorProcess;
@@ -19,11 +21,7 @@ pub(super) struct VmInstance {
     pub(super) cgroup_made: MonotonicNs,
 }
 
-impl Instance for VmInstance {
-    fn id(&self) -> &InstanceId {
-        self.dir.id()
-    }
-
+impl Running for VmInstance {
     fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
         Ok(self.monitor.signal(signal)?)
     }
@@ -33,20 +31,26 @@ impl Instance for VmInstance {
         Ok(())
     }
 
-    fn wait_main(&self) -> Result<bool, launch::Error> {
-        Ok(self.monitor.wait_main()?)
-    }
-
     fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
         Ok(self.monitor.wait_executed()?)
     }
 
-    fn pid(&self) -> Result<i32, launch::Error> {
-        Ok(self.monitor.pid()?)
-    }
-
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
         Ok(self.monitor.wait(timeout)?)
+    }
+}
+
+impl Instance for VmInstance {
+    fn id(&self) -> &InstanceId {
+        self.dir.id()
+    }
+
+    fn wait_main(&self) -> Result<bool, launch::Error> {
+        Ok(self.monitor.wait_main()?)
+    }
+
+    fn pid(&self) -> Result<i32, launch::Error> {
+        Ok(self.monitor.pid()?)
     }
 
     fn timeline(&self) -> Timeline {
