@@ -2,7 +2,7 @@
 //!
 //! Each port has one end of a pair of Unix sockets behind it, whose other end is the host's. The
 //! first connection to the port is joined with it; any other is refused. So a guest can't have
-//! more connections than there are ports.
+//! more connections than there are ports. Ports come and go while the device is used.
 //!
 //! `packet` is the language of the queues, `credit` how much may be under way,
 //! `guest_to_host` and `host_to_guest` the two directions of a `connection`, `muxer`
@@ -79,6 +79,23 @@ impl Vsock {
             muxer: Muxer::new(guest_cid, ports)?,
             active: None,
         })
+    }
+
+    /// Adds ports, with what their first connections are joined with.
+    ///
+    /// # Errors
+    ///
+    /// When there is such a port already, or there are too many.
+    pub fn add_ports(&mut self, ports: BTreeMap<u32, UnixStream>) -> io::Result<()> {
+        self.muxer.add(ports)
+    }
+
+    /// Takes ports away. The guest finds connections to them reset.
+    pub fn remove_ports(&mut self, ports: impl IntoIterator<Item = u32>) {
+        for port in ports {
+            self.muxer.remove(port);
+        }
+        self.serve();
     }
 
     /// Moves all that can be moved, both ways, and interrupts the driver once, if it wants that.

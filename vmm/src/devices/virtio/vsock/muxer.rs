@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::mem;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -13,6 +13,9 @@ use crate::devices::virtio::Outcome;
 /// How many refusals may wait for the guest to make room for them before none of its packets is
 /// taken any more.
 pub(super) const MAX_RESETS: usize = 64;
+
+/// Most ports that a device has at a time.
+pub(super) const MAX_PORTS: usize = 2048;
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 16;
@@ -41,19 +44,44 @@ pub(super) struct Muxer {
 
 impl Muxer {
     pub(super) fn new(guest_cid: u64, ports: BTreeMap<u32, UnixStream>) -> io::Result<Self> {
-        for stream in ports.values() {
-            stream.set_nonblocking(true)?;
-        }
-        Ok(Self {
+        let mut muxer = Self {
             guest_cid,
-            ports: ports
-                .into_iter()
-                .map(|(port, stream)| (port, Port::Free(stream)))
-                .collect(),
+            ports: BTreeMap::new(),
             resets: VecDeque::new(),
             last_port: 0,
             streams: Epoll::new()?,
-        })
+        };
+        muxer.add(ports)?;
+        Ok(muxer)
+    }
+
+    /// Adds ports.
+    pub(super) fn add(&mut self, ports: BTreeMap<u32, UnixStream>) -> io::Result<()> {
+        let taken = ports.keys().any(|number| self.ports.contains_key(number));
+        if taken || self.ports.len() + ports.len() > MAX_PORTS {
+            return Err(ErrorKind::AddrInUse.into());
+        }
+        for stream in ports.values() {
+            stream.set_nonblocking(true)?;
+        }
+        self.ports.extend(
+            ports
+                .into_iter()
+                .map(|(port, stream)| (port, Port::Free(stream))),
+        );
+        Ok(())
+    }
+
+    /// Takes a port away. A connection to it is over.
+    pub(super) fn remove(&mut self, number: u32) {
+        if let Some(Port::Connected(connection)) = self.ports.get(&number) {
+            let fate = match connection.guest_gone {
+                true => Fate::Forget,
+                false => Fate::Reset,
+            };
+            self.end(number, fate);
+        }
+        self.ports.remove(&number);
     }
 
     /// Readable when [`Muxer::stream_events`] is to be called.
@@ -155,13 +183,18 @@ impl Muxer {
         if let Some(Port::Connected(connection)) = self.ports.insert(number, Port::Over)
             && fate == Fate::Reset
         {
-            let reset = Header {
-                op: Op::Reset as u16,
-                ..Header::default()
-            };
-            let to = (self.guest_cid, connection.guest_port());
-            self.resets.push_back(reset.addressed(number, to));
+            self.reset_connection(number, connection.guest_port());
         }
+    }
+
+    /// Has the guest told that a connection to a port is over.
+    pub(super) fn reset_connection(&mut self, number: u32, guest_port: u32) {
+        let reset = Header {
+            op: Op::Reset as u16,
+            ..Header::default()
+        };
+        let to = (self.guest_cid, guest_port);
+        self.resets.push_back(reset.addressed(number, to));
     }
 
     fn connections(&mut self) -> impl Iterator<Item = (u32, &mut Connection)> {

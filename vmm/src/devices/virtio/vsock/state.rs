@@ -9,7 +9,7 @@ use super::Vsock;
 use super::connection::Connection;
 use super::guest_to_host::GuestToHost;
 use super::host_to_guest::HostToGuest;
-use super::muxer::{MAX_RESETS, Muxer, Port};
+use super::muxer::{MAX_PORTS, MAX_RESETS, Muxer, Port};
 use super::packet::{Header, Op, SHUTDOWN_RECEIVE, SHUTDOWN_SEND};
 use crate::devices::SavedState;
 
@@ -58,8 +58,8 @@ pub enum InvalidState {
     /// It is another guest's.
     #[error("sockets of the guest with context ID {0}")]
     OtherGuest(u64),
-    /// The device has other ports.
-    #[error("ports that the device does not have")]
+    /// A port of the device's is missing, or there are more than any has.
+    #[error("other ports than the device has")]
     Ports,
     /// The device was used before.
     #[error("port {0} is in use")]
@@ -90,7 +90,8 @@ impl SavedState for Vsock {
     }
 
     /// A stream that was joined with a connection is replaced by the one that this device was
-    /// made with. Where the host had ended a direction, it stays ended.
+    /// made with. Where the host had ended a direction, it stays ended. Ports that this device does
+    /// not have are gone, and the guest finds connections to them reset.
     fn restore(&mut self, state: State) -> Result<(), InvalidState> {
         self.muxer.restore(state)
     }
@@ -118,11 +119,15 @@ impl Muxer {
         if state.guest_cid != self.guest_cid {
             return Err(InvalidState::OtherGuest(state.guest_cid));
         }
-        if !state.ports.keys().eq(self.ports.keys()) {
+        let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = state
+            .ports
+            .into_iter()
+            .partition(|(number, _)| self.ports.contains_key(number));
+        if kept.len() != self.ports.len() || kept.len() + gone.len() > MAX_PORTS {
             return Err(InvalidState::Ports);
         }
         // Each connection that ends may add one to those that stop packets from being taken.
-        if state.resets.len() > MAX_RESETS + state.ports.len() {
+        if state.resets.len() > MAX_RESETS + MAX_PORTS {
             return Err(InvalidState::TooManyResets(state.resets.len()));
         }
         self.last_port = state.last_port;
@@ -131,8 +136,15 @@ impl Muxer {
             .iter()
             .map(|reset| reset.header(self.guest_cid))
             .collect();
-        for (number, port) in state.ports {
+        for (number, port) in kept {
             self.restore_port(number, port)?;
+        }
+        for (number, port) in gone {
+            if let PortState::Connected(connection) = port
+                && !connection.guest_gone
+            {
+                self.reset_connection(number, connection.guest_port);
+            }
         }
         Ok(())
     }

@@ -273,6 +273,37 @@ pub(super) fn pattern(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
+fn a_port_comes_while_the_device_is_used_and_goes_with_its_connection() {
+    let mut guest = Guest::connected();
+    let number = 2000;
+    for _ in 0..2 {
+        let (mut host, device) = UnixStream::pair().unwrap();
+        let ports = || BTreeMap::from([(number, device.try_clone().unwrap())]);
+        guest.vsock.add_ports(ports()).unwrap();
+        assert!(
+            guest.vsock.add_ports(ports()).is_err(),
+            "it is there already"
+        );
+        drop(device);
+        let to_port = |op, bytes, guest: &Guest| Header {
+            dst_port: number,
+            ..guest.header(op, bytes, 0)
+        };
+        guest.send_raw(to_port(REQUEST, 0, &guest), &[]);
+        assert_eq!(guest.receive_ops(), [(RESPONSE, 0)]);
+        guest.send_raw(to_port(RW, 2, &guest), b"hi");
+        let mut heard = [0; 2];
+        host.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"hi");
+        guest.vsock.remove_ports([number]);
+        assert_eq!(guest.receive_ops(), [(RST, 0)]);
+        assert_eq!(host.read(&mut heard).unwrap(), 0);
+        guest.send_raw(to_port(REQUEST, 0, &guest), &[]);
+        assert_eq!(guest.receive_ops(), [(RST, 0)]);
+    }
+}
+
+#[test]
 fn the_configuration_has_the_guests_context_id() {
     assert_eq!(Guest::new().vsock.config(), GUEST_CID.to_le_bytes());
 }

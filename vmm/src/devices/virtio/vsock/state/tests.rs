@@ -199,6 +199,36 @@ fn refusals_that_wait_are_sent_after_the_restore() {
 }
 
 #[test]
+fn a_connection_to_a_port_that_is_gone_is_reset_by_the_restore() {
+    let mut guest = Guest::connected();
+    let (_stays, device) = UnixStream::pair().unwrap();
+    let (_stays_too, other) = UnixStream::pair().unwrap();
+    let more = BTreeMap::from([(2000, device), (2001, other)]);
+    guest.vsock.add_ports(more).unwrap();
+    let request = Header {
+        dst_port: 2000,
+        ..guest.header(REQUEST, 0, 0)
+    };
+    guest.send_raw(request, &[]);
+    assert_eq!(guest.receive_ops(), [(RESPONSE, 0)]);
+    guest.move_device();
+    let packets = guest.receive();
+    assert_eq!(packets.len(), 1);
+    assert_eq!((packets[0].0.op, packets[0].0.src_port), (RST, 2000));
+    // What was not gone lives on, and what is gone does not come back.
+    guest.host.write_all(b"here").unwrap();
+    assert_eq!(guest.receive()[0].1, b"here");
+    guest.send_raw(
+        Header {
+            dst_port: 2001,
+            ..request
+        },
+        &[],
+    );
+    assert_eq!(guest.receive_ops(), [(RST, 0)]);
+}
+
+#[test]
 fn a_state_that_can_not_be_is_refused() {
     let mut guest = Guest::connected();
     type Spoil = fn(&mut State);
@@ -209,11 +239,14 @@ fn a_state_that_can_not_be_is_refused() {
         ),
         (
             |state| drop(state.ports.remove(&OTHER_PORT)),
-            "ports that the device does not have",
+            "other ports than the device has",
         ),
         (
-            |state| drop(state.ports.insert(7, PortState::Free)),
-            "ports that the device does not have",
+            |state| {
+                let many = 10_000..10_000 + MAX_PORTS as u32;
+                state.ports.extend(many.map(|port| (port, PortState::Free)));
+            },
+            "other ports than the device has",
         ),
         (
             |state| {
@@ -223,9 +256,9 @@ fn a_state_that_can_not_be_is_refused() {
                     dst_port: 1,
                     packet_type: 1,
                 };
-                state.resets = vec![reset; 100];
+                state.resets = vec![reset; 3000];
             },
-            "100 refusals",
+            "3000 refusals",
         ),
         (
             |state| {
