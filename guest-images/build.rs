@@ -83,10 +83,12 @@ fn build_init(out_dir: &Path) -> Result<(), Box<dyn Error>> {
         .args(["--target", TARGET])
         .arg("--target-dir")
         .arg(&target_dir)
-        // No libraries in the guest, and no relocations: each page that they touch is a fault.
+        // No libraries in the guest, and no relocations: each page that they touch is a fault. No
+        // index of unwind tables: nothing unwinds.
         .env(
             "RUSTFLAGS",
-            "-C target-feature=+crt-static -C relocation-model=static",
+            "-C target-feature=+crt-static -C relocation-model=static \
+             -C link-arg=-Wl,--no-eh-frame-hdr",
         )
         // Small: the guest's kernel copies every byte of it.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")

@@ -64,6 +64,8 @@ pub enum Step {
     NetworkNamespace,
     /// The loopback interface is brought up.
     Loopback,
+    /// The namespaces of a command that runs are entered.
+    Namespaces,
     /// A session of its own.
     Session,
     /// A session keyring of its own.
@@ -130,6 +132,7 @@ impl fmt::Display for Step {
             Self::Hostname => "setting the hostname",
             Self::NetworkNamespace => "entering the network namespace",
             Self::Loopback => "bringing up the loopback interface",
+            Self::Namespaces => "entering the command's namespaces",
             Self::Session => "starting a session",
             Self::Keyring => "joining a session keyring",
             Self::Descriptors => "putting descriptors in place",

@@ -15,6 +15,9 @@ use crate::fatal::Fatal;
 /// Where PID 1 mounts the cgroups of the guest.
 const CGROUPS: &str = "/cgroups";
 
+/// The command's, below that.
+const COMMAND: &str = "command";
+
 /// The cgroup of the command.
 pub(crate) struct Cgroup {
     /// Takes how many processes and threads there can be at once: `pids.max`.
@@ -41,12 +44,15 @@ impl Cgroup {
     /// Makes it below a mounted hierarchy (`Documentation/admin-guide/cgroup-v2.rst`).
     fn make_below(cgroups: &Path) -> io::Result<(Self, Entrance)> {
         fs::write(cgroups.join("cgroup.subtree_control"), "+pids")?;
-        let own = cgroups.join("command");
+        let own = cgroups.join(COMMAND);
         fs::create_dir(&own)?;
-        let open = |name| File::options().write(true).open(own.join(name));
-        let max = open("pids.max")?;
-        let procs = open("cgroup.procs")?.into();
-        Ok((Self { max }, Entrance { procs }))
+        let max = File::options().write(true).open(own.join("pids.max"))?;
+        Ok((Self { max }, Entrance::open(&own)?))
+    }
+
+    /// The way into it for one more process.
+    pub(crate) fn entrance(&self) -> io::Result<Entrance> {
+        Entrance::open(&Path::new(CGROUPS).join(COMMAND))
     }
 
     /// Limits how many processes and threads there can be at once.
@@ -58,18 +64,36 @@ impl Cgroup {
 }
 
 impl Entrance {
+    fn open(cgroup: &Path) -> io::Result<Self> {
+        let procs = File::options()
+            .write(true)
+            .open(cgroup.join("cgroup.procs"))?;
+        Ok(Self {
+            procs: procs.into(),
+        })
+    }
+
+    /// Moves the calling process in. Makes system calls and nothing else.
+    pub(crate) fn enter(&self) -> Result<(), Failure> {
+        // 0 is whoever writes it.
+        rustix::io::write(&self.procs, b"0")
+            .map(drop)
+            .map_err(failed_at(Step::Cgroup))
+    }
+
     /// Moves the calling process in and makes it the root of a namespace: what the command reads
     /// in `/proc/self/cgroup` is the same on any machine. Makes system calls and nothing else.
-    pub(crate) fn enter(&self) -> Result<(), Failure> {
-        let failed = |step| {
-            move |errno: Errno| Failure {
-                step,
-                errno: errno.raw_os_error(),
-            }
-        };
-        // 0 is whoever writes it.
-        rustix::io::write(&self.procs, b"0").map_err(failed(Step::Cgroup))?;
+    pub(crate) fn enter_as_root(&self) -> Result<(), Failure> {
+        self.enter()?;
         // SAFETY: no descriptor and no memory is unshared, only the cgroup namespace.
-        unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }.map_err(failed(Step::CgroupNamespace))
+        unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }.map_err(failed_at(Step::CgroupNamespace))
+    }
+}
+
+/// Says at which step a system call failed.
+fn failed_at(step: Step) -> impl FnOnce(Errno) -> Failure {
+    move |errno| Failure {
+        step,
+        errno: errno.raw_os_error(),
     }
 }

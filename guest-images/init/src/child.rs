@@ -2,6 +2,7 @@
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use entry::Failure;
@@ -76,7 +77,8 @@ impl<'a, T> Orders<'a, T> {
 /// A child that waits for orders, or that failed before.
 pub(crate) struct Child<T: 'static> {
     pid: Pid,
-    shared: &'static Shared<T>,
+    /// Both of us use it until the child has its orders and is gone.
+    birth: NonNull<Birth<T, Errand<T>>>,
 }
 
 /// What came of the orders.
@@ -87,12 +89,15 @@ pub(crate) enum Outcome {
     Failed(Failure),
 }
 
-/// All that a child needs, for ever: it may outlive anything of its parent's.
-struct Birth<T, F> {
+/// All that a child needs until it is gone: it may outlive anything else of its parent's.
+struct Birth<T, F: ?Sized> {
     shared: Shared<T>,
-    errand: F,
     stack: [MaybeUninit<u128>; STACK_BYTES / size_of::<u128>()],
+    errand: F,
 }
+
+/// What a child does.
+type Errand<T> = dyn Fn(Orders<'_, T>) -> Failure;
 
 impl<T> Child<T> {
     /// Makes a child in namespaces of its own (`CLONE_NEW*`) that shares our memory: so no page
@@ -111,15 +116,16 @@ impl<T> Child<T> {
                 orders: UnsafeCell::new(None),
                 failure: UnsafeCell::new(None),
             },
-            errand,
             stack: [MaybeUninit::uninit(); _],
+            errand,
         }));
-        // SAFETY: it was leaked, so it is there for ever. Nothing refers to all of it.
+        // SAFETY: it was leaked, so it is there until `order` frees it. Nothing refers to all of
+        // it.
         let (shared, stack) = unsafe { (&(*birth).shared, (&raw mut (*birth).stack).add(1)) };
         let flags = libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD | namespaces;
         // SAFETY: the stack is the child's alone, grows down from its end, which is aligned to 16
-        // bytes, and is there for ever, as is what `child_main` is given, which is of the types
-        // that it expects. This process has one thread, so no lock is held by anybody. From here
+        // bytes, and is there until the child is gone, as is what `child_main` is given, which is
+        // of the types that it expects. This process has one thread, so no lock is held by anybody. From here
         // on it is the child's turn and we only wait, until it waits itself; see `Shared`. The
         // kernel writes to `turn`, an integer that may be written to at any time.
         let pid = unsafe {
@@ -135,10 +141,14 @@ impl<T> Child<T> {
         };
         let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) else {
             let error = std::io::Error::last_os_error();
+            // SAFETY: it was made by a box above, and there is no child.
+            drop(unsafe { Box::from_raw(birth) });
             return Err(Fatal::when("starting a process")(error));
         };
         shared.wait_while(CHILD);
-        Ok(Self { pid, shared })
+        // SAFETY: a box is never null.
+        let birth = unsafe { NonNull::new_unchecked(birth as *mut Birth<T, Errand<T>>) };
+        Ok(Self { pid, birth })
     }
 
     /// Its process ID. Whether it runs or not, it has not been waited for.
@@ -148,21 +158,21 @@ impl<T> Child<T> {
 
     /// Tells it what to become, and waits until it has or can't.
     pub(crate) fn order(self, orders: T) -> Outcome {
+        let birth = self.birth.as_ptr();
+        // SAFETY: it is there until it is freed below.
+        let shared = unsafe { &(*birth).shared };
         // SAFETY: it is our turn: `make` has waited for that, and this is the only place that
         // gives it away. What refers to the orders is the child's, which has none yet.
-        unsafe { *self.shared.orders.get() = Some(orders) };
-        if self.shared.turn.load(Ordering::Acquire) == PARENT {
-            self.shared.give_turn(CHILD);
+        unsafe { *shared.orders.get() = Some(orders) };
+        if shared.turn.load(Ordering::Acquire) == PARENT {
+            shared.give_turn(CHILD);
         }
         // SAFETY: with its orders the child never gives the turn away again, so it is gone: it
-        // has another memory or none. Nothing else refers to either cell.
-        let (failure, orders) = unsafe {
-            (
-                *self.shared.failure.get(),
-                (*self.shared.orders.get()).take(),
-            )
-        };
-        drop(orders);
+        // has another memory or none. Nothing else refers to the cell.
+        let failure = unsafe { *shared.failure.get() };
+        // SAFETY: it was made by a box. The child is gone, and what we had borrowed of it is not
+        // used any more.
+        drop(unsafe { Box::from_raw(birth) });
         match failure {
             Some(failure) => Outcome::Failed(failure),
             None => Outcome::Executed,
@@ -174,8 +184,8 @@ extern "C" fn child_main<T, F: Fn(Orders<'_, T>) -> Failure>(
     birth: *mut libc::c_void,
 ) -> libc::c_int {
     let birth = birth.cast::<Birth<T, F>>();
-    // SAFETY: `make` passes a `Birth` that is there for ever, of whose fields these two are never
-    // written as a whole.
+    // SAFETY: `make` passes a `Birth` that is there until this process is gone, of whose fields
+    // these two are never written as a whole.
     let (shared, errand) = unsafe { (&(*birth).shared, &(*birth).errand) };
     let failure = errand(Orders(shared));
     // SAFETY: it is our turn until we are gone, and only then the parent reads it.

@@ -11,6 +11,7 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, wait
 
 use crate::cgroup::Entrance;
 use crate::child::{self, Child, Outcome};
+use crate::connections::Streams;
 use crate::doorbell::Doorbell;
 use crate::fatal::Fatal;
 use crate::root;
@@ -44,14 +45,10 @@ impl Pipes {
         Ok((ours, theirs))
     }
 
-    /// Joins each to its connection: input, output, error.
-    pub(crate) fn joined_to<'a>(
-        self,
-        stdin: BorrowedFd<'a>,
-        stdout: BorrowedFd<'a>,
-        stderr: BorrowedFd<'a>,
-    ) -> [Stream<'a>; 3] {
-        [
+    /// Joins each to its connection.
+    pub(crate) fn joined_to(self, connections: Streams) -> Vec<Stream> {
+        let Streams([stdin, stdout, stderr]) = connections;
+        vec![
             Stream::to_command(stdin, self.stdin),
             Stream::to_host(self.stdout, stdout),
             Stream::to_host(self.stderr, stderr),
@@ -105,7 +102,7 @@ impl Prepared {
             entry::Mark::Main => doorbell.ring(Mark::Main),
         };
         let errand = move |orders: child::Orders<'_, Orders>| -> Result<Infallible, Failure> {
-            cgroup.enter()?;
+            cgroup.enter_as_root()?;
             entry::bring_loopback_up()?;
             let scenery = stage.set()?;
             let Orders { entry, stdio } = orders.wait();
@@ -149,7 +146,8 @@ impl Prepared {
     }
 }
 
-fn started<T>(child: Child<T>, orders: T) -> Result<Started, Fatal> {
+/// Tells a child what to become.
+pub(crate) fn started<T>(child: Child<T>, orders: T) -> Result<Started, Fatal> {
     let pid = child.pid();
     match child.order(orders) {
         Outcome::Failed(failure) => {

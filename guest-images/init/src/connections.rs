@@ -3,7 +3,7 @@ use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use guest_protocol::port;
+use guest_protocol::Ports;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::sockopt::socket_error;
@@ -11,81 +11,111 @@ use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, so
 
 use crate::fatal::Fatal;
 
-/// Sockets for the four connections, of which nobody but this process knows yet.
+/// Sockets for the four connections of the first command, of which nobody but this process knows
+/// yet.
 pub(crate) struct Sockets {
     control: OwnedFd,
-    stdin: OwnedFd,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
+    streams: [OwnedFd; 3],
 }
 
 impl Sockets {
     /// Makes them.
     pub(crate) fn open() -> Result<Self, Fatal> {
-        let socket = || {
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            socket_with(AddressFamily::VSOCK, SocketType::STREAM, flags, None)
-                .map_err(Fatal::when("making a socket"))
+        let made = || {
+            Ok::<_, Errno>(Self {
+                control: socket()?,
+                streams: [socket()?, socket()?, socket()?],
+            })
         };
-        Ok(Self {
-            control: socket()?,
-            stdin: socket()?,
-            stdout: socket()?,
-            stderr: socket()?,
-        })
+        made().map_err(Fatal::when("making a socket"))
     }
 
     /// Connects to the host's ports, to all at a time.
     pub(crate) fn connect(self) -> Result<Connections, Fatal> {
-        let ports = [
-            (&self.control, port::CONTROL),
-            (&self.stdin, port::STDIN),
-            (&self.stdout, port::STDOUT),
-            (&self.stderr, port::STDERR),
-        ];
-        let connected = || {
-            for (socket, port) in ports {
-                begin_to_connect(socket.as_fd(), port)?;
-            }
-            // The last one first: when that is connected the others are, too.
-            for (socket, _) in ports.into_iter().rev() {
-                wait_until_connected(socket.as_fd())?;
-            }
-            // Who sends a part of a message sends the rest.
-            ioctl_fionbio(&self.control, false)
-        };
-        connected().map_err(Fatal::when("connecting to the host"))?;
+        let Ports {
+            control,
+            stdin,
+            stdout,
+            stderr,
+        } = Ports::COMMAND;
+        let [to_stdin, to_stdout, to_stderr] = &self.streams;
+        let connected = connect_all([
+            (&self.control, control),
+            (to_stdin, stdin),
+            (to_stdout, stdout),
+            (to_stderr, stderr),
+        ]);
+        // Who sends a part of a message sends the rest.
+        connected
+            .and_then(|()| ioctl_fionbio(&self.control, false))
+            .map_err(Fatal::when("connecting to the host"))?;
         Ok(Connections {
             control: self.control.into(),
-            stdin: self.stdin,
-            stdout: self.stdout,
-            stderr: self.stderr,
+            streams: Streams(self.streams),
         })
     }
 }
 
-/// The four connections to the host.
+/// The connections of a command to the host.
 pub(crate) struct Connections {
     /// Framed messages. It blocks.
     pub(crate) control: File,
-    // The others are never waited for but by poll.
-    pub(crate) stdin: OwnedFd,
-    pub(crate) stdout: OwnedFd,
-    pub(crate) stderr: OwnedFd,
+    pub(crate) streams: Streams,
 }
 
-impl Connections {
+/// The connections that are a command's input, output and error. They are never waited for but by
+/// poll.
+pub(crate) struct Streams(pub(crate) [OwnedFd; 3]);
+
+impl Streams {
+    /// Connects those of a session.
+    pub(crate) fn connect(ports: Ports) -> Result<Self, Errno> {
+        let sockets = [socket()?, socket()?, socket()?];
+        let [stdin, stdout, stderr] = &sockets;
+        connect_all([
+            (stdin, ports.stdin),
+            (stdout, ports.stdout),
+            (stderr, ports.stderr),
+        ])?;
+        Ok(Self(sockets))
+    }
+
     /// Ends the output of a command that was never executed.
-    pub(crate) fn end_outputs(&self) -> Result<(), Fatal> {
-        for output in [&self.stdout, &self.stderr] {
+    pub(crate) fn end_outputs(&self) -> Result<(), Errno> {
+        let [_, outputs @ ..] = &self.0;
+        for output in outputs {
             match shutdown(output, Shutdown::Write) {
                 // The host was faster.
                 Ok(()) | Err(Errno::NOTCONN) => {}
-                Err(errno) => return Err(Fatal::when("ending an output")(errno)),
+                Err(errno) => return Err(errno),
             }
         }
         Ok(())
     }
+}
+
+/// Connects a session's control connection, which blocks, as that of the first command does.
+pub(crate) fn connect_control(ports: Ports) -> Result<File, Errno> {
+    let control = socket()?;
+    connect_all([(&control, ports.control)])?;
+    ioctl_fionbio(&control, false)?;
+    Ok(control.into())
+}
+
+fn socket() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socket_with(AddressFamily::VSOCK, SocketType::STREAM, flags, None)
+}
+
+fn connect_all<const N: usize>(sockets: [(&OwnedFd, u32); N]) -> Result<(), Errno> {
+    for (socket, port) in sockets {
+        begin_to_connect(socket.as_fd(), port)?;
+    }
+    // The last one first: when that is connected the others are, too.
+    for (socket, _) in sockets.into_iter().rev() {
+        wait_until_connected(socket.as_fd())?;
+    }
+    Ok(())
 }
 
 /// Asks for a connection to a port of the host's, `vsock(7)`.

@@ -1,120 +1,158 @@
 use std::fs::File;
+use std::time::{Duration, Instant};
 
 use guest_protocol::{Incarnation, ToGuest, read_message};
 use launch::ExitStatus;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::command::Command;
 use crate::fatal::Fatal;
-use crate::stream::Stream;
+use crate::running::{Interest, Running};
+use crate::session::{Means, Session};
+
+/// How long the end of the command waits for what is still to be sent of others', which ended with
+/// it: as long as nobody notices.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Carries the command's streams and the host's signals, until the command has ended and all
-/// that it wrote has been sent. `assume` is called when it goes on in another machine.
+/// that it wrote has been sent; and those of further commands that run beside it, by these `means`.
+/// `assume` is called when it goes on in another machine.
 pub(crate) fn until_end(
     control: &mut File,
-    command: &Command,
-    streams: &mut [Stream<'_>; 3],
+    mut command: Running,
+    means: &impl Means,
     assume: impl Fn(&Incarnation) -> Result<(), Fatal>,
 ) -> Result<ExitStatus, Fatal> {
-    let mut status = None;
+    let mut sessions: Vec<Session> = Vec::new();
+    let mut deadline = None;
     loop {
-        let [_stdin, stdout, stderr] = &*streams;
+        sessions.retain(|session| !session.is_over());
         // The ends of the pipes are sure to come: with the command, PID 1 of its namespace, every
         // process is gone that could hold them open. Nobody reads the input any more.
-        if let Some(status) = status
-            && stdout.has_ended()
-            && stderr.has_ended()
-        {
-            return Ok(status);
+        let mut left = None;
+        if let Some(status) = command.end_of_all() {
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+            let time = deadline.saturating_duration_since(Instant::now());
+            if sessions.is_empty() || time.is_zero() {
+                return Ok(status);
+            }
+            left = Some(Timespec {
+                tv_sec: time.as_secs() as i64,
+                tv_nsec: time.subsec_nanos().into(),
+            });
         }
-        let found = wait(control, command, streams, status.is_none())?;
-        for (stream, [source, sink]) in streams.iter_mut().zip(found.streams) {
-            stream
-                .react(source, sink)
-                .map_err(Fatal::when("carrying a standard stream"))?;
+        let mut interest = Interest::default();
+        interest.add(PollFd::new(control, PollFlags::IN));
+        command.add_interest(&mut interest);
+        for session in &sessions {
+            session.add_interest(&mut interest);
         }
-        if found.control {
+        let mut found = interest.wait(left.as_ref())?;
+        let has_word = !found.take().is_empty();
+        command.react(&mut found)?;
+        for session in &mut sessions {
+            session.react(&mut found, means);
+        }
+        if has_word {
             match read_message(control)? {
-                Some(ToGuest::Signal(number)) if status.is_none() => command.signal(number),
-                Some(ToGuest::Signal(_)) => {}
+                Some(ToGuest::Signal(number)) => command.signal(number),
                 Some(ToGuest::Restored(incarnation)) => assume(&incarnation)?,
+                Some(ToGuest::OpenSession(number)) => sessions.extend(Session::open(number, means)),
                 Some(ToGuest::Start(_)) | None => return Err(Fatal::HostGone),
             }
         }
-        if found.ended {
-            status = Some(command.wait()?);
-        }
     }
-}
-
-/// What poll found.
-struct Found {
-    control: bool,
-    ended: bool,
-    streams: [[PollFlags; 2]; 3],
-}
-
-/// Waits for anything to happen.
-fn wait(
-    control: &File,
-    command: &Command,
-    streams: &[Stream<'_>; 3],
-    is_running: bool,
-) -> Result<Found, Fatal> {
-    let mut fds = Vec::with_capacity(8);
-    fds.push(PollFd::new(control, PollFlags::IN));
-    for stream in streams {
-        fds.extend(stream.interest().into_iter().flatten());
-    }
-    // Once it was waited for it would be found to have ended again and again.
-    if is_running {
-        fds.push(PollFd::from_borrowed_fd(command.ended(), PollFlags::IN));
-    }
-    loop {
-        match poll(&mut fds, None) {
-            Ok(_) => break,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(Fatal::when("waiting for something to do")(errno)),
-        }
-    }
-    let mut found = fds.iter().map(PollFd::revents);
-    let mut next = || found.next().unwrap_or(PollFlags::empty());
-    Ok(Found {
-        control: !next().is_empty(),
-        streams: streams.each_ref().map(|stream| match stream.has_ended() {
-            true => [PollFlags::empty(); 2],
-            false => [next(), next()],
-        }),
-        ended: is_running && !next().is_empty(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
     use std::ffi::CStr;
     use std::io::{Read, Write};
     use std::net::Shutdown;
-    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::thread;
 
-    use guest_protocol::write_message;
+    use entry::{Failure, Step};
+    use guest_protocol::{
+        Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, write_message,
+    };
+    use launch::{Credentials, Stdio};
+    use rustix::io::Errno;
 
     use super::*;
-    use crate::command::Pipes;
     use crate::command::tests::start_shell;
+    use crate::command::{Pipes, Started};
+    use crate::connections::Streams;
 
     /// The host's ends: control, input, output, error.
     type HostEnds = [UnixStream; 4];
+
+    /// What there is for sessions: by its port, our end of each connection. A session's command is
+    /// a shell script, or one that is not there.
+    struct Pairs(RefCell<BTreeMap<u32, UnixStream>>);
+
+    impl Means for Pairs {
+        fn connect_control(&self, ports: Ports) -> Result<File, Errno> {
+            let end = self.0.borrow_mut().remove(&ports.control);
+            end.map(|end| OwnedFd::from(end).into())
+                .ok_or(Errno::CONNRESET)
+        }
+
+        fn connect_streams(&self, ports: Ports) -> Result<Streams, Errno> {
+            let take = |port| {
+                let end: UnixStream = self.0.borrow_mut().remove(&port).ok_or(Errno::CONNRESET)?;
+                end.set_nonblocking(true).unwrap();
+                Ok(end.into())
+            };
+            Ok(Streams([
+                take(ports.stdin)?,
+                take(ports.stdout)?,
+                take(ports.stderr)?,
+            ]))
+        }
+
+        fn null_streams(&self) -> Result<Stdio, Fatal> {
+            Ok(Stdio::null().unwrap())
+        }
+
+        fn start(&self, command: &launch::Command, stdio: Stdio) -> Result<Started, Fatal> {
+            if command.program() == c"/nonexistent" {
+                return Ok(Started::Failed(Failure {
+                    step: Step::Exec,
+                    errno: libc::ENOENT,
+                }));
+            }
+            let script: &'static CStr = Box::leak(command.program().to_owned().into_boxed_c_str());
+            Ok(Started::Running(start_shell(script, stdio)))
+        }
+    }
 
     /// Runs a shell script as a guest would, and meanwhile what the host does.
     fn run<T: Send>(
         script: &'static CStr,
         host: impl FnOnce(HostEnds) -> T + Send,
     ) -> (Result<ExitStatus, Fatal>, T) {
-        let pairs = [(); 4].map(|()| UnixStream::pair().unwrap());
-        let [(control, h0), (stdin, h1), (stdout, h2), (stderr, h3)] = pairs;
+        run_with_sessions(script, |ends, []| host(ends))
+    }
+
+    /// The same with so many sessions, whose ends the host has too.
+    fn run_with_sessions<T: Send, const N: usize>(
+        script: &'static CStr,
+        host: impl FnOnce(HostEnds, [HostEnds; N]) -> T + Send,
+    ) -> (Result<ExitStatus, Fatal>, T) {
+        let pairs = || [(); 4].map(|()| UnixStream::pair().unwrap());
+        let [(control, h0), (stdin, h1), (stdout, h2), (stderr, h3)] = pairs();
+        let mut sessions = BTreeMap::new();
+        let host_ends = std::array::from_fn(|number| {
+            let ports = Ports::of(SessionNumber(number as u8)).all();
+            let mut ports = ports.into_iter();
+            pairs().map(|(guest, host)| {
+                sessions.insert(ports.next().unwrap(), guest);
+                host
+            })
+        });
         for stream in [&stdin, &stdout, &stderr] {
             stream.set_nonblocking(true).unwrap();
         }
@@ -123,14 +161,33 @@ mod tests {
         // The host stays, even when what it does is done.
         let _stays = h0.try_clone().unwrap();
         thread::scope(|scope| {
-            let host = scope.spawn(move || host([h0, h1, h2, h3]));
-            let mut streams = ours.joined_to(stdin.as_fd(), stdout.as_fd(), stderr.as_fd());
+            let host = scope.spawn(move || host([h0, h1, h2, h3], host_ends));
+            let streams = Streams([stdin, stdout, stderr].map(OwnedFd::from));
+            let command = Running::new(command, ours.joined_to(streams));
             let mut control = File::from(OwnedFd::from(control));
-            let ended = until_end(&mut control, &command, &mut streams, |_| Ok(()));
-            drop((control, streams));
-            drop((stdin, stdout, stderr));
+            let means = Pairs(RefCell::new(sessions));
+            let ended = until_end(&mut control, command, &means, |_| Ok(()));
+            drop((control, means));
             (ended, host.join().unwrap())
         })
+    }
+
+    /// Has the guest open a session, and run a script in it.
+    fn execute(
+        control: &mut UnixStream,
+        number: u8,
+        ends: &mut HostEnds,
+        script: &str,
+        streams: SessionStreams,
+    ) {
+        write_message(control, &ToGuest::OpenSession(SessionNumber(number))).unwrap();
+        let command = launch::Command::new([script], [], "/", Credentials::default()).unwrap();
+        let execute = ToSession::Execute(Box::new(Execute { command, streams }));
+        write_message(&mut ends[0], &execute).unwrap();
+    }
+
+    fn answer(ends: &mut HostEnds) -> Option<FromSession> {
+        read_message(&mut ends[0]).unwrap()
     }
 
     fn read(mut stream: UnixStream) -> String {
@@ -188,5 +245,156 @@ mod tests {
             control.shutdown(Shutdown::Both).unwrap();
         });
         assert!(matches!(ended, Err(Fatal::HostGone)), "{ended:?}");
+    }
+
+    /// Waits for a line, so that the host can tell it when to end.
+    const UNTIL_TOLD: &CStr = c"read line";
+
+    fn let_end([_control, input, ..]: HostEnds) {
+        input.shutdown(Shutdown::Write).unwrap();
+    }
+
+    #[test]
+    fn a_session_has_streams_and_an_end_of_its_own() {
+        let (ended, said) = run_with_sessions(UNTIL_TOLD, |mut ends, [mut session]| {
+            let script = "cat; echo oops >&2; exit 3";
+            execute(&mut ends[0], 0, &mut session, script, SessionStreams::Three);
+            assert_eq!(answer(&mut session), Some(FromSession::Executed));
+            session[1].write_all(b"beside").unwrap();
+            session[1].shutdown(Shutdown::Write).unwrap();
+            let end = answer(&mut session);
+            let [_, _, out, err] = session;
+            let said = (end, read(out), read(err));
+            let_end(ends);
+            said
+        });
+        assert_eq!(ended.unwrap(), ExitStatus::Exited(1));
+        let end = Some(FromSession::Ended(ExitStatus::Exited(3)));
+        assert_eq!(said, (end, "beside".into(), "oops\n".into()));
+    }
+
+    #[test]
+    fn a_session_ends_with_its_command_whoever_holds_its_output() {
+        let (_, end) = run_with_sessions(UNTIL_TOLD, |mut ends, [mut session]| {
+            let script = "echo said; sleep 60 & exit 4";
+            execute(&mut ends[0], 0, &mut session, script, SessionStreams::Three);
+            assert_eq!(answer(&mut session), Some(FromSession::Executed));
+            let end = answer(&mut session);
+            let [_, _, out, _] = session;
+            assert_eq!(read(out), "said\n");
+            let_end(ends);
+            end
+        });
+        assert_eq!(end, Some(FromSession::Ended(ExitStatus::Exited(4))));
+    }
+
+    #[test]
+    fn a_session_is_signalled_and_the_first_command_is_not() {
+        let (ended, end) = run_with_sessions(UNTIL_TOLD, |mut ends, [mut session]| {
+            execute(
+                &mut ends[0],
+                0,
+                &mut session,
+                "exec sleep 60",
+                SessionStreams::Three,
+            );
+            assert_eq!(answer(&mut session), Some(FromSession::Executed));
+            write_message(&mut session[0], &ToSession::Signal(15)).unwrap();
+            let end = answer(&mut session);
+            let_end(ends);
+            end
+        });
+        assert_eq!(end, Some(FromSession::Ended(ExitStatus::Signaled(15))));
+        assert_eq!(ended.unwrap(), ExitStatus::Exited(1));
+    }
+
+    /// The host of a session is gone, whose command says its number and then sleeps: it is killed
+    /// if it has streams, and lives on if not.
+    fn when_the_host_is_gone(streams: SessionStreams) {
+        let file = tempfile();
+        let (_, ()) = run_with_sessions(UNTIL_TOLD, |mut ends, [mut session, mut other]| {
+            let script = format!("echo $$ > {file}; exec sleep 60");
+            execute(&mut ends[0], 0, &mut session, &script, streams);
+            assert_eq!(answer(&mut session), Some(FromSession::Executed));
+            let pid = loop {
+                let said = std::fs::read_to_string(&file).unwrap_or_default();
+                match said.trim_end().parse::<i32>() {
+                    Ok(pid) => break pid,
+                    Err(_) => thread::yield_now(),
+                }
+            };
+            drop(session);
+            // When another session has come and gone, that it is gone was heard.
+            let three = SessionStreams::Three;
+            execute(&mut ends[0], 1, &mut other, "exit 0", three);
+            while answer(&mut other).is_some() {}
+            // SAFETY: numbers only; no signal is sent.
+            let lives = || unsafe { libc::kill(pid, 0) } == 0;
+            if streams == SessionStreams::Three {
+                while lives() {
+                    thread::yield_now();
+                }
+            } else {
+                assert!(lives());
+                // SAFETY: numbers only.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+            }
+            let_end(ends);
+        });
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_session_that_nobody_wants_any_more_is_killed_unless_it_is_to_go_on() {
+        when_the_host_is_gone(SessionStreams::Three);
+        when_the_host_is_gone(SessionStreams::Null);
+    }
+
+    #[test]
+    fn a_session_without_a_command_says_so_and_others_go_on() {
+        let (_, ends) = run_with_sessions(UNTIL_TOLD, |mut ends, [mut session, mut other]| {
+            let streams = SessionStreams::Three;
+            execute(&mut ends[0], 0, &mut session, "/nonexistent", streams);
+            execute(&mut ends[0], 1, &mut other, "exit 5", streams);
+            let first = (answer(&mut session), answer(&mut session));
+            let second = (answer(&mut other), answer(&mut other));
+            let_end(ends);
+            (first, second)
+        });
+        let not_found = Some(FromSession::Ended(ExitStatus::NotFound));
+        let other = (
+            Some(FromSession::Executed),
+            Some(FromSession::Ended(ExitStatus::Exited(5))),
+        );
+        assert_eq!(ends, ((not_found, None), other));
+    }
+
+    #[test]
+    fn a_session_that_the_host_does_not_want_any_more_is_none() {
+        let (ended, ()) = run(UNTIL_TOLD, |mut ends| {
+            write_message(&mut ends[0], &ToGuest::OpenSession(SessionNumber(7))).unwrap();
+            let_end(ends);
+        });
+        assert_eq!(ended.unwrap(), ExitStatus::Exited(1));
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_a_session_that_nobody_reads() {
+        let (ended, ()) = run_with_sessions(UNTIL_TOLD, |mut ends, [mut session]| {
+            let script = "head -c 1000000 /dev/zero";
+            execute(&mut ends[0], 0, &mut session, script, SessionStreams::Three);
+            assert_eq!(answer(&mut session), Some(FromSession::Executed));
+            let_end(ends);
+            // Until the guest is gone.
+            let _ = session[0].read(&mut [0]);
+        });
+        assert_eq!(ended.unwrap(), ExitStatus::Exited(1));
+    }
+
+    /// A path that nothing has.
+    fn tempfile() -> String {
+        let name = format!("jaula-init-session-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        path.to_str().unwrap().to_owned()
     }
 }

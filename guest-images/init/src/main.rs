@@ -27,13 +27,16 @@ mod fatal;
 mod forward;
 mod identity;
 mod out_of_memory;
+mod place;
 mod reaper;
 mod root;
+mod running;
+mod session;
 mod stream;
 
 #[cfg(not(test))]
 use std::ffi::{CStr, CString};
-use std::os::fd::AsFd;
+use std::fs::File;
 
 use cgroup::Cgroup;
 use command::{Pipes, Prepared, Started};
@@ -44,6 +47,9 @@ use fatal::Fatal;
 use guest_protocol::{End, Mark, Start, ToGuest, ToHost, read_message, write_message};
 use identity::Identity;
 use launch::ExitStatus;
+use place::Place;
+use running::Running;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// What the kernel starts, or [`entry`] under another name.
 #[cfg(not(test))]
@@ -80,6 +86,10 @@ unsafe fn words(argc: libc::c_int, argv: *const *const libc::c_char) -> Vec<CStr
 
 /// All that a guest ever does.
 fn run() -> Result<std::convert::Infallible, Fatal> {
+    // A process that joins the command is among its processes before it has another memory than
+    // this one, which none of those may look into.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(Fatal::when("closing the memory of PID 1"))?;
     root::leave_initial_root()?;
     let doorbell = Doorbell::map()?;
     doorbell.ring(Mark::Init);
@@ -93,8 +103,11 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     doorbell.ring(Mark::Ready);
 
     // A machine that was saved at that mark goes on here, as a copy of which there are others.
-    let mut connections = sockets.connect()?;
-    let start = receive_start(&mut connections)?;
+    let Connections {
+        mut control,
+        streams,
+    } = sockets.connect()?;
+    let start = receive_start(&mut control)?;
     identity.assume(&start.incarnation)?;
     doorbell.ring(Mark::Started);
 
@@ -107,14 +120,9 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     let answer = match prepared.start(&task, theirs)? {
         Started::Running(command) => {
             doorbell.ring(Mark::Executed);
-            let Connections {
-                control,
-                stdin,
-                stdout,
-                stderr,
-            } = &mut connections;
-            let mut streams = ours.joined_to(stdin.as_fd(), stdout.as_fd(), stderr.as_fd());
-            let status = forward::until_end(control, &command, &mut streams, |incarnation| {
+            let place = Place::of(&task, &cgroup, &command)?;
+            let running = Running::new(command, ours.joined_to(streams));
+            let status = forward::until_end(&mut control, running, &place, |incarnation| {
                 identity.assume(incarnation)
             })?;
             ToHost::Ended(End {
@@ -124,7 +132,9 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
             })
         }
         Started::Failed(failure) => {
-            connections.end_outputs()?;
+            streams
+                .end_outputs()
+                .map_err(Fatal::when("ending an output"))?;
             match failure.exit_status() {
                 Some(status) => ToHost::Ended(End {
                     status,
@@ -134,16 +144,18 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
             }
         }
     };
-    write_message(&mut connections.control, &answer)?;
+    write_message(&mut control, &answer)?;
     // The host drops the machine; until then the connections stay open.
     loop {
         rustix::event::pause();
     }
 }
 
-fn receive_start(connections: &mut Connections) -> Result<Box<Start>, Fatal> {
-    match read_message(&mut connections.control)? {
+fn receive_start(control: &mut File) -> Result<Box<Start>, Fatal> {
+    match read_message(control)? {
         Some(ToGuest::Start(start)) => Ok(start),
-        Some(ToGuest::Signal(_) | ToGuest::Restored(_)) | None => Err(Fatal::NothingToStart),
+        Some(ToGuest::Signal(_) | ToGuest::Restored(_) | ToGuest::OpenSession(_)) | None => {
+            Err(Fatal::NothingToStart)
+        }
     }
 }

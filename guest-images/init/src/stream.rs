@@ -1,7 +1,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{Shutdown, shutdown};
 use rustix::pipe::{SpliceFlags, splice};
 
@@ -23,67 +23,73 @@ enum WaitsFor {
 ///
 /// When the source ends, the sink is ended; when nobody reads the sink any more, the source is
 /// closed, so that whoever writes to it learns.
-pub(crate) struct Stream<'a> {
-    /// `None` when the stream has ended.
-    ends: Option<Ends<'a>>,
+pub(crate) struct Stream {
+    direction: Direction,
+    /// Our end of the pipe; `None` when the stream has ended.
+    pipe: Option<OwnedFd>,
+    /// Stays open.
+    socket: OwnedFd,
     waits_for: WaitsFor,
 }
 
-enum Ends<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
     /// Standard input.
-    ToCommand {
-        socket: BorrowedFd<'a>,
-        pipe: OwnedFd,
-    },
+    ToCommand,
     /// Standard output or error.
-    ToHost {
-        pipe: OwnedFd,
-        socket: BorrowedFd<'a>,
-    },
+    ToHost,
 }
 
-impl Ends<'_> {
-    fn source(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::ToCommand { socket, .. } => *socket,
-            Self::ToHost { pipe, .. } => pipe.as_fd(),
-        }
-    }
-
-    fn sink(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::ToCommand { pipe, .. } => pipe.as_fd(),
-            Self::ToHost { socket, .. } => *socket,
-        }
-    }
-}
-
-impl<'a> Stream<'a> {
+impl Stream {
     /// From the host to the command. The socket does not block.
-    pub(crate) fn to_command(socket: BorrowedFd<'a>, pipe: OwnedFd) -> Self {
-        Self::new(Ends::ToCommand { socket, pipe })
+    pub(crate) fn to_command(socket: OwnedFd, pipe: OwnedFd) -> Self {
+        Self::new(Direction::ToCommand, pipe, socket)
     }
 
     /// From the command to the host. The socket does not block.
-    pub(crate) fn to_host(pipe: OwnedFd, socket: BorrowedFd<'a>) -> Self {
-        Self::new(Ends::ToHost { pipe, socket })
+    pub(crate) fn to_host(pipe: OwnedFd, socket: OwnedFd) -> Self {
+        Self::new(Direction::ToHost, pipe, socket)
     }
 
-    fn new(ends: Ends<'a>) -> Self {
+    fn new(direction: Direction, pipe: OwnedFd, socket: OwnedFd) -> Self {
         Self {
-            ends: Some(ends),
+            direction,
+            pipe: Some(pipe),
+            socket,
             waits_for: WaitsFor::Source,
         }
     }
 
+    /// Source and sink, if it has not ended.
+    fn ends(&self) -> Option<[BorrowedFd<'_>; 2]> {
+        let (pipe, socket) = (self.pipe.as_ref()?.as_fd(), self.socket.as_fd());
+        Some(match self.direction {
+            Direction::ToCommand => [socket, pipe],
+            Direction::ToHost => [pipe, socket],
+        })
+    }
+
     /// Whether nothing will be moved any more.
     pub(crate) fn has_ended(&self) -> bool {
-        self.ends.is_none()
+        self.pipe.is_none()
+    }
+
+    /// Whether nothing will be sent to the host any more.
+    pub(crate) fn has_sent_all(&self) -> bool {
+        self.has_ended() || self.direction == Direction::ToCommand
+    }
+
+    /// Whether the command wrote what was not sent yet.
+    pub(crate) fn has_more(&self) -> Result<bool, Errno> {
+        match (&self.pipe, self.direction) {
+            (Some(pipe), Direction::ToHost) => Ok(ioctl_fionread(pipe)? > 0),
+            _ => Ok(false),
+        }
     }
 
     /// What has to be polled for it: source and sink, if it has not ended.
     pub(crate) fn interest(&self) -> Option<[PollFd<'_>; 2]> {
-        let ends = self.ends.as_ref()?;
+        let ends = self.ends()?;
         // The sink's end is always of interest. The host sends nothing on an output, so it is
         // said to have hung up when it has closed the connection.
         let (source, sink) = match self.waits_for {
@@ -91,8 +97,8 @@ impl<'a> Stream<'a> {
             WaitsFor::Sink => (PollFlags::empty(), PollFlags::OUT | PollFlags::RDHUP),
         };
         Some([
-            PollFd::from_borrowed_fd(ends.source(), source),
-            PollFd::from_borrowed_fd(ends.sink(), sink),
+            PollFd::from_borrowed_fd(ends[0], source),
+            PollFd::from_borrowed_fd(ends[1], sink),
         ])
     }
 
@@ -111,9 +117,11 @@ impl<'a> Stream<'a> {
         }
         let mut has_moved = false;
         for _ in 0..MAX_ROUNDS {
-            let Some(ends) = &self.ends else { break };
+            let Some([source, sink]) = self.ends() else {
+                break;
+            };
             let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
-            match splice(ends.source(), None, ends.sink(), None, MAX_BYTES, flags) {
+            match splice(source, None, sink, None, MAX_BYTES, flags) {
                 Ok(0) => return self.end(Why::SourceEnded),
                 Ok(bytes) => {
                     self.waits_for = WaitsFor::Source;
@@ -145,12 +153,13 @@ impl<'a> Stream<'a> {
 
     /// Ends the stream. The pipe is closed; the connection stays, but says that it is done.
     fn end(&mut self, why: Why) -> Result<(), Errno> {
-        let done = match (self.ends.take(), why) {
-            (Some(Ends::ToHost { socket, .. }), Why::SourceEnded) => {
-                shutdown(socket, Shutdown::Write)
+        let was_open = self.pipe.take().is_some();
+        let done = match (self.direction, why) {
+            (Direction::ToHost, Why::SourceEnded) if was_open => {
+                shutdown(&self.socket, Shutdown::Write)
             }
-            (Some(Ends::ToCommand { socket, .. }), Why::SinkGone) => {
-                shutdown(socket, Shutdown::Both)
+            (Direction::ToCommand, Why::SinkGone) if was_open => {
+                shutdown(&self.socket, Shutdown::Both)
             }
             _ => Ok(()),
         };
@@ -194,7 +203,7 @@ mod tests {
     }
 
     /// Polls and reacts until the stream has ended.
-    fn run(mut stream: Stream<'_>) {
+    fn run(mut stream: Stream) {
         while let Some(mut fds) = stream.interest() {
             poll(&mut fds, None).unwrap();
             let [source, sink] = [fds[0].revents(), fds[1].revents()];
@@ -215,7 +224,7 @@ mod tests {
         let (reader, writer) = pipe();
         thread::scope(|scope| {
             scope.spawn(|| File::from(writer).write_all(&megabyte()).unwrap());
-            scope.spawn(|| run(Stream::to_host(reader, guest.as_fd())));
+            scope.spawn(|| run(Stream::to_host(reader, guest.into())));
             let mut received = Vec::new();
             host.read_to_end(&mut received).unwrap();
             assert!(received == megabyte());
@@ -234,8 +243,9 @@ mod tests {
                 host.read_to_end(&mut Vec::new()).unwrap();
             });
             scope.spawn(|| {
-                run(Stream::to_command(guest.as_fd(), writer));
-                guest.shutdown(std::net::Shutdown::Write).unwrap();
+                let stays = guest.try_clone().unwrap();
+                run(Stream::to_command(guest.into(), writer));
+                stays.shutdown(std::net::Shutdown::Write).unwrap();
             });
             let mut received = Vec::new();
             File::from(reader).read_to_end(&mut received).unwrap();
@@ -248,7 +258,7 @@ mod tests {
         let (guest, host) = connection();
         let (reader, writer) = pipe();
         drop(host);
-        run(Stream::to_host(reader, guest.as_fd()));
+        run(Stream::to_host(reader, guest.into()));
         let error = File::from(writer).write(b"x").unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
     }
@@ -258,7 +268,7 @@ mod tests {
         let (guest, mut host) = connection();
         let (reader, writer) = pipe();
         drop(reader);
-        run(Stream::to_command(guest.as_fd(), writer));
+        run(Stream::to_command(guest.into(), writer));
         let error = host.write(b"x").unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
     }
@@ -268,7 +278,7 @@ mod tests {
         let (guest, _host) = connection();
         let (reader, writer) = pipe();
         let mut writer = File::from(writer);
-        let mut stream = Stream::to_host(reader, guest.as_fd());
+        let mut stream = Stream::to_host(reader, guest.into());
         // The socket's buffer is full after a few rounds.
         while stream.waits_for == WaitsFor::Source {
             writer.write_all(&[0; 4096]).unwrap();

@@ -2,7 +2,7 @@ use entry::NameFiles;
 use launch::{Command, ExitStatus, Hostname, Mount, PidsLimit, Security, Ulimit};
 use serde::{Deserialize, Serialize};
 
-use crate::Entropy;
+use crate::{Entropy, SessionNumber};
 
 /// What PID 1 is to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub enum ToGuest {
     Signal(u8),
     /// The machine was saved while the command ran, and goes on from there.
     Restored(Incarnation),
+    /// Connect to this session's control port, to be told what to run there.
+    OpenSession(SessionNumber),
 }
 
 /// How a command ended.

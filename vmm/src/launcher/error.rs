@@ -51,6 +51,8 @@ pub(crate) enum Error {
     Ended(InstanceId),
     #[error("the virtual machine {id} does not take the signal: {}", reason.why)]
     NotSignalled { id: InstanceId, reason: Reason },
+    #[error("no command can be run in the virtual machine {id}: {}", reason.why)]
+    NotExecuted { id: InstanceId, reason: Reason },
     #[error("can't keep the disk of the snapshot in {}", path.display())]
     KeepDisk { path: PathBuf, source: io::Error },
     #[error("can't start the monitor")]
@@ -105,7 +107,9 @@ impl Error {
             Self::KeepDisk { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("remove snapshots or other files there".to_owned())
             }
-            Self::NotSaved { reason, .. } | Self::Failed(reason) => reason.remedy.clone(),
+            Self::NotSaved { reason, .. }
+            | Self::NotExecuted { reason, .. }
+            | Self::Failed(reason) => reason.remedy.clone(),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@
 
 mod blueprint;
 mod error;
+mod exec;
 mod instance;
 mod prepared;
 mod probe;
@@ -32,6 +33,7 @@ use crate::monitor::Work;
 use crate::ring0::{self, Ring0};
 use blueprint::Blueprint;
 use error::Error;
+pub use exec::{Session, exec};
 use prepared::{PreparedOrigin, PreparedVm};
 pub use resume::resume;
 pub use save::save;

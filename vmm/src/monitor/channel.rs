@@ -8,8 +8,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-    send, sendmsg, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
+    recvmsg, send, sendmsg, shutdown, socketpair,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -89,9 +89,7 @@ impl Channel {
         &self,
         timeout: Option<Duration>,
     ) -> Result<Option<T>, ChannelError> {
-        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
-            PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
-        });
+        let timeout = poll_timeout(timeout);
         loop {
             match self.receive()? {
                 Received::Message(message) => return Ok(Some(message)),
@@ -103,6 +101,23 @@ impl Channel {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether there is something to be received, or the end, before `timeout` has passed, or
+    /// at least some of it.
+    pub(crate) fn is_readable_within(
+        &self,
+        timeout: Option<Duration>,
+    ) -> Result<bool, ChannelError> {
+        let timeout = poll_timeout(timeout);
+        let mut source = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        Ok(retry(|| poll(&mut source, timeout))? > 0)
+    }
+
+    /// Ends it for all who have this end, too. What was sent can be received still.
+    pub(crate) fn end(&self) {
+        // It fails only if the other end is gone.
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
     }
 
     /// Sends descriptors, in a packet of their own.
@@ -159,6 +174,14 @@ impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+fn poll_timeout(timeout: Option<Duration>) -> PollTimeout {
+    // Rounded up, so that the last part of a millisecond is not spent polling.
+    let ms = timeout.map(|timeout| timeout.as_micros().div_ceil(1000));
+    ms.map_or(PollTimeout::NONE, |ms| {
+        PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX)
+    })
 }
 
 fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {

@@ -9,7 +9,8 @@ use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use guest_protocol::{
-    Entropy, FrameError, Incarnation, Start, Task, ToGuest, ToHost, read_message, write_message,
+    Entropy, FrameError, Incarnation, SessionNumber, Start, Task, ToGuest, ToHost, read_message,
+    write_message,
 };
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
@@ -113,14 +114,14 @@ pub(super) fn entropy() -> io::Result<Entropy> {
     })
 }
 
-/// Sends the command's signals, once the guest has read what to run: before that, they would
-/// come in the middle of it.
-pub(super) struct Signals {
+/// Sends what a guest is told while its command runs, once it has read what to run: before that,
+/// it would come in the middle of it.
+pub(super) struct Orders {
     guest: UnixStream,
     early: Option<Vec<u8>>,
 }
 
-impl Signals {
+impl Orders {
     pub(super) fn new(guest: UnixStream) -> Self {
         Self {
             guest,
@@ -135,26 +136,33 @@ impl Signals {
         }
     }
 
-    /// Sends a signal, now or as soon as the guest listens.
-    pub(super) fn send(&mut self, number: u8) {
+    /// Sends the command a signal, now or as soon as the guest listens. A guest that does not read
+    /// its signals loses them.
+    pub(super) fn signal(&mut self, number: u8) {
         match &mut self.early {
             Some(early) => early.push(number),
             None => self.pass_on(number),
         }
     }
 
-    /// A guest that does not read its signals loses them; it does not hold up the monitor.
+    /// Tells a guest that listens of a session.
+    pub(super) fn open_session(&self, number: SessionNumber) -> io::Result<()> {
+        self.send(&ToGuest::OpenSession(number))
+    }
+
     fn pass_on(&self, number: u8) {
-        let mut frame = Vec::new();
-        let sent = write_message(&mut frame, &ToGuest::Signal(number))
-            .map_err(io::Error::other)
-            .and_then(|()| {
-                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-                Ok(send(self.guest.as_raw_fd(), &frame, flags)?)
-            });
-        if let Err(error) = sent {
+        if let Err(error) = self.send(&ToGuest::Signal(number)) {
             tracing::warn!("signal {number} did not reach the guest: {error}");
         }
+    }
+
+    /// Does not wait: a guest that does not read does not hold up the monitor.
+    fn send(&self, message: &ToGuest) -> io::Result<()> {
+        let mut frame = Vec::new();
+        write_message(&mut frame, message).map_err(io::Error::other)?;
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        send(self.guest.as_raw_fd(), &frame, flags)?;
+        Ok(())
     }
 }
 
@@ -165,12 +173,12 @@ mod tests {
     #[test]
     fn early_signals_come_when_the_guest_listens_and_in_order() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut signals = Signals::new(ours);
-        signals.send(15);
-        signals.send(9);
-        signals.guest_listens();
-        signals.send(1);
-        drop(signals);
+        let mut orders = Orders::new(ours);
+        orders.signal(15);
+        orders.signal(9);
+        orders.guest_listens();
+        orders.signal(1);
+        drop(orders);
         let mut received = Vec::new();
         while let Some(message) = read_message::<ToGuest>(&mut theirs).unwrap() {
             received.push(message);
@@ -204,10 +212,10 @@ mod tests {
     #[test]
     fn a_guest_that_does_not_read_holds_up_nothing() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let mut signals = Signals::new(ours);
-        signals.guest_listens();
+        let mut orders = Orders::new(ours);
+        orders.guest_listens();
         for _ in 0..100_000 {
-            signals.send(15);
+            orders.signal(15);
         }
     }
 }

@@ -2,8 +2,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
-use guest_protocol::{FrameError, Mark, ToHost};
+use guest_protocol::{FrameError, Mark, SessionNumber, ToHost};
 
+use super::exec::OpenRequest;
 use super::message::Reason;
 use crate::vcpu::{Stop, StopError};
 
@@ -17,6 +18,10 @@ pub(super) enum Event {
     Asked(OwnedFd),
     /// Somebody wants the machine saved.
     Save(SaveRequest),
+    /// Somebody wants a further command run.
+    OpenSession(OpenRequest),
+    /// Nothing of a session is left.
+    SessionOver(SessionNumber),
     /// Somebody is about to change the file that guest memory is mapped from.
     MemoryChanging,
     /// The guest has got so far.

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
-use guest_protocol::{End, GUEST_CID, Mark, ToHost};
+use guest_protocol::{End, GUEST_CID, Mark, Ports, ToHost};
 use launch::MonotonicNs;
 
 use super::assignment::{KernelFile, Origin, Run, Work};
-use super::control::{self, AnswerWatch, Instructions, Signals};
+use super::control::{self, AnswerWatch, Instructions, Orders};
 use super::event::{Event, SaveRequest};
+use super::exec::Sessions;
 use super::gate::{self, Gate, GateKeeper};
 use super::requests;
 use super::saving::SaveError;
@@ -36,6 +37,9 @@ use crate::snapshot::{
 
 /// How long a guest may take to panic: a second where its kernel is emulated.
 const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the end of the command waits for what others are still to be told: as long as nobody
+/// notices.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Outputs that the command has.
 const OUTPUTS: usize = 2;
 
@@ -52,7 +56,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let (sender, events) = mpsc::channel();
     let words = LastWords::default();
 
-    let (guest_ends, host_ends) = streams::pairs().map_err(SessionError::Sockets)?;
+    let (guest_ends, host_ends) = streams::pairs(Ports::COMMAND).map_err(SessionError::Sockets)?;
     let sockets = Vsock::new(GUEST_CID, guest_ends).map_err(SessionError::Sockets)?;
     let sockets = Arc::new(Mutex::new(sockets));
     let disk_image = run.disk.try_clone().map_err(SessionError::Sockets)?;
@@ -78,9 +82,10 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
 
     // The guest itself last: whatever it wants is served from its first instruction on.
     let control = host_ends.control;
-    let mut signals = Signals::new(control.try_clone().map_err(SessionError::Sockets)?);
+    let mut orders = Orders::new(control.try_clone().map_err(SessionError::Sockets)?);
     let answer = AnswerWatch::new(control.try_clone().map_err(SessionError::Sockets)?);
     let is_running = matches!(run.work, Work::Running);
+    let mut sessions = Sessions::new(sockets.clone(), sender.clone());
     let threads = Threads(&sender);
     let requests = run.requests;
     threads.start("watch", move |events| watch.watch(&requests, events))?;
@@ -109,7 +114,8 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         }
         Work::Running => {
             // Whole frames, each in one write: they are not mixed up with the signals'.
-            signals.guest_listens();
+            orders.guest_listens();
+            sessions.begin(&orders);
             threads.start("control", move |events| {
                 let answer = control::go_on(control, entropy, &awaited);
                 tell(events, Event::Answer(answer));
@@ -138,7 +144,8 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         threads,
         words,
         guest_ready,
-        signals,
+        orders,
+        sessions,
         vcpu,
         _memory_file: memory_file,
         gate_keeper,
@@ -209,7 +216,8 @@ struct Instance<'a> {
     threads: Threads<'a>,
     words: LastWords,
     guest_ready: Sender<()>,
-    signals: Signals,
+    orders: Orders,
+    sessions: Sessions,
     vcpu: VcpuThread,
     /// What guest memory is mapped from: the lease on it ends with its descriptor.
     _memory_file: Option<MemoryFile>,
@@ -228,13 +236,29 @@ impl Instance<'_> {
     /// Takes what happens, until the command has ended and its output is written, or until
     /// nobody wants to know any more (`None`).
     fn until_end(mut self) -> Result<Option<End>, SessionError> {
+        let mut deadline = None;
         loop {
-            // The threads have a sender too, so the channel never closes.
-            let Ok(event) = self.events.recv() else {
-                return Ok(None);
+            let is_done = self.end.is_some() && self.outputs == 0;
+            if is_done && self.sessions.is_empty() {
+                return Ok(self.end);
+            }
+            let event = if is_done {
+                // What others are still to be told, who ran commands here that ended with this one.
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+                let left = deadline.saturating_duration_since(Instant::now());
+                let Ok(event) = self.events.recv_timeout(left) else {
+                    return Ok(self.end);
+                };
+                event
+            } else {
+                // The threads have a sender too, so the channel never closes.
+                let Ok(event) = self.events.recv() else {
+                    return Ok(None);
+                };
+                event
             };
             match event {
-                Event::Signal(number) => self.signals.send(number),
+                Event::Signal(number) => self.orders.signal(number),
                 Event::LauncherGone => return Ok(None),
                 Event::Asked(connection) => self
                     .threads
@@ -243,9 +267,14 @@ impl Instance<'_> {
                 Event::MemoryChanging => return Err(SessionError::MemoryChanging),
                 // If it is not waited for any more, the answer to that comes next.
                 Event::Reached(Mark::Ready) => drop(self.guest_ready.send(())),
-                Event::Reached(Mark::Started) => self.signals.guest_listens(),
+                Event::Reached(Mark::Started) => self.orders.guest_listens(),
                 Event::Reached(Mark::Main) => self.has_begun = true,
+                Event::Reached(Mark::Executed) => self.sessions.begin(&self.orders),
                 Event::Reached(_) => {}
+                // Without an answer, it is known that the instance ends.
+                Event::OpenSession(_) if self.end.is_some() => {}
+                Event::OpenSession(request) => self.sessions.open(request, &self.orders),
+                Event::SessionOver(number) => self.sessions.close(number),
                 Event::OutputDone => self.outputs -= 1,
                 Event::Answer(Ok(Some(ToHost::Ended(ended)))) => self.end = Some(ended),
                 Event::Answer(Ok(Some(ToHost::Failed(failure)))) => {
@@ -257,9 +286,6 @@ impl Instance<'_> {
                 Event::Stopped(_) if self.end.is_some() => self.outputs = 0,
                 Event::Stopped(stopped) => return Err(GuestEnd::of(stopped, &self.words).into()),
                 Event::DevicesFailed(error) => return Err(SessionError::Devices(error)),
-            }
-            if self.end.is_some() && self.outputs == 0 {
-                return Ok(self.end);
             }
         }
     }

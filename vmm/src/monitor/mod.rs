@@ -15,6 +15,8 @@
 //! | control | talks to the guest's PID 1 |
 //! | stdin, stdout, stderr | copy bytes between the guest's streams and the launcher's |
 //!
+//! [Further commands](exec) have threads of their own.
+//!
 //! So neither a slow reader of the output nor a guest that stops listening holds up anything
 //! else.
 
@@ -23,6 +25,7 @@ mod channel;
 mod control;
 mod dispatch;
 mod event;
+mod exec;
 mod gate;
 mod instance;
 mod launcher_watch;
@@ -44,6 +47,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 
 pub(crate) use assignment::{Assignment, AssignmentError, Job, KernelFile, Origin, Run, Work};
 pub(crate) use channel::{Channel, ChannelError, Received};
+pub(crate) use exec::{ExecNews, ExecWord};
 pub(crate) use message::{Phase, Reason, ToLauncher, ToMonitor};
 pub(crate) use requests::{Reply, Request, SOCKET};
 pub(crate) use session::is_verbose;

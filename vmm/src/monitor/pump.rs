@@ -7,14 +7,16 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A pipe's worth of pages: enough that a copy is rarely cut short.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// Copies standard input to the guest, until it ends or the guest does not want more.
+/// Copies standard input to the guest, until it ends or the guest does not want more: then nothing
+/// is taken from it any more that others may want to read.
 pub(super) fn to_guest(mut stdin: File, mut guest: UnixStream) {
-    let copied = copy(&mut stdin, &mut guest);
+    let copied = copy_while_wanted(&mut stdin, &mut guest);
     if let Err(error) = copied {
         tracing::debug!("standard input: {error}");
     }
@@ -27,6 +29,33 @@ pub(super) fn to_guest(mut stdin: File, mut guest: UnixStream) {
 pub(super) fn from_guest(mut guest: UnixStream, mut output: File) {
     if let Err(error) = copy(&mut guest, &mut output) {
         tracing::debug!("standard output or error: {error}");
+    }
+}
+
+fn copy_while_wanted(stdin: &mut File, guest: &mut UnixStream) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let mut ends = [
+            PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
+            // That it is gone is told without being asked.
+            PollFd::new(guest.as_fd(), PollFlags::empty()),
+        ];
+        match poll(&mut ends, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let [has_input, is_gone] = ends.map(|end| end.any() != Some(false));
+        if is_gone {
+            return Ok(());
+        }
+        if !has_input {
+            continue;
+        }
+        match stdin.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(bytes) => write_all(guest, &buffer[..bytes])?,
+            Err(error) => wait(error, stdin, PollFlags::POLLIN)?,
+        }
     }
 }
 
@@ -133,5 +162,18 @@ mod tests {
             // Fails once the copy has ended and closed the pipe's other end.
             while writer.write_all(&[0; 4096]).is_ok() {}
         });
+    }
+
+    #[test]
+    fn a_guest_that_closed_its_input_leaves_what_comes_later_to_others() {
+        let (stdin, mut writer) = pipe();
+        let mut later = stdin.try_clone().unwrap();
+        let (guest, there) = UnixStream::pair().unwrap();
+        drop(there);
+        to_guest(stdin, guest);
+        writer.write_all(b"later").unwrap();
+        let mut read = [0; 5];
+        later.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"later");
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, SaveRequest};
 use super::message::Reason;
 use super::threads::tell;
-use super::{Channel, ChannelError};
+use super::{Channel, ChannelError, exec};
 
 /// Name of the socket in the instance's directory.
 pub(crate) const SOCKET: &str = "requests";
@@ -30,6 +30,10 @@ pub(crate) enum Request {
     Save(PathBuf),
     /// To send the command this signal.
     Signal(u8),
+    /// To run a further command. What comes next on the connection are descriptors: of a file with
+    /// the [`Execute`](guest_protocol::Execute), and of the command's streams if it has any. From
+    /// there on [`ExecWord`](super::ExecWord)s and [`ExecNews`](super::ExecNews) go back and forth.
+    Exec,
 }
 
 /// What is answered.
@@ -52,7 +56,7 @@ pub(super) fn serve(connection: OwnedFd, events: &Sender<Event>) {
         Ok(false) => return tracing::warn!("another user's request is not heard"),
         Err(error) => return tracing::warn!("whose request it is, is not known: {error}"),
     }
-    if let Err(error) = answer(&Channel::new(connection), events) {
+    if let Err(error) = answer(Channel::new(connection), events) {
         tracing::debug!("a request: {}", Chain(&error));
     }
 }
@@ -64,13 +68,14 @@ fn is_entitled(connection: &OwnedFd) -> nix::Result<bool> {
     Ok(asker == 0 || asker == geteuid().as_raw())
 }
 
-fn answer(asker: &Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
+fn answer(asker: Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
     let dir = match asker.receive_within(Some(PATIENCE))? {
         None => return Ok(()),
         Some(Request::Signal(number)) => {
             tell(events, Event::Signal(number));
             return asker.send(&Reply::Signalled);
         }
+        Some(Request::Exec) => return exec::serve(asker, events),
         Some(Request::Save(dir)) => dir,
     };
     let (done, result) = mpsc::channel();

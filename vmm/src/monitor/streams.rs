@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::net::UnixStream;
 
-use guest_protocol::port;
+use guest_protocol::Ports;
 
-/// The host's ends of the guest's streams.
+/// The host's ends of a command's connections.
 pub(super) struct HostEnds {
     pub(super) control: UnixStream,
     pub(super) stdin: UnixStream,
@@ -12,8 +12,8 @@ pub(super) struct HostEnds {
     pub(super) stderr: UnixStream,
 }
 
-/// Makes a pair for each port; the guest's ends by port.
-pub(super) fn pairs() -> io::Result<(BTreeMap<u32, UnixStream>, HostEnds)> {
+/// Makes a pair for each of a command's ports; the guest's ends by port.
+pub(super) fn pairs(ports: Ports) -> io::Result<(BTreeMap<u32, UnixStream>, HostEnds)> {
     let mut guest_ends = BTreeMap::new();
     let mut host_end = |port| {
         let (host, guest) = UnixStream::pair()?;
@@ -21,10 +21,10 @@ pub(super) fn pairs() -> io::Result<(BTreeMap<u32, UnixStream>, HostEnds)> {
         Ok::<_, io::Error>(host)
     };
     let host_ends = HostEnds {
-        control: host_end(port::CONTROL)?,
-        stdin: host_end(port::STDIN)?,
-        stdout: host_end(port::STDOUT)?,
-        stderr: host_end(port::STDERR)?,
+        control: host_end(ports.control)?,
+        stdin: host_end(ports.stdin)?,
+        stdout: host_end(ports.stdout)?,
+        stderr: host_end(ports.stderr)?,
     };
     Ok((guest_ends, host_ends))
 }

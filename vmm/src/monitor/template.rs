@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use guest_protocol::{GUEST_CID, Mark};
+use guest_protocol::{GUEST_CID, Mark, Ports};
 
 use super::assignment::KernelFile;
 use super::session::{Session, SessionError, disk, is_verbose};
@@ -42,7 +42,7 @@ pub(super) fn make(
         std::process::exit(1)
     });
     // Kept: a port whose other end is closed would be saved as one that refuses the guest.
-    let (guest_ends, _host_ends) = streams::pairs().map_err(SessionError::Sockets)?;
+    let (guest_ends, _host_ends) = streams::pairs(Ports::COMMAND).map_err(SessionError::Sockets)?;
     let empty = File::open("/dev/null").map_err(SessionError::EmptyDisk)?;
     let ready = Arc::new(AtomicBool::new(false));
     let words = LastWords::default();

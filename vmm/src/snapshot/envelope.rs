@@ -15,8 +15,8 @@ use sha2::{Digest as _, Sha256};
 /// How the file begins.
 pub const MAGIC: [u8; 8] = *b"JAULASNP";
 /// What this jaula writes, and all that it reads. It changes with whatever changes the content,
-/// the state of a device included.
-pub const FORMAT_VERSION: u32 = 1;
+/// the state of a device and what monitor and guest say to each other included.
+pub const FORMAT_VERSION: u32 = 2;
 /// Size of what is before the content.
 pub const HEADER_BYTES: usize = 52;
 /// The longest content that is written or read. A machine takes some tens of KiB.

@@ -1,0 +1,197 @@
+use std::fs::File;
+
+use entry::Failure;
+use guest_protocol::{
+    Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, read_message,
+    write_message,
+};
+use launch::Stdio;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+
+use crate::command::{self, Command, Pipes, Started};
+use crate::connections::Streams;
+use crate::fatal::Fatal;
+use crate::running::{Found, Interest, Running};
+
+/// What it takes to have sessions.
+pub(crate) trait Means {
+    /// Connects to the control port of `ports`. The connection blocks: who sends a part of a
+    /// message sends the rest.
+    fn connect_control(&self, ports: Ports) -> Result<File, Errno>;
+
+    /// Connects to the other ports.
+    fn connect_streams(&self, ports: Ports) -> Result<Streams, Errno>;
+
+    /// Streams with nothing to read and nobody who listens.
+    fn null_streams(&self) -> Result<Stdio, Fatal>;
+
+    /// Starts a command beside the first one. When this returns it was executed, or that failed;
+    /// our copies of its streams are closed.
+    fn start(&self, command: &launch::Command, stdio: Stdio) -> Result<Started, Fatal>;
+}
+
+/// A further command, and what is said about it. Whatever goes wrong with it is nobody else's
+/// affair.
+pub(crate) struct Session {
+    number: SessionNumber,
+    /// `None` when the host is not interested any more.
+    control: Option<File>,
+    state: State,
+}
+
+enum State {
+    /// It is not known what to run.
+    Waiting,
+    Running(Running),
+    /// Only to be waited for.
+    Left(Command),
+    Over,
+}
+
+impl Session {
+    /// Connects to its port, if the host still wants that.
+    pub(crate) fn open(number: SessionNumber, means: &impl Means) -> Option<Self> {
+        Some(Self {
+            number,
+            control: Some(means.connect_control(Ports::of(number)).ok()?),
+            state: State::Waiting,
+        })
+    }
+
+    /// Whether nothing is left to be done for it.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Says what is waited for.
+    pub(crate) fn add_interest<'a>(&'a self, fds: &mut Interest<'a>) {
+        if let Some(control) = &self.control {
+            fds.add(PollFd::new(control, PollFlags::IN));
+        }
+        match &self.state {
+            State::Running(running) => running.add_interest(fds),
+            State::Left(command) => {
+                fds.add(PollFd::from_borrowed_fd(command.ended(), PollFlags::IN));
+            }
+            State::Waiting | State::Over => {}
+        }
+    }
+
+    /// Does what is to be done about what was found.
+    pub(crate) fn react(&mut self, found: &mut Found, means: &impl Means) {
+        let has_word = self.control.is_some() && !found.take().is_empty();
+        let carried = match &mut self.state {
+            State::Running(running) => running.react(found),
+            State::Left(command) => {
+                if !found.take().is_empty() {
+                    // It was found to have ended, so this neither waits nor fails.
+                    let _ = command.wait();
+                    self.state = State::Over;
+                }
+                Ok(())
+            }
+            State::Waiting | State::Over => Ok(()),
+        };
+        let done = carried.and_then(|()| match has_word {
+            true => self.hear(means),
+            false => Ok(()),
+        });
+        match done {
+            Ok(()) => self.tell_end(),
+            // It can't be told why: it is known here only, and the connection may be what failed.
+            Err(_) => self.abandon(),
+        }
+    }
+
+    /// Ends it, whatever it is doing.
+    pub(crate) fn abandon(&mut self) {
+        if let State::Running(running) = &self.state {
+            running.signal(libc::SIGKILL as u8);
+        }
+        self.leave();
+    }
+
+    /// Lets the command go its way.
+    fn leave(&mut self) {
+        self.control = None;
+        self.state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Running(running) => running.leave().map_or(State::Over, State::Left),
+            State::Left(command) => State::Left(command),
+            State::Waiting | State::Over => State::Over,
+        };
+    }
+
+    fn hear(&mut self, means: &impl Means) -> Result<(), Fatal> {
+        let Some(control) = &mut self.control else {
+            return Ok(());
+        };
+        match (read_message(control)?, &self.state) {
+            (Some(ToSession::Execute(execute)), State::Waiting) => self.execute(&execute, means),
+            (Some(ToSession::Signal(number)), State::Running(running)) => {
+                running.signal(number);
+                Ok(())
+            }
+            // Before the first message and after the last there is nothing to be signalled.
+            (Some(ToSession::Signal(_)), _) => Ok(()),
+            (Some(ToSession::Execute(_)) | None, _) => Err(Fatal::HostGone),
+        }
+    }
+
+    fn execute(&mut self, execute: &Execute, means: &impl Means) -> Result<(), Fatal> {
+        let (streams, stdio) = match execute.streams {
+            SessionStreams::Null => (Vec::new(), means.null_streams()?),
+            SessionStreams::Three => {
+                let connections = means
+                    .connect_streams(Ports::of(self.number))
+                    .map_err(Fatal::when("connecting to the host"))?;
+                let (ours, theirs) = Pipes::open()?;
+                command::give_to(execute.command.credentials(), &theirs)?;
+                (ours.joined_to(connections), theirs)
+            }
+        };
+        match means.start(&execute.command, stdio)? {
+            Started::Running(command) => {
+                self.state = State::Running(Running::new(command, streams));
+                self.say(FromSession::Executed)?;
+                if execute.streams == SessionStreams::Null {
+                    self.leave();
+                }
+                Ok(())
+            }
+            Started::Failed(failure) => {
+                self.say(not_executed(failure))?;
+                self.leave();
+                Ok(())
+            }
+        }
+    }
+
+    fn tell_end(&mut self) {
+        if let State::Running(running) = &self.state {
+            match running.end_of_command() {
+                Ok(None) => {}
+                Ok(Some(status)) => {
+                    // If nobody listens, nobody wanted to know.
+                    let _ = self.say(FromSession::Ended(status));
+                    self.leave();
+                }
+                Err(_) => self.abandon(),
+            }
+        }
+    }
+
+    fn say(&mut self, what: FromSession) -> Result<(), Fatal> {
+        match &mut self.control {
+            Some(control) => Ok(write_message(control, &what)?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn not_executed(failure: Failure) -> FromSession {
+    match failure.exit_status() {
+        Some(status) => FromSession::Ended(status),
+        None => FromSession::Failed(failure),
+    }
+}

@@ -1,0 +1,22 @@
+//! Further commands in a machine that runs, each a session of the guest's: see [`guest_protocol`].
+//!
+//! One who wants it asks by a [`Request`](super::Request), and hands over the command and its
+//! streams. The main thread opens ports for the session ([`Sessions`]); all else is done by threads
+//! of the session's own ([`serve`]), so that nothing that its guest, its asker or its streams do
+//! holds up anybody else:
+//!
+//! | thread | does |
+//! |---|---|
+//! | request | waits for what the guest says, and tells the asker |
+//! | asker | waits for what the asker says, and for its end |
+//! | stdin, stdout, stderr | copy bytes between the guest's streams and the asker's |
+
+mod conversation;
+mod lease;
+mod message;
+mod sessions;
+
+pub(super) use conversation::serve;
+pub(super) use lease::Lease;
+pub(crate) use message::{ExecNews, ExecWord};
+pub(super) use sessions::{OpenRequest, Sessions};
