@@ -7,6 +7,7 @@ mod detached;
 mod doctor;
 mod environment;
 mod error;
+mod exposed_ports;
 mod foreground;
 mod image;
 mod installation;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         Action::Wait(args) => instances::wait(args),
         Action::Rm(args) => instances::rm(args),
         Action::Inspect(args) => instances::inspect(args),
+        Action::Port(args) => instances::port(args),
         Action::Stats(args) => instances::stats(args),
         Action::Pause(args) => instances::pause(args),
         Action::Unpause(args) => instances::unpause(args),

@@ -95,6 +95,10 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
         let side = Side::Vm;
         return Err(Unsupported { flag, side }.into());
     }
+    if let (Way::Vm(_), true) = (way, args.workload.network.publish_all) {
+        let (flag, side) = ("--publish-all", Side::Vm);
+        return Err(Unsupported { flag, side }.into());
+    }
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let images = installation.images()?;
@@ -109,7 +113,7 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
         .transpose()
         .map_err(ImageStopSignal)
         .map_err(launch::Error::new)?;
-    let asked = asked::of_run(args, way, &workload, stop_signal);
+    let asked = asked::of_run(args, way, &workload, &held, stop_signal);
     let program = workload.command.program().to_string_lossy().into_owned();
     let prepared = match way {
         Way::Container => {

@@ -39,6 +39,7 @@ fn deals_with_files(action: &Action) -> bool {
         | Action::Rm(_) => true,
         Action::Doctor
         | Action::Images(_)
+        | Action::Port(_)
         | Action::Ps(_)
         | Action::Logs(_)
         | Action::Stop(_)

@@ -11,8 +11,8 @@ use guest_images::{
     look_up, look_up_groups,
 };
 use launch::{
-    Command, CommandError, Hostname, InvalidHostname, MemorySwap, Progress, Resources, Seccomp,
-    Security, WindowSize, Workload,
+    Command, CommandError, Hostname, InvalidHostname, MemorySwap, Port, Progress, Resources,
+    Seccomp, Security, WindowSize, Workload,
 };
 use registry::PullError;
 
@@ -20,6 +20,7 @@ use crate::args::{
     NoImage, NothingToPublish, ProcessArgs, Pull, SecurityArgs, Source, WorkloadArgs,
 };
 use crate::environment::{DEFAULT_PATH, Environment, NoName, Variable};
+use crate::exposed_ports::{exposed_ports, publish_all};
 use crate::mounts::{self, MountError, Origins};
 use crate::notation::{DeviceArg, EnvFile, EnvFileError, SeccompArg};
 use crate::volumes::{UsedVolume, Volumes};
@@ -108,6 +109,7 @@ impl From<Error> for launch::Error {
 #[derive(Debug)]
 pub struct Held {
     image: Image,
+    exposed: Vec<Port>,
     _volumes: Vec<UsedVolume>,
 }
 
@@ -115,6 +117,11 @@ impl Held {
     /// The signal that the image names to end its command, as it is written there.
     pub fn stop_signal(&self) -> Option<&str> {
         self.image.config.stop_signal.as_deref()
+    }
+
+    /// The ports that the command is said to listen on, in order.
+    pub fn exposed_ports(&self) -> &[Port] {
+        &self.exposed
     }
 }
 
@@ -129,7 +136,7 @@ pub fn from_args(
 ) -> Result<(Workload, Held), Error> {
     // All that was typed, before a large image is read for nothing.
     let (source, words) = args.source_and_command()?;
-    let network = args.network.network()?;
+    let mut network = args.network.network()?;
     let resources = resources(args)?;
     let security = security(&args.security)?;
     let variables = variables(&args.process)?;
@@ -153,6 +160,10 @@ pub fn from_args(
         registry::pull(name, None, sources.store, sources.limits, progress)?;
     }
     let image = image.resolve(sources, progress)?;
+    let exposed = exposed_ports(&image.config.exposed_ports, &args.network.expose, progress);
+    if args.network.publish_all {
+        publish_all(&mut network, &exposed);
+    }
     let root = image.root(args.files.read_only);
     let user = match &args.process.user {
         Some(user) => user.clone(),
@@ -223,6 +234,7 @@ pub fn from_args(
     };
     let held = Held {
         image,
+        exposed,
         _volumes: volumes,
     };
     Ok((workload, held))

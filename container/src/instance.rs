@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use host::{InstanceDir, Placement, cgroup};
 use launch::{
-    ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline, WindowSize,
+    Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline,
+    WindowSize,
 };
 use nix::sys::signal::Signal;
 
@@ -18,7 +19,7 @@ pub(crate) struct Container {
     pub(crate) process: Process,
     /// What its command has in place of three streams, if it has one.
     pub(crate) terminal: Option<Terminal>,
-    pub(crate) _network: Connected,
+    pub(crate) network: Connected,
     pub(crate) placement: Placement,
     pub(crate) dir: InstanceDir,
     /// When `launch` was entered.
@@ -69,6 +70,10 @@ impl Instance for Container {
 
     fn pid(&self) -> Result<i32, launch::Error> {
         Ok(self.process.pid()?)
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        self.network.endpoint()
     }
 
     fn timeline(&self) -> Timeline {

@@ -229,7 +229,7 @@ impl Prepared for PreparedContainer {
         Ok(Box::new(Container {
             process,
             terminal,
-            _network: connected,
+            network: connected,
             placement,
             dir,
             start,

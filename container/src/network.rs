@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use entry::{NameFiles, Privileges, Sysfs};
 use host::{InstanceDir, Placement};
-use launch::{Network, Workload};
+use launch::{Endpoint, Network, Workload};
 use network::{
     Namespace, OnBridge, PendingNamespace, Reservation, UserMode, UserModePorts,
     UserModeReservation,
@@ -54,7 +54,7 @@ pub(crate) enum Connected {
     /// A program that is still to be started.
     UserModeToBe(UserModePorts),
     /// A program beside the container.
-    UserMode { _program: UserMode },
+    UserMode(UserMode),
 }
 
 impl Pending {
@@ -107,9 +107,7 @@ impl Connected {
                     .cgroup()
                     .map(|cgroup| cgroup.entrance())
                     .transpose()?;
-                Self::UserMode {
-                    _program: UserMode::connect(pid, ports, dir, entrance)?,
-                }
+                Self::UserMode(UserMode::connect(pid, ports, dir, entrance)?)
             }
             complete => complete,
         };
@@ -124,13 +122,22 @@ impl Connected {
     /// What the container's process does about it.
     pub(crate) fn namespace(&self) -> Result<NetworkNamespace, Error> {
         Ok(match self {
-            Self::None | Self::UserModeToBe(_) | Self::UserMode { .. } => NetworkNamespace::New,
+            Self::None | Self::UserModeToBe(_) | Self::UserMode(_) => NetworkNamespace::New,
             Self::Host => NetworkNamespace::Host,
             Self::Bridge(on_bridge) => {
                 let file = on_bridge.end().as_fd().try_clone_to_owned();
                 NetworkNamespace::Made(file.map_err(Error::NetworkNamespace)?)
             }
         })
+    }
+
+    /// Where the container is found.
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Self::None | Self::Host | Self::UserModeToBe(_) => None,
+            Self::Bridge(on_bridge) => Some(on_bridge.endpoint()),
+            Self::UserMode(user_mode) => Some(user_mode.endpoint()),
+        }
     }
 
     /// Where the container's `/sys` comes from.
@@ -149,7 +156,7 @@ impl Connected {
         match self {
             Self::None => network::files_without_network(hostname, names),
             Self::Host => network::files_on_host(hostname, names),
-            Self::UserModeToBe(_) | Self::UserMode { .. } => {
+            Self::UserModeToBe(_) | Self::UserMode(_) => {
                 network::files_in_user_mode(hostname, names)
             }
             Self::Bridge(on_bridge) => on_bridge.files(hostname, names),

@@ -8,9 +8,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::{
-    Charge, Command, Credentials, Digest, Error, ExitStatus, Finding, Footprint, Hostname,
-    Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, RootFs, Running, Side, Stdio,
-    Timeline, WindowSize, Workload,
+    Charge, Command, Credentials, Digest, Endpoint, Error, ExitStatus, Finding, Footprint,
+    Hostname, Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, RootFs, Running,
+    Side, Stdio, Timeline, WindowSize, Workload,
 };
 
 /// What a fake instance does: all of it at once, at launch.
@@ -170,6 +170,10 @@ impl Instance for FakeInstance {
 
     fn pid(&self) -> Result<i32, Error> {
         Ok(std::process::id().cast_signed())
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        None
     }
 
     fn timeline(&self) -> Timeline {

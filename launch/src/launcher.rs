@@ -5,7 +5,8 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Timeline, WindowSize, Workload,
+    Endpoint, Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Timeline, WindowSize,
+    Workload,
 };
 
 /// Which of the two ways a workload runs.
@@ -160,6 +161,9 @@ pub trait Instance: Running {
     ///
     /// When it can't be found out.
     fn pid(&self) -> Result<i32, Error>;
+
+    /// Where it is found, if it has a network of its own that leads further than to itself.
+    fn endpoint(&self) -> Option<Endpoint>;
 
     /// Where the time went so far.
     fn timeline(&self) -> Timeline;

@@ -40,6 +40,7 @@ mod id;
 mod launcher;
 mod mount;
 mod network;
+mod port;
 mod probe;
 mod resources;
 mod security;
@@ -60,7 +61,8 @@ pub use launcher::{
     Instance, Launcher, NoProgress, Prepared, Progress, Running, Side, Unsupported,
 };
 pub use mount::{Device, DeviceAccess, InvalidMountPoint, Mount, MountPoint, MountSource};
-pub use network::{ExtraHost, HostAddress, Names, Network, Protocol, PublishedPort};
+pub use network::{Endpoint, ExtraHost, HostAddress, Names, Network};
+pub use port::{InvalidPortRange, Port, PortMapping, PortRange, Protocol, PublishedPort};
 pub use probe::{Finding, Level};
 pub use resources::{
     CpuLimit, CpuSet, InvalidResource, MemoryLimit, MemorySwap, PidsLimit, Resources,

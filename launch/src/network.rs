@@ -1,39 +1,8 @@
-use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a port carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        })
-    }
-}
-
-/// A port of the instance that the host forwards to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PublishedPort {
-    /// The host's address at which it is found.
-    pub host_address: IpAddr,
-    /// The host's port; any free one if none is given.
-    pub host_port: Option<u16>,
-    /// The instance's port.
-    pub instance_port: u16,
-    /// What it carries.
-    pub protocol: Protocol,
-}
+use crate::{PortMapping, PublishedPort};
 
 /// What the instance is connected to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +17,19 @@ pub enum Network {
         /// The ports that can be reached from outside.
         publish: Vec<PublishedPort>,
     },
+}
+
+/// Where an instance is found that has a network of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: IpAddr,
+    /// How many leading bits of it all have that it reaches without a gateway.
+    pub prefix_length: u8,
+    /// The address by which it reaches everything else.
+    pub gateway: IpAddr,
+    /// The ports that lead to it.
+    pub ports: Vec<PortMapping>,
 }
 
 /// A line of `/etc/hosts`: docker's `--add-host`.

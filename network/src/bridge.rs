@@ -81,6 +81,11 @@ impl Bridge {
         self.subnet.gateway()
     }
 
+    /// How many leading bits all addresses on the bridge share.
+    pub fn prefix_length(&self) -> u8 {
+        self.subnet.prefix_length()
+    }
+
     /// Connects a network namespace: gives it an interface with an address that nobody else on
     /// the bridge has, a way out, and a loopback interface that is up.
     ///

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use entry::NoGateway;
-use launch::Protocol;
+use launch::{PortRange, Protocol};
 use nix::errno::Errno;
 
 /// Why an instance can't be connected.
@@ -53,12 +53,12 @@ pub enum Error {
     #[error("can't set up the instance's interface")]
     Interface(#[source] Errno),
     /// A port of the host's is not to be had.
-    #[error("can't publish on {address}, port {port}/{protocol}")]
+    #[error("can't publish on {address}, port {}/{protocol}", asked(*ports))]
     Port {
         /// The host's address.
         address: IpAddr,
-        /// The host's port; 0 stands for any.
-        port: u16,
+        /// The host's ports of which any would do; all of them if none are given.
+        ports: Option<PortRange>,
         /// What it carries.
         protocol: Protocol,
         /// Why.
@@ -102,6 +102,10 @@ pub enum Error {
     /// The instance's record can't be written.
     #[error(transparent)]
     Record(#[from] host::rundir::Error),
+}
+
+fn asked(ports: Option<PortRange>) -> String {
+    ports.map_or_else(|| "any".to_owned(), |ports| ports.to_string())
 }
 
 impl Error {

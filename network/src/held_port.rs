@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use launch::{Protocol, PublishedPort};
+use launch::{Port, PortRange, Protocol, PublishedPort};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
@@ -25,29 +25,51 @@ pub(crate) struct HeldPort {
 }
 
 impl HeldPort {
-    /// Takes the port, or a free one if it does not matter which.
+    /// Takes the first port that is free of those that will do.
     pub(crate) fn take(published: &PublishedPort) -> Result<Self, Error> {
-        let IpAddr::V4(host_address) = published.host_address else {
-            return Err(Error::NotIpv4(published.host_address));
+        let PublishedPort {
+            host_address,
+            host_ports,
+            port: Port { number, protocol },
+        } = *published;
+        let IpAddr::V4(host_address) = host_address else {
+            return Err(Error::NotIpv4(host_address));
         };
-        let port = published.host_port.unwrap_or(0);
         let (socket, host_port) =
-            hold(host_address, port, published.protocol).map_err(|source| Error::Port {
+            hold_one_of(host_address, host_ports, protocol).map_err(|source| Error::Port {
                 address: host_address.into(),
-                port,
-                protocol: published.protocol,
+                ports: host_ports,
+                protocol,
                 source,
             })?;
         Ok(Self {
             forward: Forward {
                 host_address,
                 host_port,
-                instance_port: published.instance_port,
-                protocol: published.protocol,
+                instance_port: number,
+                protocol,
             },
             _socket: socket,
         })
     }
+}
+
+fn hold_one_of(
+    address: Ipv4Addr,
+    ports: Option<PortRange>,
+    protocol: Protocol,
+) -> Result<(OwnedFd, u16), Errno> {
+    let Some(ports) = ports else {
+        // The kernel chooses one.
+        return hold(address, 0, protocol);
+    };
+    for port in ports.numbers() {
+        match hold(address, port, protocol) {
+            Err(Errno::EADDRINUSE) => {}
+            held => return held,
+        }
+    }
+    Err(Errno::EADDRINUSE)
 }
 
 fn hold(address: Ipv4Addr, port: u16, protocol: Protocol) -> Result<(OwnedFd, u16), Errno> {
@@ -82,9 +104,11 @@ mod tests {
     fn published(host_address: &str, host_port: Option<u16>, protocol: Protocol) -> PublishedPort {
         PublishedPort {
             host_address: host_address.parse().unwrap(),
-            host_port,
-            instance_port: 80,
-            protocol,
+            host_ports: host_port.map(|port| PortRange::new(port, port).unwrap()),
+            port: Port {
+                number: 80,
+                protocol,
+            },
         }
     }
 
@@ -119,6 +143,33 @@ mod tests {
         let held = HeldPort::take(&published("127.0.0.1", None, Protocol::Udp)).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], held.forward.host_port));
         assert!(UdpSocket::bind(address).is_err());
+    }
+
+    /// Two ports that follow each other.
+    fn adjacent() -> (HeldPort, HeldPort) {
+        loop {
+            let first = HeldPort::take(&published("127.0.0.1", None, Protocol::Udp)).unwrap();
+            let next = Some(first.forward.host_port + 1);
+            if let Ok(second) = HeldPort::take(&published("127.0.0.1", next, Protocol::Udp)) {
+                return (first, second);
+            }
+        }
+    }
+
+    #[test]
+    fn of_several_ports_the_first_free_one_is_taken() {
+        let (first, second) = adjacent();
+        let ports = [&first, &second].map(|held| held.forward.host_port);
+        let either = PublishedPort {
+            host_ports: Some(PortRange::new(ports[0], ports[1]).unwrap()),
+            ..published("127.0.0.1", None, Protocol::Udp)
+        };
+        let said = HeldPort::take(&either).unwrap_err().to_string();
+        let expected = format!("port {}-{}/udp", ports[0], ports[1]);
+        assert!(said.ends_with(&expected), "{said}");
+        drop(second);
+        let held = HeldPort::take(&either).unwrap();
+        assert_eq!(held.forward.host_port, ports[1]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use entry::NameFiles;
 use host::InstanceDir;
-use launch::{Hostname, Names};
+use launch::{Endpoint, Hostname, Names};
 
 use crate::bridge::{Bridge, Connection};
 use crate::error::Error;
@@ -17,9 +17,10 @@ use crate::publication::{Publication, Reservation};
 /// Dropped from top to bottom: the ways in, then the link, then what it leads to.
 #[derive(Debug)]
 pub struct OnBridge<End> {
-    _publication: Option<Publication>,
+    publication: Option<Publication>,
     connection: Connection,
     gateway: Ipv4Addr,
+    prefix_length: u8,
     end: End,
 }
 
@@ -50,8 +51,9 @@ impl<End> OnBridge<End> {
     ) -> Result<Self, Error> {
         let publish = |ports: Reservation| ports.publish(connection.address(), dir);
         Ok(Self {
-            _publication: ports.map(publish).transpose()?,
+            publication: ports.map(publish).transpose()?,
             gateway: bridge.gateway(),
+            prefix_length: bridge.prefix_length(),
             connection,
             end,
         })
@@ -60,6 +62,17 @@ impl<End> OnBridge<End> {
     /// The instance's end of the link.
     pub fn end(&self) -> &End {
         &self.end
+    }
+
+    /// Where the instance is found.
+    pub fn endpoint(&self) -> Endpoint {
+        let ports = self.publication.iter().flat_map(Publication::ports);
+        Endpoint {
+            address: self.connection.address().into(),
+            prefix_length: self.prefix_length,
+            gateway: self.gateway.into(),
+            ports: ports.collect(),
+        }
     }
 
     /// What the instance looks names up in.

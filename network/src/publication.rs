@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use host::{InstanceDir, packet_filter};
-use launch::PublishedPort;
+use launch::{PortMapping, PublishedPort};
 
 use crate::error::Error;
 use crate::held_port::HeldPort;
@@ -58,8 +58,8 @@ pub struct Publication {
 
 impl Publication {
     /// The ports, with the host's that were chosen where none was asked for.
-    pub fn ports(&self) -> impl Iterator<Item = PublishedPort> {
-        self.ports.iter().map(|port| port.forward.published())
+    pub fn ports(&self) -> impl Iterator<Item = PortMapping> {
+        self.ports.iter().map(|port| port.forward.mapping())
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 use host::packet_filter::instance_table;
-use launch::{Protocol, PublishedPort};
+use launch::{Port, PortMapping, Protocol};
 
 use crate::bridge::NAME;
 use crate::subnet::Subnet;
@@ -27,13 +27,13 @@ pub(crate) struct Forward {
 }
 
 impl Forward {
-    /// As it was asked for, with the host's port that came of it.
-    pub(crate) fn published(&self) -> PublishedPort {
-        PublishedPort {
-            host_address: self.host_address.into(),
-            host_port: Some(self.host_port),
-            instance_port: self.instance_port,
-            protocol: self.protocol,
+    pub(crate) fn mapping(&self) -> PortMapping {
+        PortMapping {
+            host: (self.host_address, self.host_port).into(),
+            port: Port {
+                number: self.instance_port,
+                protocol: self.protocol,
+            },
         }
     }
 }

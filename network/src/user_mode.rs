@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use host::InstanceDir;
 use host::cgroup::Entrance;
-use launch::PublishedPort;
+use launch::{Endpoint, PublishedPort};
 use nix::unistd::Pid;
 
 pub use finding::user_mode_finding;
@@ -101,9 +101,14 @@ impl UserMode {
         }
     }
 
-    /// The ports that lead to the instance, with those that were chosen where none was asked for.
-    pub fn ports(&self) -> impl Iterator<Item = PublishedPort> {
-        self.forwards.iter().map(|forward| forward.published())
+    /// Where the instance is found.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            address: ADDRESS.into(),
+            prefix_length: PREFIX_LENGTH,
+            gateway: GATEWAY.into(),
+            ports: self.forwards.iter().map(Forward::mapping).collect(),
+        }
     }
 }
 

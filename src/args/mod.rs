@@ -20,8 +20,8 @@ use clap::{Parser, Subcommand};
 pub use compare::CompareArgs;
 pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};
 pub use instances::{
-    Filter, Format, InspectArgs, KillArgs, LogsArgs, NamesArgs, PsArgs, RmArgs, StateName,
-    StatsArgs, StopArgs, Tail,
+    Filter, Format, InspectArgs, KillArgs, LogsArgs, NamesArgs, PortArgs, PsArgs, RmArgs,
+    StateName, StatsArgs, StopArgs, Tail,
 };
 pub use kernel::KernelAction;
 pub use network::NothingToPublish;
@@ -108,6 +108,8 @@ pub enum Action {
     Rm(RmArgs),
     /// Print all that is known of instances, as JSON
     Inspect(InspectArgs),
+    /// List where the host forwards to ports of an instance
+    Port(PortArgs),
     /// Show what instances use
     Stats(StatsArgs),
     /// Let everything in instances stand still

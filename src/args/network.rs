@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use clap::Args;
 use launch::{ExtraHost, Names, Network};
 
-use crate::notation::{ExtraHostArg, NetworkArg, PortsArg};
+use crate::notation::{ExposedPortsArg, ExtraHostArg, NetworkArg, PortsArg};
 
 /// The network, and how names are resolved in it.
 #[derive(Debug, Args)]
@@ -17,9 +17,17 @@ pub struct NetworkArgs {
 
     /// Let a port of the command be reached through one of the host, as in 8080:80, 53:53/udp,
     /// 0.0.0.0:8000-8009:80-89. ADDRESS is 127.0.0.1 if not given: nobody but this host. Without
-    /// HOST-PORT, any free one
+    /// HOST-PORT, any free one; of a range for one PORT, the first free one
     #[arg(short, long, value_name = "[[ADDRESS:]HOST-PORT:]PORT")]
     publish: Vec<PortsArg>,
+
+    /// Publish each port that the image or --expose names at a free one of the host
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+
+    /// Say that the command listens on a port, as in 80, 53/udp, 8000-8009
+    #[arg(long, value_name = "PORT")]
+    pub expose: Vec<ExposedPortsArg>,
 
     /// Name server, instead of the host's
     #[arg(long, value_name = "ADDRESS")]
@@ -32,8 +40,11 @@ pub struct NetworkArgs {
 
 /// There is nothing that a port could be forwarded to.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--publish needs --network bridge: {0}")]
-pub struct NothingToPublish(&'static str);
+#[error("{flag} needs --network bridge: {why}")]
+pub struct NothingToPublish {
+    flag: &'static str,
+    why: &'static str,
+}
 
 impl NetworkArgs {
     /// What the command is connected to.
@@ -44,17 +55,24 @@ impl NetworkArgs {
             .flat_map(|ports| &ports.0)
             .copied()
             .collect();
-        match self.network {
-            None if publish.is_empty() => Ok(Network::default()),
-            None | Some(NetworkArg::Bridge) => Ok(Network::Bridge { publish }),
-            Some(NetworkArg::None) if publish.is_empty() => Ok(Network::None),
-            Some(NetworkArg::Host) if publish.is_empty() => Ok(Network::Host),
-            Some(NetworkArg::None) => Err(NothingToPublish(
-                "with none the host does not reach the command",
-            )),
-            Some(NetworkArg::Host) => Err(NothingToPublish(
-                "with host all ports of the command are the host's",
-            )),
+        let flag = match (publish.is_empty(), self.publish_all) {
+            (false, _) => Some("--publish"),
+            (true, true) => Some("--publish-all"),
+            (true, false) => None,
+        };
+        match (self.network, flag) {
+            (None, None) => Ok(Network::default()),
+            (None, Some(_)) | (Some(NetworkArg::Bridge), _) => Ok(Network::Bridge { publish }),
+            (Some(NetworkArg::None), None) => Ok(Network::None),
+            (Some(NetworkArg::Host), None) => Ok(Network::Host),
+            (Some(NetworkArg::None), Some(flag)) => Err(NothingToPublish {
+                flag,
+                why: "with none the host does not reach the command",
+            }),
+            (Some(NetworkArg::Host), Some(flag)) => Err(NothingToPublish {
+                flag,
+                why: "with host all ports of the command are the host's",
+            }),
         }
     }
 
@@ -95,6 +113,9 @@ mod tests {
                 &["--network", "bridge", "-p", "1-3", "-p", "9:9/udp"],
                 bridge(4),
             ),
+            (&["-P"], bridge(0)),
+            (&["-P", "-p", "80"], bridge(1)),
+            (&["--network", "none", "-P"], Err(())),
             (&["--network", "none", "-p", "80"], Err(())),
             (&["--network", "host", "-p", "80"], Err(())),
         ] {

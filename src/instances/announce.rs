@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use host::instances::{Asked, Presence, Record, Status};
 use launch::{
-    Chain, ExitStatus, Footprint, Instance, InstanceId, Prepared, Running, Stdio, Timeline,
-    WindowSize,
+    Chain, Endpoint, ExitStatus, Footprint, Instance, InstanceId, Prepared, Running, Stdio,
+    Timeline, WindowSize,
 };
 use nix::sys::signal::Signal;
 
@@ -45,7 +45,7 @@ impl Ending {
         let path = run_dir.join(instance.id().as_str());
         let pid = instance.pid()?;
         let announce = || {
-            let record = Record::of(instance.id(), pid, asked.clone())?;
+            let record = Record::of(instance.id(), pid, instance.endpoint(), asked.clone())?;
             let presence = Presence::announce(&path, &record)?;
             Ok((record, presence))
         };
@@ -146,6 +146,10 @@ impl Instance for AnnouncedInstance {
 
     fn pid(&self) -> Result<i32, launch::Error> {
         self.instance.pid()
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        self.instance.endpoint()
     }
 
     fn timeline(&self) -> Timeline {

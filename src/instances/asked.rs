@@ -8,6 +8,7 @@ use vmm::snapshot::SnapshotName;
 
 use crate::args::{RunArgs, Source, Way};
 use crate::notation::{SignalNumber, StopTimeout};
+use crate::workload::Held;
 
 /// Asks a command to end, where neither the user nor the image says with what: docker's.
 const STOP_SIGNAL: SignalNumber = SignalNumber(nix::libc::SIGTERM as u8);
@@ -34,6 +35,7 @@ pub fn of_snapshot(name: &SnapshotName, label: &str) -> Asked {
         stop_timeout_s: STOP_TIMEOUT_S,
         labels: BTreeMap::new(),
         network: Network::default(),
+        exposed: Vec::new(),
         resources: Resources::default(),
         mounts: Vec::new(),
         security: Security::default(),
@@ -49,6 +51,7 @@ pub fn of_run(
     args: &RunArgs,
     way: Way,
     workload: &Workload,
+    held: &Held,
     image_stop_signal: Option<SignalNumber>,
 ) -> Asked {
     let (image, image_id) = match args.workload.source_and_command() {
@@ -86,6 +89,7 @@ pub fn of_run(
             .map_or(STOP_TIMEOUT_S, StopTimeout::seconds),
         labels: labels.collect(),
         network: workload.network.clone(),
+        exposed: held.exposed_ports().to_vec(),
         resources: workload.resources.clone(),
         mounts: workload.mounts.clone(),
         security: workload.security.clone(),

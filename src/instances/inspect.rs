@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use host::instances::{Found, State};
-use launch::Resources;
-use serde_json::{Value, json};
+use launch::{Network, Port, Resources};
+use serde_json::{Map, Value, json};
 
-use super::{FAILED, Failure, World};
+use super::{FAILED, Failure, World, endpoint};
 use crate::args::InspectArgs;
 use crate::error::Error;
 use crate::{date, output};
@@ -86,7 +86,8 @@ fn describe(found: &Found, is_paused: bool) -> Result<Value, Failure> {
             "ReadonlyRootfs": asked.read_only,
             "Init": asked.init,
             "Ulimits": value(serde_json::to_value(&asked.ulimits))?,
-            "Network": value(serde_json::to_value(&asked.network))?,
+            "NetworkMode": network_mode(&asked.network),
+            "PortBindings": port_bindings(&asked.network),
             "CapabilitiesEffective": asked.security.capabilities.names().collect::<Vec<_>>(),
             "NoNewPrivileges": asked.security.no_new_privileges,
         },
@@ -97,13 +98,42 @@ fn describe(found: &Found, is_paused: bool) -> Result<Value, Failure> {
             "Env": text(&asked.command.env),
             "Cmd": argv,
             "Image": asked.image,
+            "ExposedPorts": exposed_ports(&asked.exposed),
             "WorkingDir": asked.command.cwd.to_string(),
             "Labels": asked.labels,
             "StopSignal": asked.stop_signal,
             "StopTimeout": asked.stop_timeout_s,
         },
+        "NetworkSettings": endpoint::settings(found),
         "Mounts": asked.mounts.iter().map(mount).collect::<Vec<_>>(),
     }))
+}
+
+fn network_mode(network: &Network) -> &'static str {
+    match network {
+        Network::None => "none",
+        Network::Host => "host",
+        Network::Bridge { .. } => "bridge",
+    }
+}
+
+/// What was asked for, where an empty host's port is any free one.
+fn port_bindings(network: &Network) -> Map<String, Value> {
+    let mut bindings = Map::new();
+    if let Network::Bridge { publish } = network {
+        for published in publish {
+            let host_ports = published.host_ports.as_ref().map(ToString::to_string);
+            let host_ports = host_ports.unwrap_or_default();
+            let (port, address) = (published.port, published.host_address);
+            endpoint::add_binding(&mut bindings, port, address, host_ports);
+        }
+    }
+    bindings
+}
+
+fn exposed_ports(ports: &[Port]) -> Map<String, Value> {
+    let entries = ports.iter().map(|port| (port.to_string(), json!({})));
+    entries.collect()
 }
 
 fn state(found: &Found, is_paused: bool) -> Value {

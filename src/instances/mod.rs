@@ -4,11 +4,13 @@
 pub mod announce;
 pub mod asked;
 mod duration;
+mod endpoint;
 mod follow;
 mod inspect;
 mod kill;
 mod logs;
 mod pause;
+mod port;
 mod ps;
 mod reach;
 mod rm;
@@ -20,6 +22,7 @@ use std::error::Error as StdError;
 
 use host::RunDir;
 use host::instances::{FindError, Found, Instances};
+use launch::Port;
 
 use crate::error::{self, Error};
 use crate::installation::Installation;
@@ -28,6 +31,7 @@ pub use inspect::inspect;
 pub use kill::kill;
 pub use logs::logs;
 pub use pause::{pause, unpause};
+pub use port::port;
 pub use ps::ps;
 pub use rm::rm;
 pub use stats::stats;
@@ -66,6 +70,8 @@ pub enum Failure {
     Alive(String),
     #[error("how instance {0} ended is not known: the process that waited for it was killed")]
     Unknown(String),
+    #[error("instance {0} publishes no port {1}")]
+    NotPublished(String, Port),
     #[error("instance {0} has no field {1}")]
     NoField(String, String),
     #[error(transparent)]

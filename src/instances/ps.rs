@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bench::visible;
 use host::instances::{Found, State};
-use launch::{Network, PublishedPort};
 use serde::Serialize;
 
 use super::World;
 use super::duration::roughly;
+use super::endpoint;
 use crate::args::{Filter, Format, PsArgs, StateName};
 use crate::error::Error;
 use crate::{date, listing, output};
@@ -133,17 +133,6 @@ impl<'a> Row<'a> {
         format!("\"{}\"", visible(&command))
     }
 
-    /// None is reached any more when it has ended.
-    fn ports(&self) -> String {
-        let ports: Vec<_> = match &self.found.record.asked.network {
-            Network::Bridge { publish } if self.found.is_running() => {
-                publish.iter().map(port).collect()
-            }
-            _ => Vec::new(),
-        };
-        ports.join(", ")
-    }
-
     fn to_json(&self) -> Json<'_> {
         let record = &self.found.record;
         let labels: Vec<_> = record
@@ -162,7 +151,7 @@ impl<'a> Row<'a> {
             running_for: format!("{} ago", self.since(record.created_unix_ns)),
             state: self.state.as_str(),
             status: self.status(),
-            ports: self.ports(),
+            ports: endpoint::listed(self.found),
             labels: labels.join(","),
         }
     }
@@ -186,24 +175,6 @@ struct Json<'a> {
     labels: String,
 }
 
-fn port(port: &PublishedPort) -> String {
-    let PublishedPort {
-        host_address,
-        host_port,
-        instance_port,
-        protocol,
-    } = port;
-    let host_port = host_port.map_or_else(|| "*".to_owned(), |port| port.to_string());
-    match host_address {
-        std::net::IpAddr::V6(address) => {
-            format!("[{address}]:{host_port}->{instance_port}/{protocol}")
-        }
-        std::net::IpAddr::V4(address) => {
-            format!("{address}:{host_port}->{instance_port}/{protocol}")
-        }
-    }
-}
-
 fn table(rows: &[Row<'_>], no_trunc: bool) -> String {
     let rows: Vec<_> = rows
         .iter()
@@ -216,7 +187,7 @@ fn table(rows: &[Row<'_>], no_trunc: bool) -> String {
                 row.command(no_trunc),
                 format!("{} ago", row.since(record.created_unix_ns)),
                 row.status(),
-                row.ports(),
+                endpoint::listed(row.found),
                 record.name.clone(),
             ]
         })

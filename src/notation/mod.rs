@@ -2,12 +2,14 @@
 
 mod device;
 mod env_file;
+mod exposed_port;
 mod extra_host;
 mod label;
 mod mount;
 mod mount_request;
 mod network;
 mod port;
+mod port_range;
 mod security_option;
 mod signal;
 mod stop;
@@ -19,12 +21,13 @@ use std::borrow::Cow;
 
 pub use device::DeviceArg;
 pub use env_file::{EnvFile, EnvFileError};
+pub use exposed_port::{ExposedPortsArg, instance_port};
 pub use extra_host::ExtraHostArg;
 pub use label::Label;
 pub use mount::MountArg;
 pub use mount_request::{MountRequest, RequestedSource};
 pub use network::NetworkArg;
-pub use port::PortsArg;
+pub use port::{DEFAULT_ADDRESS, PortsArg};
 pub use security_option::{SeccompArg, SecurityOption};
 pub use signal::SignalNumber;
 pub use stop::StopTimeout;

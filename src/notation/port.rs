@@ -3,17 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-use launch::{Protocol, PublishedPort};
+use launch::{Port, PublishedPort};
 
 use super::Invalid;
+use super::port_range::{port_range, protocol};
 
 /// Where a port is published if no address is given. docker publishes on all of them.
-const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 const TAKES: &str = "takes [ADDRESS:][HOST-PORT:]PORT[/tcp|udp], as in 8080:80, and ranges, as in \
                      8000-8009:80-89";
 
-/// `[ADDRESS:][HOST-PORT:]PORT[/PROTOCOL]`; a range stands for as many ports, in order.
+/// `[ADDRESS:][HOST-PORT:]PORT[/PROTOCOL]`; a range stands for as many ports, in order. A range of
+/// the host's for one port says which will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortsArg(pub Vec<PublishedPort>);
 
@@ -21,12 +23,7 @@ impl FromStr for PortsArg {
     type Err = Invalid;
 
     fn from_str(given: &str) -> Result<Self, Invalid> {
-        let (ports, protocol) = match given.split_once('/') {
-            Some((ports, "tcp")) => (ports, Protocol::Tcp),
-            Some((ports, "udp")) => (ports, Protocol::Udp),
-            Some(_) => return Err(Invalid::new("its protocol is tcp or udp")),
-            None => (given, Protocol::Tcp),
-        };
+        let (ports, protocol) = protocol(given)?;
         let (rest, instance) = ports.rsplit_once(':').unwrap_or(("", ports));
         let (address, host) = match rest.rsplit_once(':') {
             // An IPv6 address has colons of its own, and so stands in brackets.
@@ -39,23 +36,32 @@ impl FromStr for PortsArg {
             _ => ("", rest),
         };
         let host_address = address_of(address)?;
-        let instance = Range::parse(instance)?;
+        let instance = port_range(instance, TAKES)?;
         let host = match host {
             "" => None,
-            host => Some(Range::parse(host)?),
+            host => Some(port_range(host, TAKES)?),
         };
-        if host.is_some_and(|host| host.len() != instance.len()) {
-            return Err(Invalid::new(
-                "the host's range has another length than the instance's",
-            ));
-        }
-        let port = |offset: u16| PublishedPort {
+        let published = |number, host_ports| PublishedPort {
             host_address,
-            host_port: host.map(|host| host.first + offset),
-            instance_port: instance.first + offset,
-            protocol,
+            host_ports,
+            port: Port { number, protocol },
         };
-        Ok(Self((0..instance.len()).map(port).collect()))
+        let ports = instance.numbers();
+        Ok(Self(match host {
+            Some(host) if host.count() == instance.count() => {
+                let hosts = host.singly().map(Some);
+                ports
+                    .zip(hosts)
+                    .map(|(port, host)| published(port, host))
+                    .collect()
+            }
+            Some(_) if instance.count() > 1 => {
+                return Err(Invalid::new(
+                    "the host's range has another length than the instance's",
+                ));
+            }
+            host => ports.map(|port| published(port, host)).collect(),
+        }))
     }
 }
 
@@ -71,41 +77,6 @@ fn address_of(text: &str) -> Result<IpAddr, Invalid> {
     .map_err(|()| Invalid::new("its address is as in 127.0.0.1 or [::1]"))
 }
 
-/// Ports from `first` to `last`, both included, none of them 0.
-#[derive(Clone, Copy)]
-struct Range {
-    first: u16,
-    last: u16,
-}
-
-impl Range {
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        let port = |text: &str| {
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            match text.parse() {
-                Ok(port @ 1..) if digits => Ok(port),
-                _ if digits => Err(Invalid::new("a port is a number from 1 to 65535")),
-                _ => Err(Invalid::new(TAKES)),
-            }
-        };
-        let (first, last) = match text.split_once('-') {
-            Some((first, last)) => (port(first)?, port(last)?),
-            None => (port(text)?, port(text)?),
-        };
-        if first > last {
-            return Err(Invalid::new(
-                "a range goes from the smaller to the larger port",
-            ));
-        }
-        Ok(Self { first, last })
-    }
-
-    /// At most 65535, as 0 is no port.
-    fn len(self) -> u16 {
-        self.last - self.first + 1
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -116,9 +87,11 @@ mod tests {
     fn ports(given: &str) -> Result<Vec<String>, String> {
         let PortsArg(ports) = given.parse().map_err(|error: Invalid| error.to_string())?;
         let show = |port: &PublishedPort| {
-            let host = port.host_port.map_or("any".into(), |port| port.to_string());
-            let (address, protocol) = (port.host_address, port.protocol);
-            format!("{address} {host} {} {protocol}", port.instance_port)
+            let host = port
+                .host_ports
+                .map_or("any".into(), |ports| ports.to_string());
+            let Port { number, protocol } = port.port;
+            format!("{} {host} {number} {protocol}", port.host_address)
         };
         Ok(ports.iter().map(show).collect())
     }
@@ -139,6 +112,7 @@ mod tests {
                 "8000-8001:80-81",
                 &["127.0.0.1 8000 80 tcp", "127.0.0.1 8001 81 tcp"],
             ),
+            ("8000-8009:80", &["127.0.0.1 8000-8009 80 tcp"]),
             ("80-81", &["127.0.0.1 any 80 tcp", "127.0.0.1 any 81 tcp"]),
             ("65535:65535", &["127.0.0.1 65535 65535 tcp"]),
         ] {
@@ -160,8 +134,8 @@ mod tests {
             ("0:80", "1 to 65535"),
             ("65536", "1 to 65535"),
             ("8001-8000:80-81", "smaller to the larger"),
-            ("8000-8001:80", "another length"),
             ("8000:80-81", "another length"),
+            ("8000-8002:80-81", "another length"),
             ("localhost:80:80", "its address"),
             ("::1:80:80", "its address"),
             ("[127.0.0.1]:80:80", "its address"),

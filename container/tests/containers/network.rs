@@ -7,7 +7,9 @@ use std::process::Command as HostCommand;
 use std::thread;
 use std::time::Duration;
 
-use launch::{ExtraHost, HostAddress, Network, Protocol, PublishedPort, Stdio, Workload};
+use launch::{
+    ExtraHost, HostAddress, Network, Port, PortRange, Protocol, PublishedPort, Stdio, Workload,
+};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
 
@@ -42,9 +44,11 @@ fn on_bridge(world: &World, argv: &[&str], publish: &[PublishedPort]) -> Workloa
 fn published(host_port: u16) -> PublishedPort {
     PublishedPort {
         host_address: Ipv4Addr::LOCALHOST.into(),
-        host_port: Some(host_port),
-        instance_port: 80,
-        protocol: Protocol::Tcp,
+        host_ports: Some(PortRange::new(host_port, host_port).unwrap()),
+        port: Port {
+            number: 80,
+            protocol: Protocol::Tcp,
+        },
     }
 }
 

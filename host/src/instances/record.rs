@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use launch::{
-    Command, CommandError, Credentials, InstanceId, Mount, Network, Resources, Security, Side,
-    Ulimit,
+    Command, CommandError, Credentials, Endpoint, InstanceId, Mount, Network, Port, Resources,
+    Security, Side, Ulimit,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use super::{RECORD, open_file};
 use crate::rundir::random_id;
 
 /// Raised with each change that an older jaula would misunderstand.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// More than the arguments and the environment of any command take (`ARG_MAX`, execve(2)), where
 /// each byte is a number of its own.
@@ -44,6 +44,8 @@ pub struct Record {
     pub process: HostProcess,
     /// The process that waits for it.
     pub keeper: HostProcess,
+    /// Where it is found, if it has a network of its own.
+    pub endpoint: Option<Endpoint>,
     /// What was asked for.
     pub asked: Asked,
 }
@@ -73,6 +75,8 @@ pub struct Asked {
     pub labels: BTreeMap<String, String>,
     /// What it is connected to, with the ports that it publishes.
     pub network: Network,
+    /// The ports that it is said to listen on, whether they are published or not, in order.
+    pub exposed: Vec<Port>,
     /// What it may use.
     pub resources: Resources,
     /// What is mounted in it.
@@ -131,7 +135,12 @@ impl Record {
     /// # Errors
     ///
     /// When the processes can't be looked at, or there is no random number for an ID.
-    pub fn of(name: &InstanceId, pid: i32, asked: Asked) -> io::Result<Self> {
+    pub fn of(
+        name: &InstanceId,
+        pid: i32,
+        endpoint: Option<Endpoint>,
+        asked: Asked,
+    ) -> io::Result<Self> {
         let name = name.as_str();
         let id = if is_id(name) {
             name.to_owned()
@@ -146,6 +155,7 @@ impl Record {
             created_unix_ns: now_unix_ns(),
             process: HostProcess::of_or_gone(pid)?,
             keeper: HostProcess::own()?,
+            endpoint,
             asked,
         })
     }
@@ -219,6 +229,7 @@ pub(super) mod tests {
             created_unix_ns: now_unix_ns(),
             process: HostProcess::own().unwrap(),
             keeper: HostProcess::own().unwrap(),
+            endpoint: None,
             asked: asked(),
         }
     }
@@ -242,6 +253,7 @@ pub(super) mod tests {
             stop_timeout_s: 10,
             labels: BTreeMap::from([("a".into(), "b".into())]),
             network: Network::None,
+            exposed: Vec::new(),
             resources: Resources::default(),
             mounts: Vec::new(),
             security: Security::default(),
@@ -261,7 +273,7 @@ pub(super) mod tests {
             ("0123456789AB", false),
         ] {
             let name: InstanceId = name.parse().unwrap();
-            let record = Record::of(&name, own.pid, asked()).unwrap();
+            let record = Record::of(&name, own.pid, None, asked()).unwrap();
             assert_eq!(record.id == record.name, is_id, "{name}");
             assert!(super::is_id(&record.id));
             assert_eq!((record.process, record.keeper), (own, own));

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use host::{InstanceDir, RunDir};
-use launch::{Protocol, PublishedPort};
+use launch::{Port, PortRange, Protocol, PublishedPort};
 use network::{Bridge, Connection, Namespace, Publication, Reservation};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{geteuid, gettid};
@@ -162,8 +162,12 @@ pub fn publish(
 ) -> PublishedPort {
     PublishedPort {
         host_address: host_address.into(),
-        host_port: host_port.into(),
-        instance_port,
-        protocol,
+        host_ports: host_port
+            .into()
+            .map(|port| PortRange::new(port, port).unwrap()),
+        port: Port {
+            number: instance_port,
+            protocol,
+        },
     }
 }

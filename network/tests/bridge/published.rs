@@ -93,7 +93,7 @@ fn a_port_that_is_not_given_is_chosen_and_told() {
     let told: Vec<_> = web.publication.as_ref().unwrap().ports().collect();
     let [port] = told[..] else { panic!("{told:?}") };
     inside(&web.namespace, || serve_tcp(80));
-    assert!(ask_tcp((LOOPBACK, port.host_port.unwrap())).is_some());
+    assert!(ask_tcp((LOOPBACK, port.host.port())).is_some());
 }
 
 #[test]

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use host::{InstanceDir, Placement};
 use launch::{
-    ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline, WindowSize,
+    Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline,
+    WindowSize,
 };
 use nix::sys::signal::Signal;
 
@@ -51,6 +52,11 @@ impl Instance for VmInstance {
 
     fn pid(&self) -> Result<i32, launch::Error> {
         Ok(self.monitor.pid()?)
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        // It has no network.
+        None
     }
 
     fn timeline(&self) -> Timeline {

@@ -262,7 +262,7 @@ mod tests {
     use std::path::Path;
 
     use launch::{
-        Device, DeviceAccess, MemorySwap, MountPoint, Protocol, PublishedPort, WindowSize,
+        Device, DeviceAccess, MemorySwap, MountPoint, Port, Protocol, PublishedPort, WindowSize,
     };
 
     use super::*;
@@ -292,9 +292,11 @@ mod tests {
         };
         let port = PublishedPort {
             host_address: Ipv4Addr::LOCALHOST.into(),
-            host_port: None,
-            instance_port: 80,
-            protocol: Protocol::Tcp,
+            host_ports: None,
+            port: Port {
+                number: 80,
+                protocol: Protocol::Tcp,
+            },
         };
         type Ask<'a> = &'a dyn Fn(&mut Workload);
         let cases: [(Ask<'_>, Option<&str>); 11] = [
