@@ -6,6 +6,8 @@
 
 pub mod ann;
 pub mod counter;
+pub mod detached;
+pub mod lan;
 pub mod nobody;
 pub mod oci;
 pub mod refused;
