@@ -18,7 +18,13 @@ pub struct LogsArgs {
     pub timestamps: bool,
 
     /// Begin with the last lines, so many, or all
-    #[arg(short = 'n', long, value_name = "LINES", default_value = "all")]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "LINES",
+        default_value = "all",
+        allow_hyphen_values = true
+    )]
     pub tail: Tail,
 
     /// Begin at this time: as in 2026-01-02T03:04:05Z, in seconds since 1970, or as in 10m for
