@@ -6,7 +6,7 @@ use std::time::Duration;
 use launch::{ExitStatus, Instance, Prepared, Running, Stdio};
 use nix::sys::signal::Signal;
 
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::signals::Signals;
 use crate::terminal::{self, Terminal};
 use crate::thrift::give_memory_back;
@@ -64,19 +64,22 @@ impl Attached {
         if self.tty {
             signals.hold_those_of_a_terminal()?;
         }
-        let (stdio, terminals) = stdio::for_command(self)?;
+        let (stdio, relays) = stdio::for_command(self)?;
         let terminal = self.tty.then(|| Terminal::new(self.interactive));
         if let Some(terminal) = &terminal {
             // Before the command has its first word: that may be a question to the terminal.
             terminal.pass_on()?;
         }
         let running = start(stdio)?;
-        let outputs = terminals.start()?;
+        let outputs = relays.start()?;
         let status = attend(running.as_ref(), terminal, signals);
         let seen = status.map(|status| (status, look(running.as_ref(), status)));
         // Nothing of it is left to write after this, so that the outputs end.
         drop(running);
-        outputs.finish();
+        if let Err(error) = outputs.finish() {
+            // How the command ended is still to be told.
+            error::print(&error);
+        }
         seen
     }
 }

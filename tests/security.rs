@@ -5,6 +5,8 @@
 
 mod harness;
 mod probe;
+#[path = "security/streams.rs"]
+mod streams;
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

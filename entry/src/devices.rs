@@ -1,10 +1,12 @@
 //! `/dev`: docker's minimal one.
 
 use std::ffi::CStr;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use crate::action::{Action, Filesystem, NO_SUID_DEV, NO_SUID_EXEC, NO_SUID_EXEC_DEV};
 use crate::failure::Step;
 use crate::privileges::Privileges;
+use crate::syscall::{self, Result};
 
 /// Where the device nodes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +42,37 @@ const fn node(name: &'static CStr, source: &'static CStr, major: u32, minor: u32
     }
 }
 
-/// Numbers of Documentation/admin-guide/devices.txt of the kernel.
+// Numbers of Documentation/admin-guide/devices.txt of the kernel.
+
+const NULL: Node = node(c"null", c"/dev/null", 1, 3);
+
 const NODES: [Node; 6] = [
-    node(c"null", c"/dev/null", 1, 3),
+    NULL,
     node(c"zero", c"/dev/zero", 1, 5),
     node(c"full", c"/dev/full", 1, 7),
     node(c"random", c"/dev/random", 1, 8),
     node(c"urandom", c"/dev/urandom", 1, 9),
     node(c"tty", c"/dev/tty", 5, 0),
 ];
+
+/// Whether the file is a null device, wherever its node is.
+pub(crate) fn is_null(file: BorrowedFd<'_>) -> Result<bool> {
+    Ok(syscall::character_device(file)? == Some(number(&NULL)))
+}
+
+/// Opens the null device of `dev`; `mode` is `O_RDONLY` or one of its like.
+pub(crate) fn open_null(dev: BorrowedFd<'_>, mode: libc::c_int) -> Result<OwnedFd> {
+    syscall::open_file_in_root(dev, NULL.name, mode)
+}
+
+/// Makes one in `dev`, which takes the right to make device nodes, and no umask.
+pub(crate) fn make_null(dev: BorrowedFd<'_>) -> Result<()> {
+    syscall::make_node(dev, NULL.name, libc::S_IFCHR | 0o666, number(&NULL))
+}
+
+const fn number(node: &Node) -> libc::dev_t {
+    libc::makedev(node.major, node.minor)
+}
 
 const LINKS: [(&CStr, &CStr); 5] = [
     (c"fd", c"/proc/self/fd"),
@@ -112,7 +136,7 @@ pub(crate) fn actions(privileges: Privileges) -> impl Iterator<Item = Action> {
     let node = move |node: &Node| match nodes {
         DeviceNodes::Made => Action::Node {
             name: node.name,
-            device: libc::makedev(node.major, node.minor),
+            device: number(node),
         },
         DeviceNodes::Borrowed => Action::BorrowedNode {
             name: node.name,

@@ -15,6 +15,7 @@ use crate::path::{InvalidPath, c_path};
 use crate::privileges::Privileges;
 use crate::rootfs::{Layers, MAX_LAYERS, Root};
 use crate::scenery::Scenery;
+use crate::streams;
 use crate::syscall;
 use crate::ties::Ties;
 
@@ -149,13 +150,18 @@ impl Entry {
             None => None,
         };
         self.root.enter(&scenery)?;
+        let streams = streams::with_null_of(scenery.dev(), ties.streams);
+        let ties = Ties {
+            streams: streams.at(Step::Descriptors)?,
+            ..*ties
+        };
         // Before all other descriptors are closed.
         drop(scenery);
         ring(Mark::Root);
         syscall::set_hostname(&self.hostname).at(Step::Hostname)?;
         let init = self.init.as_ref();
         self.last_steps
-            .take(ties, terminal, init, || ring(Mark::Main))
+            .take(&ties, terminal, init, || ring(Mark::Main))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::filter::Filter;
 use crate::last_steps::LastSteps;
 use crate::privileges::Privileges;
 use crate::signals;
+use crate::streams;
 use crate::syscall;
 use crate::ties::Ties;
 
@@ -25,18 +26,24 @@ pub struct JoiningSpec<'a> {
 
 /// A further command in a root that another one runs in: the last half of an
 /// [`Entry`](crate::Entry), made while memory can still be had.
-pub struct Joining(LastSteps);
+pub struct Joining {
+    last_steps: LastSteps,
+    privileges: Privileges,
+}
 
 impl Joining {
     /// Prepares everything: [`Joining::run`] will only make system calls.
     pub fn new(spec: &JoiningSpec<'_>) -> Self {
-        Self(LastSteps::new(
-            spec.command,
-            spec.ulimits,
-            spec.security,
-            spec.filter,
-            spec.privileges,
-        ))
+        Self {
+            last_steps: LastSteps::new(
+                spec.command,
+                spec.ulimits,
+                spec.security,
+                spec.filter,
+                spec.privileges,
+            ),
+            privileges: spec.privileges,
+        }
     }
 
     /// Becomes the command; returns only if that fails.
@@ -53,7 +60,14 @@ impl Joining {
                 Some(terminal) => Some(terminal.open_in_root()?),
                 None => None,
             };
-            self.0.take(ties, terminal, None, || {})
+            // Modes are given in full until the command gets its own mask.
+            syscall::set_umask(0);
+            let streams = streams::with_new_null(ties.streams, self.privileges);
+            let ties = Ties {
+                streams: streams.at(Step::Descriptors)?,
+                ..*ties
+            };
+            self.last_steps.take(&ties, terminal, None, || {})
         };
         match begun() {
             Ok(never) => match never {},

@@ -35,6 +35,7 @@ mod rootfs;
 mod scenery;
 mod signals;
 mod stage;
+mod streams;
 mod syscall;
 mod terminal;
 mod text;

@@ -129,6 +129,19 @@ pub(crate) fn is_regular_file(file: BorrowedFd<'_>) -> Result<bool> {
     Ok(stat(file)?.st_mode & libc::S_IFMT == libc::S_IFREG)
 }
 
+/// The number of the character device that the file is, if it is one.
+pub(crate) fn character_device(file: BorrowedFd<'_>) -> Result<Option<libc::dev_t>> {
+    let stat = stat(file)?;
+    Ok((stat.st_mode & libc::S_IFMT == libc::S_IFCHR).then_some(stat.st_rdev))
+}
+
+/// How a file was opened: `O_RDONLY`, `O_WRONLY` or `O_RDWR`.
+pub(crate) fn access_mode(file: BorrowedFd<'_>) -> Result<c_int> {
+    // SAFETY: numbers only.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) }.into())
+        .map(|flags| flags as c_int & libc::O_ACCMODE)
+}
+
 fn stat(file: BorrowedFd<'_>) -> Result<libc::stat> {
     // SAFETY: stat is plain numbers, for which all zero is valid.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
