@@ -5,9 +5,11 @@
 mod harness;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use harness::nobody::is_root;
+use harness::oci;
 use harness::refused::assert_refused;
 use harness::{Seen, World, can_run};
 use launch::Side;
@@ -193,6 +195,31 @@ fn a_tmpfs_has_what_was_asked_for() {
     assert!(said.ends_with("\n1777\n"), "{said}");
     let said = told(&world, &["--tmpfs", "/t:exec,ro"], script);
     assert!(said.contains(" ro,") && !said.contains("noexec"), "{said}");
+}
+
+/// As in Debian's images, where `/var/run` leads to `/run`, which may be missing.
+#[test]
+fn a_mount_point_that_is_a_link_to_nothing_is_made_where_it_leads() {
+    let world = World::new();
+    let root = world.dir().join("root");
+    oci::busybox(&root);
+    symlink("/run/it", root.join("var")).unwrap();
+    let (dir, file) = (world.dir().join("dir"), world.dir().join("file"));
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("in"), "").unwrap();
+    fs::write(&file, "of the file\n").unwrap();
+    let volumes = [(&dir, "/var/lib"), (&file, "/var/cache/file")]
+        .map(|(from, to)| format!("{}:{to}", text(from)));
+    let [first, second] = volumes.each_ref().map(String::as_str);
+    let script = "ls /run/it/lib /var/lib; cat /run/it/cache/file";
+    let flags = ["run", "-v", first, "-v", second, "--rootfs", text(&root)];
+    let seen = world.run(flags.into_iter().chain(["sh", "-c", script]));
+    let said = seen.stdout_text();
+    assert_eq!(
+        said, "/run/it/lib:\nin\n\n/var/lib:\nin\nof the file\n",
+        "{seen:?}"
+    );
+    assert!(!root.join("run").exists());
 }
 
 #[test]

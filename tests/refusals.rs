@@ -5,12 +5,13 @@
 mod harness;
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use harness::nobody::{is_root, nobodys_jaula, run_as_nobody};
+use harness::oci;
 use harness::refused::assert_refused;
-use harness::{JAULA, Seen, World, can_run, see};
+use harness::{JAULA, Place, Seen, World, can_run, see};
 use launch::Side;
 
 /// A file in the test's directory.
@@ -168,6 +169,25 @@ fn a_snapshot_that_is_none() {
     fs::write(dir.join("state"), "Dear jaula, this is no snapshot.\n").unwrap();
     let seen = world.run(["snapshot", "inspect", "odd"]);
     assert_refused(&world, &seen, &["odd", "no snapshot of jaula's"]);
+}
+
+#[test]
+fn a_mount_point_that_leads_into_proc() {
+    for side in [Side::Container, Side::Vm] {
+        if !can_run(side) {
+            continue;
+        }
+        let _place = Place::take(side);
+        let world = World::new();
+        let root = world.dir().join("root");
+        oci::busybox(&root);
+        symlink("/proc/self", root.join("link")).unwrap();
+        let side = side.to_string();
+        let flags = ["run", "--as", &side, "--tmpfs", "/tmp", "--tmpfs", "/link"];
+        let root = ["--rootfs", root.to_str().unwrap(), "true"];
+        let seen = world.run(flags.into_iter().chain(root));
+        assert_refused(&world, &seen, &["/link", "choose a path"]);
+    }
 }
 
 #[test]

@@ -1,9 +1,8 @@
-use std::ffi::CString;
 use std::io;
 use std::path::PathBuf;
 
-use entry::{Failure, InvalidPath, Step};
-use launch::{CapabilitySet, ExitStatus, MountSource, Workload};
+use entry::{Failure, InvalidPath, MountFailure, Step};
+use launch::{CapabilitySet, ExitStatus, Workload};
 use nix::errno::Errno;
 
 /// Why a container can't be launched, or can't be reached.
@@ -44,22 +43,9 @@ pub enum Error {
     /// The cgroup can't be entered by what belongs to the container.
     #[error(transparent)]
     Cgroup(#[from] host::cgroup::Error),
-    /// A file of the host's can't be mounted.
-    #[error("can't mount {}", path.display())]
-    MountSource {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Nothing can be mounted on a path of the root.
-    #[error("can't mount on {} in the container", path.to_string_lossy())]
-    MountPoint {
-        /// The path.
-        path: CString,
-        /// Why.
-        source: io::Error,
-    },
+    /// A mount can't be made.
+    #[error(transparent)]
+    Mount(#[from] MountFailure),
     /// A device can't be given to the command.
     #[error("{} can't be used as a device", path.display())]
     Device {
@@ -103,27 +89,14 @@ impl Error {
         let Self::Setup(failure) = self else {
             return self;
         };
-        let source = io::Error::from_raw_os_error(failure.errno);
-        let mount = |index: u16| workload.mounts.get(usize::from(index));
+        if let Some(mount) = MountFailure::of(failure, &workload.mounts) {
+            return mount.into();
+        }
         match failure.step {
-            Step::MountSource(index) | Step::Mount(index) => match mount(index) {
-                Some(launch::Mount {
-                    source: MountSource::Bind(path),
-                    ..
-                }) if failure.step == Step::MountSource(index) => Self::MountSource {
-                    path: path.clone(),
-                    source,
-                },
-                Some(mount) => Self::MountPoint {
-                    path: mount.target.as_c_str().to_owned(),
-                    source,
-                },
-                None => self,
-            },
             Step::Device(index) => match workload.devices.get(usize::from(index)) {
                 Some(device) => Self::Device {
                     path: device.source.clone(),
-                    source,
+                    source: io::Error::from_raw_os_error(failure.errno),
                 },
                 None => self,
             },
@@ -139,29 +112,17 @@ impl Error {
             Self::Seccomp(_) => Some("correct the profile, or use seccomp=unconfined"),
             Self::Cgroup(error) => error.remedy(),
             Self::Network(error) => error.remedy(),
-            Self::MountSource { .. } => {
-                Some("name a file or directory that is there and that you may read")
-            }
-            Self::MountPoint { source, .. } => mount_point_remedy(source),
+            Self::Mount(error) => error.remedy(),
             Self::Device { .. } => Some("name a device node that you may use"),
             Self::RootFs { .. } => Some("name a directory that you may read"),
             Self::Clone(errno) => clone_remedy(*errno),
             Self::Setup(failure) => setup_remedy(*failure),
+            Self::Init(error) if error.raw_os_error() == Some(libc::EACCES) => {
+                Some("let programs be executed from memory: sysctl vm.memfd_noexec=1")
+            }
             Self::Died(_) => Some("give it more memory, if it has a limit"),
             _ => None,
         }
-    }
-}
-
-/// What to do when a path of the root can't be mounted on.
-fn mount_point_remedy(error: &io::Error) -> Option<&'static str> {
-    match error.raw_os_error()? {
-        libc::ELOOP => {
-            Some("choose a path that no link of the image leads into /proc or in circles")
-        }
-        libc::ENOTDIR => Some("mount a directory on a directory, and a file on a file"),
-        libc::EROFS => Some("choose a path that exists, or that can be made"),
-        _ => None,
     }
 }
 

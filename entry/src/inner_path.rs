@@ -1,8 +1,9 @@
 //! A path in the root that the image or the user chose.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
+use crate::missing_path::make_missing;
 use crate::syscall::{self, Errno, Result};
 
 /// Followed are the links of the image, inside the root. Never those of `/proc`: one that leads
@@ -18,101 +19,45 @@ pub(crate) enum Missing {
     File,
 }
 
-/// The path, with what is needed to make it when it is missing.
+/// The path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct InnerPath {
-    path: CString,
-    /// From the outermost: a directory, and the name in it that leads on.
-    steps: Vec<(CString, CString)>,
-}
+pub(crate) struct InnerPath(CString);
 
 impl InnerPath {
     pub(crate) fn new(path: &CStr) -> Self {
-        let mut parent = b"/".to_vec();
-        let mut steps = Vec::new();
-        for name in path.to_bytes().split(|byte| *byte == b'/') {
-            if matches!(name, b"" | b".") {
-                continue;
-            }
-            steps.push((c_string(&parent), c_string(name)));
-            parent.extend_from_slice(name);
-            parent.push(b'/');
-        }
-        Self {
-            path: path.to_owned(),
-            steps,
-        }
+        Self(path.to_owned())
     }
 
     /// Opens what is there, only to name it. `flags` are further ones of open(2).
     pub(crate) fn open(&self, root: BorrowedFd<'_>, flags: libc::c_int) -> Result<OwnedFd> {
-        open(root, &self.path, flags)
+        open(root, &self.0, flags)
     }
 
-    /// The same; what is missing is made, and what is missing above it.
+    /// The same; what is missing is made, and what is missing above it. So is what a link is to
+    /// lead to that leads nowhere, inside the root, as in docker.
     pub(crate) fn open_or_make(&self, root: BorrowedFd<'_>, missing: Missing) -> Result<OwnedFd> {
         match self.open(root, 0) {
             Err(Errno(libc::ENOENT)) => {}
             result => return result,
         }
-        let last = self.steps.len().saturating_sub(1);
-        for (index, (parent, name)) in self.steps.iter().enumerate() {
-            let parent = open(root, parent, libc::O_DIRECTORY)?;
-            let made = match missing {
-                Missing::File if index == last => {
-                    syscall::make_node(parent.as_fd(), name, libc::S_IFREG | 0o644, 0)
-                }
-                _ => syscall::make_directory(parent.as_fd(), name, 0o755),
-            };
-            match made {
-                Ok(()) | Err(Errno(libc::EEXIST)) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
+        make_missing(root, &self.0, missing)?;
         self.open(root, 0)
     }
 }
 
-fn open(root: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
+/// Opens a path as if `root` were the root of the file system, only to name it.
+pub(crate) fn open(root: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
     syscall::open_in_root(root, path, flags, RESOLVE)
-}
-
-/// A part of what was a C string, so it ends where the part does.
-fn c_string(part: &[u8]) -> CString {
-    let end = part
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(part.len());
-    CString::new(&part[..end]).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::os::fd::AsFd;
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
 
     use super::*;
-
-    fn steps(path: &CStr) -> Vec<(String, String)> {
-        let text = |part: CString| part.into_string().unwrap();
-        InnerPath::new(path)
-            .steps
-            .into_iter()
-            .map(|(parent, name)| (text(parent), text(name)))
-            .collect()
-    }
-
-    #[test]
-    fn missing_directories_are_made_from_the_outermost() {
-        let pair = |parent: &str, name: &str| (parent.to_owned(), name.to_owned());
-        assert_eq!(steps(c"/"), []);
-        assert_eq!(steps(c"//a/./b/"), [pair("/", "a"), pair("/a/", "b")]);
-        assert_eq!(
-            steps(c"/a/../b"),
-            [pair("/", "a"), pair("/a/", ".."), pair("/a/../", "b")]
-        );
-    }
 
     struct Root(PathBuf);
 
@@ -181,5 +126,42 @@ mod tests {
         symlink("/real", root.path().join("link")).unwrap();
         root.make(c"/link/made", Missing::Directory).unwrap();
         assert!(root.path().join("real/made").is_dir());
+    }
+
+    #[test]
+    fn what_a_link_is_to_lead_to_is_made_inside() {
+        for (link, target, path, made) in [
+            ("run", "/var/run", c"/run/sub", "var/run/sub"),
+            ("run", "var/run", c"/run", "var/run"),
+            ("run", "../../run2", c"/run/sub", "run2/sub"),
+            ("run", "./a//b/", c"/run/./sub", "a/b/sub"),
+        ] {
+            let root = Root::new("dangling");
+            symlink(target, root.path().join(link)).unwrap();
+            root.make(path, Missing::File).unwrap();
+            assert!(root.path().join(made).is_file(), "{target} {path:?}");
+        }
+    }
+
+    #[test]
+    fn links_to_links_are_followed_and_circles_are_not() {
+        let root = Root::new("links");
+        symlink("b", root.path().join("a")).unwrap();
+        symlink("/c", root.path().join("b")).unwrap();
+        root.make(c"/a/sub", Missing::Directory).unwrap();
+        assert!(root.path().join("c/sub").is_dir());
+        symlink("circle/x", root.path().join("circle")).unwrap();
+        let circle = root.make(c"/circle", Missing::Directory).unwrap_err();
+        assert_eq!(circle, Errno(libc::ELOOP));
+    }
+
+    #[test]
+    fn a_path_that_links_make_too_long_is_refused() {
+        let root = Root::new("long");
+        let long = "x/".repeat(2000);
+        symlink(&long, root.path().join("link")).unwrap();
+        let path = CString::new(format!("/link/{long}")).unwrap();
+        let error = root.make(&path, Missing::Directory).unwrap_err();
+        assert_eq!(error, Errno(libc::ENAMETOOLONG));
     }
 }

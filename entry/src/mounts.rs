@@ -122,8 +122,9 @@ impl Mount {
 ///
 /// # Errors
 ///
-/// `ENOTDIR` when one is a directory and the other is not. `ELOOP` when a link leads into `/proc`: what is written to a file of it would end where the
-/// mount is (CVE-2019-19921, CVE-2023-27561).
+/// `ENOTDIR` when one is a directory and the other is not. `ELOOP` when a link leads into `/proc`:
+/// what is written to a file of it would end where the mount is (CVE-2019-19921, CVE-2023-27561).
+/// `EBUSY` when one leads to the root itself, where the mount would be seen by nobody.
 pub(crate) fn attach(
     root: BorrowedFd<'_>,
     mount: BorrowedFd<'_>,
@@ -137,6 +138,9 @@ pub(crate) fn attach(
     let point = target.open_or_make(root, missing)?;
     if syscall::is_in_procfs(point.as_fd())? {
         return Err(Errno(libc::ELOOP));
+    }
+    if syscall::is_same(point.as_fd(), root)? {
+        return Err(Errno(libc::EBUSY));
     }
     // The kernel says EINVAL, as of much else.
     if syscall::is_directory(point.as_fd())? != is_directory {

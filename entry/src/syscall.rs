@@ -135,6 +135,12 @@ pub(crate) fn character_device(file: BorrowedFd<'_>) -> Result<Option<libc::dev_
     Ok((stat.st_mode & libc::S_IFMT == libc::S_IFCHR).then_some(stat.st_rdev))
 }
 
+/// Whether both are one file.
+pub(crate) fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool> {
+    let (one, other) = (stat(one)?, stat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+}
+
 /// How a file was opened: `O_RDONLY`, `O_WRONLY` or `O_RDWR`.
 pub(crate) fn access_mode(file: BorrowedFd<'_>) -> Result<c_int> {
     // SAFETY: numbers only.
@@ -219,6 +225,18 @@ pub(crate) fn make_node(
 ) -> Result<()> {
     // SAFETY: `name` is a C string.
     done(unsafe { libc::mknodat(parent.as_raw_fd(), name.as_ptr(), mode, device) }.into())
+}
+
+/// Reads where a link leads; as many of the bytes. `name` has one component. Where they are not
+/// enough, that is `ENAMETOOLONG`.
+pub(crate) fn read_link(directory: BorrowedFd<'_>, name: &CStr, bytes: &mut [u8]) -> Result<usize> {
+    let (to, size) = (bytes.as_mut_ptr().cast(), bytes.len());
+    // SAFETY: `name` is a C string; the pointer and the size are those of one slice.
+    let length = unsafe { libc::readlinkat(directory.as_raw_fd(), name.as_ptr(), to, size) };
+    match check(length as c_long)? as usize {
+        length if length < size => Ok(length),
+        _ => Err(Errno(libc::ENAMETOOLONG)),
+    }
 }
 
 /// Makes a symbolic link to `target`; `name` has one component, so no link is followed.

@@ -7,9 +7,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use entry::MountFailure;
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use guest_protocol::{End, GUEST_CID, Mark, Ports, ToHost};
-use launch::MonotonicNs;
+use launch::{MonotonicNs, Mount};
 
 use super::assignment::{KernelFile, Origin, Run, Work};
 use super::control::{self, AnswerWatch, Instructions, Orders};
@@ -97,6 +98,10 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     threads.start("devices", move |events| {
         serve_devices(disk, sockets, gate, events);
     })?;
+    let mounts = match &run.work {
+        Work::New(task) => task.mounts.clone(),
+        Work::Running => Vec::new(),
+    };
     let (guest_ready, ready) = mpsc::channel();
     let entropy = control::entropy().map_err(SessionError::Entropy)?;
     let awaited = answer.clone();
@@ -153,6 +158,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         host,
         facts,
         answer,
+        mounts,
         has_begun: is_running,
         end: None,
         outputs: OUTPUTS,
@@ -226,6 +232,8 @@ struct Instance<'a> {
     host: HostIdentity,
     facts: MachineFacts,
     answer: AnswerWatch,
+    /// What the command was to have mounted, if it was started here.
+    mounts: Vec<Mount>,
     /// Whether the command has.
     has_begun: bool,
     end: Option<End>,
@@ -278,7 +286,10 @@ impl Instance<'_> {
                 Event::OutputDone => self.outputs -= 1,
                 Event::Answer(Ok(Some(ToHost::Ended(ended)))) => self.end = Some(ended),
                 Event::Answer(Ok(Some(ToHost::Failed(failure)))) => {
-                    return Err(SessionError::Guest(failure));
+                    return Err(match MountFailure::of(failure, &self.mounts) {
+                        Some(mount) => mount.into(),
+                        None => SessionError::Guest(failure),
+                    });
                 }
                 Event::Answer(Ok(None)) => return Err(self.why_silent()),
                 Event::Answer(Err(error)) => return Err(SessionError::Answer(error)),

@@ -67,6 +67,8 @@ pub(super) enum SessionError {
     Answer(#[source] FrameError),
     #[error("in the guest: {0}")]
     Guest(entry::Failure),
+    #[error(transparent)]
+    Mount(#[from] entry::MountFailure),
     #[error("the snapshot that this machine runs on was about to be changed by another program")]
     MemoryChanging,
     #[error(transparent)]
@@ -81,6 +83,7 @@ impl SessionError {
         match self {
             Self::Kvm(error) => Some(error.remedy()),
             Self::State(error) => error.remedy(),
+            Self::Mount(error) => error.remedy(),
             Self::Memory(error) => error.remedy(),
             Self::MemoryChanging => {
                 Some("start it again when that program is done, or use a copy of the snapshot")
