@@ -15,6 +15,7 @@ mod action;
 mod credentials;
 mod descriptors;
 mod devices;
+mod elf_loader;
 mod entry;
 mod exec;
 mod failure;

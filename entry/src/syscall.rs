@@ -210,6 +210,30 @@ pub(crate) fn read_into(file: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<()> {
     done(read as c_long)
 }
 
+/// Fills `bytes` with what the file has from `offset` on; `false` if it has less.
+pub(crate) fn read_exactly_at(
+    file: BorrowedFd<'_>,
+    mut bytes: &mut [u8],
+    mut offset: u64,
+) -> Result<bool> {
+    while !bytes.is_empty() {
+        let Ok(at) = libc::off_t::try_from(offset) else {
+            return Ok(false);
+        };
+        let (to, size) = (bytes.as_mut_ptr().cast(), bytes.len());
+        // SAFETY: the pointer and the size are those of one slice.
+        let read = unsafe { libc::pread(file.as_raw_fd(), to, size, at) };
+        match check(read as c_long)? as usize {
+            0 => return Ok(false),
+            read => {
+                bytes = bytes.get_mut(read..).unwrap_or_default();
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(true)
+}
+
 /// Makes a directory; `name` has one component, so no link is followed.
 pub(crate) fn make_directory(parent: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<()> {
     // SAFETY: `name` is a C string.
