@@ -82,7 +82,7 @@ fn layers_lie_on_each_other_in_a_container() {
     let image = format!("oci:{}:image", layout.path());
     looks_right(&world.run(["run", &image, "sh", "-c", LOOK]));
     let seen = world.run(["run", "-u", "web", &image, "id"]);
-    assert_eq!(seen.stdout_text(), "uid=33(web) gid=34\n");
+    assert_eq!(seen.stdout_text(), "uid=33(web) gid=34 groups=34\n");
 }
 
 #[test]

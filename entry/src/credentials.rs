@@ -10,6 +10,9 @@ use crate::syscall::{self, Errno};
 /// The user, the groups and the capabilities of the command.
 pub(crate) struct Identity {
     credentials: Credentials,
+    /// The group and the supplementary ones: if it were not one of those, a set-group-ID program
+    /// would get rid of it, and so get past files that are closed to it (CVE-2022-36109).
+    groups: Vec<u32>,
     /// Not where the kernel does not let them be set: in a user namespace whose groups were not
     /// mapped by somebody who may (`user_namespaces(7)`).
     set_groups: bool,
@@ -19,8 +22,11 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new(credentials: &Credentials, set_groups: bool, security: &Security) -> Self {
+        let others = credentials.groups.iter().copied();
+        let others = others.filter(|group| *group != credentials.gid);
         Self {
             credentials: credentials.clone(),
+            groups: std::iter::once(credentials.gid).chain(others).collect(),
             set_groups,
             capabilities: security.capabilities,
             no_new_privileges: security.no_new_privileges,
@@ -57,7 +63,7 @@ impl Identity {
         reduce_bounding_set(self.capabilities).at(Step::BoundingSet)?;
         // Groups before the user: they need CAP_SETGID, which goes with user 0.
         if self.set_groups {
-            syscall::set_groups(&self.credentials.groups).at(Step::Groups)?;
+            syscall::set_groups(&self.groups).at(Step::Groups)?;
         }
         syscall::set_group(self.credentials.gid).at(Step::Group)?;
         syscall::set_user(self.credentials.uid).at(Step::User)?;
@@ -94,6 +100,23 @@ mod tests {
             ..Credentials::default()
         };
         Identity::new(&credentials, true, &Security::default())
+    }
+
+    #[test]
+    fn the_group_is_among_the_supplementary_ones_once() {
+        for (groups, expected) in [
+            (&[][..], &[7][..]),
+            (&[8, 9], &[7, 8, 9]),
+            (&[8, 7], &[7, 8]),
+        ] {
+            let credentials = Credentials {
+                gid: 7,
+                groups: groups.into(),
+                ..Credentials::default()
+            };
+            let identity = Identity::new(&credentials, true, &Security::default());
+            assert_eq!(identity.groups, expected);
+        }
     }
 
     #[test]
