@@ -58,6 +58,8 @@ impl Bridge {
                 give_address(&mut socket, link)?
             }
         };
+        // An instance could make itself the host's way to IPv6 networks (CVE-2020-13401).
+        sysctl::set_ipv6(&format!("conf/{NAME}/disable_ipv6"), "1")?;
         if !link.is_up {
             link::bring_up(&mut socket, link.index).map_err(Error::Bridge)?;
             link.is_up = true;

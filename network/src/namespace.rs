@@ -1,7 +1,6 @@
 //! A network namespace that nobody is in yet.
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread::{self, JoinHandle};
 
@@ -20,7 +19,7 @@ const SETTINGS: [(&str, &str); 2] = [
 ];
 
 /// Keeps IPv6 addresses off all interfaces but the loopback one: there is no way out for them.
-const NO_IPV6: (&str, &str) = ("ipv6/conf/default/disable_ipv6", "1");
+const NO_IPV6: (&str, &str) = ("conf/default/disable_ipv6", "1");
 
 /// A new network namespace, which lasts as long as this or a process in it does.
 pub struct Namespace {
@@ -52,11 +51,7 @@ impl Namespace {
         for (setting, value) in SETTINGS {
             sysctl::set(setting, value)?;
         }
-        match sysctl::set(NO_IPV6.0, NO_IPV6.1) {
-            // The kernel has none.
-            Err(Error::Setting { source, .. }) if source.kind() == ErrorKind::NotFound => {}
-            result => result?,
-        }
+        sysctl::set_ipv6(NO_IPV6.0, NO_IPV6.1)?;
         Ok(Self {
             file: File::open("/proc/thread-self/ns/net").map_err(Error::NamespaceFile)?,
             socket: RouteSocket::open().map_err(Error::Socket)?,

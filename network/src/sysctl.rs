@@ -1,6 +1,7 @@
 //! The kernel's settings of the calling thread's network namespace.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::Error;
@@ -17,4 +18,12 @@ pub(crate) fn set(setting: &str, value: &str) -> Result<(), Error> {
         return Ok(());
     }
     fs::write(&path, value).map_err(error)
+}
+
+/// The same of a setting of IPv6, which the kernel may be without.
+pub(crate) fn set_ipv6(setting: &str, value: &str) -> Result<(), Error> {
+    match set(&format!("ipv6/{setting}"), value) {
+        Err(Error::Setting { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
