@@ -62,17 +62,18 @@ pub enum Way {
     Vm(StartMode),
 }
 
-/// A container was to be started like a VM.
+/// A container was asked for something of a VM's: a flag.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--start is for VMs: a container has nothing to boot")]
-pub struct StartOfContainer;
+#[error("{0} is for VMs: a container has nothing to boot")]
+pub struct OfVms(&'static str);
 
 impl RunArgs {
     /// Which way to run it.
-    pub fn way(&self) -> Result<Way, StartOfContainer> {
+    pub fn way(&self) -> Result<Way, OfVms> {
         match (self.side, self.start) {
+            (As::Container, Some(_)) => Err(OfVms("--start")),
+            (As::Container, None) if self.workload.kernel.is_some() => Err(OfVms("--kernel")),
             (As::Container, None) => Ok(Way::Container),
-            (As::Container, Some(_)) => Err(StartOfContainer),
             (As::Vm, start) => Ok(Way::Vm(start.unwrap_or(Start::Auto).into())),
         }
     }
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
     use crate::args::{Action, Cli};
 
-    fn way(flags: &[&str]) -> Result<Way, StartOfContainer> {
+    fn way(flags: &[&str]) -> Result<Way, OfVms> {
         let line = [&["jaula", "run"], flags, &["busybox"]].concat();
         match Cli::try_parse_from(line).unwrap().action {
             Action::Run(run) => run.way(),
@@ -134,11 +135,12 @@ mod tests {
                 &["--start", "cold", "--as", "vm"],
                 Ok(Way::Vm(StartMode::Cold)),
             ),
-            (&["--start", "auto"], Err(StartOfContainer)),
+            (&["--start", "auto"], Err(OfVms("--start"))),
             (
                 &["--as", "container", "--start", "warm"],
-                Err(StartOfContainer),
+                Err(OfVms("--start")),
             ),
+            (&["--kernel", "vmlinux"], Err(OfVms("--kernel"))),
         ] {
             assert_eq!(way(flags), expected, "{flags:?}");
         }
