@@ -4,9 +4,17 @@
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+#[path = "security/hostile_images.rs"]
+mod hostile_images;
+#[path = "security/kernel_files.rs"]
+mod kernel_files;
+#[path = "security/privileges.rs"]
+mod privileges;
 mod probe;
 #[path = "security/streams.rs"]
 mod streams;
+#[path = "security/syscalls.rs"]
+mod syscalls;
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -84,6 +92,56 @@ fn cve_2019_5736_the_hosts_binary_cant_be_executed_from_inside() {
             "{program}"
         );
     }
+}
+
+/// A program names its loader, which the kernel executes in its place.
+#[test]
+fn cve_2019_5736_the_hosts_binary_is_no_loader() {
+    let world = World::new();
+    let root = probe::root(&world);
+    for (name, loader) in [
+        ("self", c"/proc/self/exe"),
+        ("other", c"/proc/1/exe"),
+        ("gone", c"/missing"),
+    ] {
+        let path = root.join(name);
+        fs::write(&path, program_with_loader(loader.to_bytes_with_nul())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for (program, code) in [("/self", 126), ("/other", 126), ("/gone", 127)] {
+        let seen = run_in(&world, &root, &[program]);
+        assert_eq!(seen.code, Some(code), "{program}: {seen:?}");
+    }
+}
+
+/// An x86-64 program (elf(5)) of one page, that has its loader behind its two segments.
+fn program_with_loader(loader: &[u8]) -> Vec<u8> {
+    const HEAD: u64 = 64;
+    const SEGMENT: u64 = 56;
+    let at = HEAD + 2 * SEGMENT;
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    // ET_DYN, EM_X86_64, EV_CURRENT.
+    elf.extend([3, 0, 62, 0, 1, 0, 0, 0]);
+    // Where it begins, where its segments are and that it has no sections.
+    for long in [at, HEAD, 0] {
+        elf.extend(long.to_le_bytes());
+    }
+    // No flags; sizes of the head and of a segment, two of those, none of sections.
+    elf.extend([0; 4]);
+    for half in [HEAD as u16, SEGMENT as u16, 2, 0, 0, 0] {
+        elf.extend(half.to_le_bytes());
+    }
+    let length = loader.len() as u64;
+    // PT_INTERP and PT_LOAD, both to be read and executed.
+    for (kind, from, bytes) in [(3_u32, at, length), (1, 0, at + length)] {
+        elf.extend(kind.to_le_bytes());
+        elf.extend(5_u32.to_le_bytes());
+        for long in [from, from, from, bytes, bytes, 0x1000] {
+            elf.extend(long.to_le_bytes());
+        }
+    }
+    elf.extend(loader);
+    elf
 }
 
 /// A directory of the host that is open in the launcher, or in who started it, would be a way

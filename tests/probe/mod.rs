@@ -4,6 +4,7 @@
 use std::arch::asm;
 use std::fs;
 use std::io::Error;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
@@ -152,4 +153,117 @@ fn look_for_the_launchers_key() {
         )
     };
     tell("key", found);
+}
+
+#[test]
+#[ignore = "runs in a container"]
+fn say_who_it_is() {
+    // SAFETY: takes nothing.
+    let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
+    println!("{SAYS}{user} {group}");
+}
+
+#[test]
+#[ignore = "runs in a container"]
+fn ask_for_the_seals_of_process_1() {
+    let file = fs::File::open("/proc/1/exe").unwrap();
+    // SAFETY: numbers only.
+    let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
+    println!("{SAYS}{seals}");
+}
+
+/// Makes the call that the variable CALL names, with arguments that do little, and that the kernel
+/// takes where nothing but a filter stands before it.
+#[test]
+#[ignore = "runs in a container"]
+fn make_a_call() {
+    const CLONE_NEWUSER: libc::c_long = libc::CLONE_NEWUSER as libc::c_long;
+    let call = std::env::var("CALL").unwrap();
+    let zeros = [0_u8; 256];
+    let zeros = zeros.as_ptr();
+    // SAFETY: what is passed by address is a C string, or lives through the call and is as long as
+    // what the kernel reads or writes there. A child that is cloned ends at once.
+    let result = unsafe {
+        match call.as_str() {
+            "io_uring_setup" => {
+                let mut parameters = [0_u8; 256];
+                libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr())
+            }
+            // Of an unknown command, which is EINVAL.
+            "bpf" => libc::syscall(libc::SYS_bpf, 1000, zeros, 0),
+            // UFFD_USER_MODE_ONLY.
+            "userfaultfd" => libc::syscall(libc::SYS_userfaultfd, 1),
+            "perf_event_open" => {
+                // Of a size that is too small, which is E2BIG.
+                let mut attributes = [0_u8; 256];
+                attributes[4] = 1;
+                let attributes = attributes.as_mut_ptr();
+                libc::syscall(libc::SYS_perf_event_open, attributes, 0, -1, -1, 0)
+            }
+            "open_by_handle_at" => open_by_handle(),
+            "fsopen_in_a_user_namespace" => {
+                tell("unshare", libc::syscall(libc::SYS_unshare, CLONE_NEWUSER));
+                tell(
+                    "fsopen",
+                    libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), 0),
+                );
+                return;
+            }
+            "clone_with_namespace" => {
+                let flags = CLONE_NEWUSER | libc::c_long::from(libc::SIGCHLD);
+                match libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) {
+                    0 => libc::_exit(0),
+                    result => result,
+                }
+            }
+            // With a size that is too small, which is EINVAL.
+            "clone3" => libc::syscall(libc::SYS_clone3, zeros, 1),
+            "personality" => libc::syscall(libc::SYS_personality, libc::ADDR_NO_RANDOMIZE),
+            "keyctl" => libc::syscall(
+                libc::SYS_keyctl,
+                libc::KEYCTL_GET_KEYRING_ID,
+                libc::KEY_SPEC_PROCESS_KEYRING,
+                1,
+            ),
+            _ => panic!("what is {call}?"),
+        }
+    };
+    tell(&call, result);
+}
+
+/// Opens the volume `/v` by its handle.
+fn open_by_handle() -> libc::c_long {
+    /// `struct file_handle` of `include/linux/fs.h`, with room for any.
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: i32,
+        handle: [u8; libc::MAX_HANDLE_SZ as usize],
+    }
+    let mut handle = Handle {
+        bytes: libc::MAX_HANDLE_SZ as u32,
+        kind: 0,
+        handle: [0; libc::MAX_HANDLE_SZ as usize],
+    };
+    let volume = fs::File::open("/v").unwrap();
+    let mut mount = 0;
+    // SAFETY: the path is a C string; the handle has as many bytes as it says, and lives through
+    // both calls.
+    unsafe {
+        let named = libc::syscall(
+            libc::SYS_name_to_handle_at,
+            libc::AT_FDCWD,
+            c"/v".as_ptr(),
+            &raw mut handle,
+            &raw mut mount,
+            0,
+        );
+        assert_eq!(named, 0, "{}", Error::last_os_error());
+        libc::syscall(
+            libc::SYS_open_by_handle_at,
+            volume.as_raw_fd(),
+            &raw mut handle,
+            libc::O_RDONLY,
+        )
+    }
 }
