@@ -9,6 +9,7 @@
 mod harness;
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -21,7 +22,12 @@ use nix::unistd::Pid;
 /// A workload, and what is seen of it.
 #[derive(Default)]
 struct Promise {
+    /// `DIR` stands for a directory of the test's own.
     flags: &'static [&'static str],
+    /// The image, if it is not busybox: none where a flag says what runs.
+    image: Option<&'static [&'static str]>,
+    /// What is to be in `DIR`.
+    made: Option<fn(&Path)>,
     command: &'static [&'static str],
     stdin: Vec<u8>,
     code: i32,
@@ -36,10 +42,17 @@ impl Promise {
         }
         let _place = Place::take(way.side());
         let world = World::new();
+        if let Some(make) = self.made {
+            make(world.dir());
+        }
         if way == Way::VmWarm {
             build_template(&world, self.flags);
         }
-        let args = [run(way), self.flags, &["busybox"], self.command].concat();
+        let image = self.image.unwrap_or(&["busybox"]);
+        let args = [run(way), self.flags, image, self.command].concat();
+        let dir = world.dir().to_str().unwrap();
+        let args: Vec<_> = args.iter().map(|arg| arg.replace("DIR", dir)).collect();
+        let args = args.iter().map(String::as_str);
         let seen = see(world.jaula(args), &self.stdin);
         let promised = Seen {
             code: Some(self.code),
@@ -132,12 +145,22 @@ the_same_each_way! {
     an_init_reaps_orphans_and_ends_as_the_command_does
     with_an_init_a_missing_command_is_127
     with_an_init_a_killed_command_is_137
+    variables_of_files_and_a_program_instead_of_the_images
+    a_directory_is_as_good_as_an_image
+    no_more_processes_than_were_asked_for
+    cpus_are_those_that_were_asked_for
+    usual_rights_are_the_same
+    what_is_hidden_is_the_same
 }
 
 also_on_a_vm_that_boots! {
     env_cwd_user_and_hostname_reach_the_command
     stdout_and_stderr_are_kept_apart
     a_missing_command_is_127
+    mounts_in_memory_are_what_was_asked_for
+    names_and_groups_reach_the_command
+    rights_and_limits_of_processes_are_what_was_asked_for
+    a_directory_is_as_good_as_an_image
 }
 
 fn success_is_silent() -> Promise {
@@ -473,6 +496,145 @@ fn with_an_init_a_killed_command_is_137() -> Promise {
         flags: &["--init"],
         command: &["sh", "-c", "kill -9 $$"],
         code: 137,
+        ..Promise::default()
+    }
+}
+
+fn variables_of_files_and_a_program_instead_of_the_images() -> Promise {
+    Promise {
+        flags: &[
+            "--env-file",
+            "DIR/env",
+            "-e",
+            "D=5",
+            "--entrypoint",
+            "sh",
+            "--pull",
+            "never",
+            "--network",
+            "none",
+            "--name",
+            "parity",
+            "--security-opt",
+            "seccomp=unconfined",
+            "--security-opt",
+            "no-new-privileges",
+            "-l",
+            "of=parity",
+            "--stop-signal",
+            "INT",
+            "--stop-timeout",
+            "3",
+            "--rm",
+        ],
+        made: Some(|dir| {
+            std::fs::write(dir.join("env"), "A=1\n# B=2\nC=\"3 \"\nD=4\n").unwrap();
+        }),
+        command: &[
+            "-c",
+            "echo \"$0,$A,$B,$C,$D\"; grep NoNewPrivs /proc/self/status; \
+             grep -c : /proc/net/dev; cat /etc/hostname",
+            "zero",
+        ],
+        stdout: b"zero,1,,\"3 \",5\nNoNewPrivs:\t1\n1\njaula\n".into(),
+        ..Promise::default()
+    }
+}
+
+/// Links that lead nowhere are mount points all the same.
+fn a_directory_is_as_good_as_an_image() -> Promise {
+    Promise {
+        flags: &[
+            "--rootfs",
+            "DIR/root",
+            "--tmpfs",
+            "/var/cache:mode=711",
+            "-v",
+            "/var/lib",
+            "-w",
+            "/var/work",
+        ],
+        image: Some(&[]),
+        made: Some(|dir| {
+            let root = dir.join("root");
+            harness::oci::busybox(&root);
+            harness::oci::write(
+                &root,
+                "etc/passwd",
+                "root:x:0:0::/root:/bin/sh\nann:x:7:8::/:\n",
+            );
+            std::os::unix::fs::symlink("/run/var", root.join("var")).unwrap();
+        }),
+        command: &[
+            "sh",
+            "-c",
+            "pwd; cd /run/var; stat -c '%n %a' cache lib work; cat /etc/passwd",
+        ],
+        stdout: b"/run/var/work\ncache 711\nlib 755\nwork 755\n\
+            root:x:0:0::/root:/bin/sh\nann:x:7:8::/:\n"
+            .into(),
+        ..Promise::default()
+    }
+}
+
+fn no_more_processes_than_were_asked_for() -> Promise {
+    Promise {
+        flags: &["--pids-limit", "4"],
+        command: &[
+            "sh",
+            "-c",
+            "for n in 1 2 3 4; do echo $n; sleep 9 & done; echo all",
+        ],
+        code: 2,
+        stdout: b"1\n2\n3\n4\n".into(),
+        stderr: "sh: can't fork: Resource temporarily unavailable\n",
+        ..Promise::default()
+    }
+}
+
+/// A VM has one processor, whatever it is made of.
+fn cpus_are_those_that_were_asked_for() -> Promise {
+    Promise {
+        flags: &["--cpus", "0.9", "--cpuset-cpus", "0"],
+        command: &["nproc"],
+        stdout: b"1\n".into(),
+        ..Promise::default()
+    }
+}
+
+/// What root has if nothing is asked for, and what somebody else has.
+fn usual_rights_are_the_same() -> Promise {
+    Promise {
+        command: &[
+            "sh",
+            "-c",
+            "grep -E '^(Cap|Groups|NoNewPrivs)' /proc/self/status; umask; \
+             mknod /tmp/null c 1 3 && cat /tmp/null; \
+             stat -L -c %t:%T /dev/null /proc/self/fd/0; ls /dev",
+        ],
+        stdout: b"Groups:\t0 \nCapInh:\t0000000000000000\nCapPrm:\t00000000a80425fb\n\
+            CapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\nCapAmb:\t0000000000000000\n\
+            NoNewPrivs:\t1\n0022\n1:3\n"
+            .into(),
+        ..Promise::default()
+    }
+}
+
+/// What `/proc` and `/sys` are closed to.
+fn what_is_hidden_is_the_same() -> Promise {
+    Promise {
+        command: &[
+            "sh",
+            "-c",
+            "for f in /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern /sys/power/state; do \
+                 (: >> $f) 2>/dev/null && echo $f; done; \
+             for f in /proc/kcore /proc/keys /proc/timer_list; do \
+                 test ! -e $f || head -c 9 $f; done; \
+             for d in /proc/acpi /proc/scsi /sys/firmware; do test ! -e $d || ls -A $d; done; \
+             mount -o remount,rw /proc/sys 2>/dev/null && echo remounted; \
+             grep -c cgroup /proc/mounts; true",
+        ],
+        stdout: b"0\n".into(),
         ..Promise::default()
     }
 }
