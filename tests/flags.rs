@@ -70,6 +70,10 @@ fn flags_that_contradict_each_other_are_refused() {
             &["--publish", "--network bridge"],
         ),
         (
+            &["--network", "none", "-P"],
+            &["--publish-all", "--network bridge"],
+        ),
+        (
             &["--network", "host", "-p", "80"],
             &["--publish", "--network bridge"],
         ),
@@ -98,6 +102,7 @@ fn a_vm_refuses_by_its_flag_what_it_can_not_honour_and_makes_nothing_for_it() {
         (&["--network", "host"], "--network host"),
         (&["--network", "bridge"], "--network bridge"),
         (&["-p", "8080:80"], "--publish"),
+        (&["-P"], "--publish-all"),
         (&["-m", "64m", "--memory-swap", "64m"], "--memory-swap"),
         (
             &["--security-opt", "seccomp=DIR/profile"],

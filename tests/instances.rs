@@ -437,6 +437,26 @@ fn one_that_stands_still_is_stopped_all_the_same() {
 }
 
 #[test]
+fn one_without_a_freezer_says_so_and_goes_on() {
+    if !Path::new("/sys/fs/cgroup/freezer").exists() {
+        eprintln!("SKIPPED: there is no freezer of version 1");
+        return;
+    }
+    let test = Detached::new();
+    let name = test.name(0);
+    let run = [
+        "run", "--name", &name, "-m", "64m", "busybox", "sleep", "1000",
+    ];
+    let mut caller = test.world.jaula(run).spawn().unwrap();
+    eventually(|| !names(&test, &[]).is_empty());
+    let said = test.fails(&["pause", &name]);
+    assert!(said.contains("it was started without a freezer"), "{said}");
+    assert_eq!(test.field(&name, ".State.Status"), "running");
+    test.says(&["kill", &name]);
+    assert_eq!(wait(&mut caller).code(), Some(137));
+}
+
+#[test]
 fn a_log_is_followed_from_its_last_lines_while_it_grows() {
     let test = Detached::new();
     let script = "trap 'echo poked' USR1; trap 'exit 0' TERM; echo one; echo two; \
