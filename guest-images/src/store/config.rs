@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::blob_digest::BlobDigest;
 use super::manifest::ManifestError;
+use super::null::or_default;
 
 /// What an image says of how to run it. What it does not say is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,14 +83,6 @@ struct WrittenConfig {
 struct RootFs {
     #[serde(default, deserialize_with = "or_default")]
     diff_ids: Vec<BlobDigest>,
-}
-
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Configuration {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::blob_digest::BlobDigest;
+use super::null::or_default;
 
 /// Largest document that is read, in bytes: as large a manifest as registries must take
 /// (distribution specification, "Pushing Manifests").
@@ -61,7 +62,7 @@ pub enum ManifestError {
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// What is in it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub media_type: String,
     /// Its digest.
     pub digest: BlobDigest,
@@ -71,7 +72,7 @@ pub struct Descriptor {
     #[serde(default)]
     pub platform: Option<Platform>,
     /// Whatever else.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -112,16 +113,39 @@ impl Platform {
         }
     }
 
-    /// Whether what is made for `other` runs here.
+    /// Whether what is made for `other` runs here: what is made for the first variant of an
+    /// architecture runs on all of it, and nobody says of a machine which others it has.
     pub(super) fn runs(&self, other: &Self) -> bool {
-        self.os == other.os && self.architecture == other.architecture
+        let is_first = match other.variant.as_deref() {
+            None | Some("") => true,
+            Some(variant) => first_variant(&other.architecture).is_none_or(|it| it == variant),
+        };
+        self.os == other.os && self.architecture == other.architecture && is_first
+    }
+
+    /// Whether it says of what is no image that it is none: what a build attests of one stands
+    /// beside it in lists.
+    fn is_unknown(&self) -> bool {
+        self.os == "unknown"
     }
 
     fn name(&self) -> String {
         match &self.variant {
-            Some(variant) => format!("{}/{}/{variant}", self.os, self.architecture),
-            None => format!("{}/{}", self.os, self.architecture),
+            Some(variant) if !variant.is_empty() => {
+                format!("{}/{}/{variant}", self.os, self.architecture)
+            }
+            _ => format!("{}/{}", self.os, self.architecture),
         }
+    }
+}
+
+/// What an image is for that names no variant (OCI image specification, image-index.md, "Platform
+/// Variants"; x86-64 psABI, "Micro-Architecture Levels").
+fn first_variant(architecture: &str) -> Option<&'static str> {
+    match architecture {
+        "amd64" => Some("v1"),
+        "arm64" => Some("v8"),
+        _ => None,
     }
 }
 
@@ -131,6 +155,7 @@ pub struct Manifest {
     /// The configuration.
     pub config: Descriptor,
     /// The layers.
+    #[serde(default, deserialize_with = "or_default")]
     pub layers: Vec<Descriptor>,
 }
 
@@ -155,6 +180,7 @@ impl Index {
         };
         self.manifests.iter().find(fits).ok_or_else(|| {
             let there = self.manifests.iter().flat_map(|it| &it.platform);
+            let there = there.filter(|it| !it.is_unknown());
             let mut there: Vec<_> = there.map(Platform::name).collect();
             there.dedup();
             // Enough to see what it is about, in one line.
@@ -189,7 +215,7 @@ impl Document {
         struct Head {
             #[serde(default)]
             schema_version: u32,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "or_default")]
             media_type: String,
             config: Option<serde::de::IgnoredAny>,
             manifests: Option<serde::de::IgnoredAny>,
@@ -231,37 +257,91 @@ mod tests {
         )
     }
 
-    fn for_platform(os: &str, architecture: &str) -> String {
+    fn for_platform(name: &str) -> String {
+        let parts: Vec<_> = name.split('/').collect();
+        let variant = match parts.get(2) {
+            Some(variant) => format!(r#","variant":"{variant}""#),
+            None => String::new(),
+        };
+        let (os, architecture) = (parts[0], parts[1]);
         descriptor(&format!(
-            r#","platform":{{"os":"{os}","architecture":"{architecture}"}}"#
+            r#","platform":{{"os":"{os}","architecture":"{architecture}"{variant}}}"#
         ))
     }
 
     #[test]
     fn the_platform_is_chosen() {
-        let there = [("linux", "arm64"), ("windows", "amd64"), ("linux", "amd64")];
-        let all: Vec<_> = there
-            .iter()
-            .map(|(os, arch)| for_platform(os, arch))
-            .collect();
-        let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, all.join(","));
-        let Document::Index(index) = Document::parse(text.as_bytes(), "").unwrap() else {
-            panic!("not an index");
+        let platform = |name: &str| {
+            let mut parts = name.split('/').map(str::to_owned);
+            Platform {
+                os: parts.next().unwrap(),
+                architecture: parts.next().unwrap(),
+                variant: parts.next(),
+            }
         };
-        let amd64 = Platform {
-            os: "linux".into(),
-            architecture: "amd64".into(),
-            variant: None,
+        let choose = |there: &[&str], wanted: &str| {
+            let all: Vec<_> = there.iter().map(|it| for_platform(it)).collect();
+            let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, all.join(","));
+            let Document::Index(index) = Document::parse(text.as_bytes(), "").unwrap() else {
+                panic!("not an index");
+            };
+            let chosen = index.choose(&platform(wanted));
+            let chosen = chosen.map(|chosen| chosen.platform.clone().unwrap().name());
+            chosen.map_err(|error| error.to_string())
         };
-        assert_eq!(index.choose(&amd64).unwrap(), &index.manifests[2]);
-        let riscv = Platform {
-            architecture: "riscv64".into(),
-            ..amd64
-        };
-        assert_eq!(
-            index.choose(&riscv).unwrap_err().to_string(),
-            "the image is not there for linux/riscv64; it is for linux/arm64, windows/amd64, linux/amd64"
-        );
+        let attested = "unknown/unknown";
+        for (there, wanted, expected) in [
+            (
+                &["linux/arm64", "windows/amd64", "linux/amd64"][..],
+                "linux/amd64",
+                Ok("linux/amd64"),
+            ),
+            (
+                &[attested, "linux/amd64", attested],
+                "linux/amd64",
+                Ok("linux/amd64"),
+            ),
+            (
+                &["linux/amd64/v3", "linux/amd64"],
+                "linux/amd64",
+                Ok("linux/amd64"),
+            ),
+            (
+                &["linux/amd64/v3", "linux/amd64/v1"],
+                "linux/amd64",
+                Ok("linux/amd64/v1"),
+            ),
+            (
+                &["linux/arm/v7", "linux/arm64/v8"],
+                "linux/arm64",
+                Ok("linux/arm64/v8"),
+            ),
+            (&["linux/s390x/z13"], "linux/s390x", Ok("linux/s390x/z13")),
+            (
+                &["linux/amd64/v3", attested],
+                "linux/amd64",
+                Err("the image is not there for linux/amd64; it is for linux/amd64/v3"),
+            ),
+            (
+                &["linux/arm64", "windows/amd64", "linux/amd64"],
+                "linux/riscv64",
+                Err(
+                    "the image is not there for linux/riscv64; it is for linux/arm64, windows/amd64, linux/amd64",
+                ),
+            ),
+        ] {
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(choose(there, wanted), expected, "{there:?}");
+        }
+    }
+
+    #[test]
+    fn what_go_writes_as_null_is_empty() {
+        let config = descriptor("").replace('}', r#","annotations":null,"platform":null}"#);
+        let text =
+            format!(r#"{{"schemaVersion":2,"mediaType":null,"config":{config},"layers":null}}"#);
+        let parsed = Document::parse(text.as_bytes(), "").unwrap();
+        assert!(matches!(parsed, Document::Manifest(Manifest { layers, .. }) if layers.is_empty()));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod config;
 mod layer;
 mod limits;
 mod manifest;
+mod null;
 mod owners;
 mod reference;
 mod removal;
@@ -47,7 +48,7 @@ pub use removal::{Listed, RemoveError, Removed};
 use shelf::Shelf;
 pub(crate) use unpack::is_opaque;
 pub(crate) use unpack::privileges::Privileges;
-pub use unpack::{InvalidPax, PlaceError, TapeError, UnpackError};
+pub use unpack::{InvalidPax, PlaceError, SparseError, TapeError, UnpackError};
 
 /// Why the store can't do what it was asked to.
 #[derive(Debug, thiserror::Error)]

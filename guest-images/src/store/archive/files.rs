@@ -70,6 +70,7 @@ impl Files {
                 }
                 Kind::Symlink(target) => Place::Link(resolve(&entry.path, &target)),
                 Kind::HardLink(target) => Place::Link(clean(&target)),
+                Kind::SparseFile(_) => return Err(TapeError::SparseInside.into()),
                 _ => continue,
             };
             if entries.len() == MAX_FILES {

@@ -17,6 +17,15 @@ pub(super) enum Kept {
     Some,
 }
 
+/// An attribute that can't be set.
+#[derive(Debug, thiserror::Error)]
+#[error("can't set its extended attribute {name} of {bytes} bytes")]
+struct AttributeError {
+    name: String,
+    bytes: usize,
+    source: Errno,
+}
+
 /// Sets attributes of what is at `path`, its last link not followed.
 ///
 /// Those of overlayfs are left out: they say how layers are put together, which no image has to
@@ -38,7 +47,13 @@ pub(super) fn set(
             Err(Errno::PERM | Errno::ACCESS) if !(privileges.is_root && privileges.is_host) => {
                 kept = Kept::Some;
             }
-            Err(errno) => return Err(errno.into()),
+            Err(source) => {
+                return Err(io::Error::other(AttributeError {
+                    name: super::shown(name),
+                    bytes: value.len(),
+                    source,
+                }));
+            }
         }
     }
     Ok(kept)

@@ -2,10 +2,18 @@
 
 use rustix::fs::Timespec;
 
+use super::sparse;
+
 /// Records that are none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a pax header is not well-formed")]
 pub struct InvalidPax;
+
+impl From<sparse::SparseError> for InvalidPax {
+    fn from(_: sparse::SparseError) -> Self {
+        Self
+    }
+}
 
 /// What the records say of the next entry.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,8 +25,8 @@ pub(super) struct Pax {
     pub(super) gid: Option<u64>,
     pub(super) mtime: Option<Timespec>,
     pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Whether the data is a map of the file and only the parts that are not zero.
-    pub(super) is_sparse: bool,
+    /// If the data is only the parts of the file that are not zero.
+    pub(super) sparse: Option<sparse::Records>,
 }
 
 const XATTR: &[u8] = b"SCHILY.xattr.";
@@ -26,6 +34,7 @@ const SPARSE: &[u8] = b"GNU.sparse.";
 
 pub(super) fn parse(mut records: &[u8]) -> Result<Pax, InvalidPax> {
     let mut pax = Pax::default();
+    let mut real_name = None;
     while !records.is_empty() {
         let (record, rest) = split(records).ok_or(InvalidPax)?;
         records = rest;
@@ -57,15 +66,33 @@ pub(super) fn parse(mut records: &[u8]) -> Result<Pax, InvalidPax> {
             _ => {
                 if let Some(name) = key.strip_prefix(XATTR) {
                     pax.xattrs.push((name.to_vec(), value.to_vec()));
-                } else if key.starts_with(SPARSE) {
-                    pax.is_sparse = true;
+                } else if let Some(what) = key.strip_prefix(SPARSE) {
+                    let sparse = pax.sparse.get_or_insert_default();
+                    match what {
+                        b"major" => sparse.major = number()?.unwrap_or(0),
+                        b"minor" => sparse.minor = number()?.unwrap_or(0),
+                        b"size" | b"realsize" => sparse.size = number()?,
+                        // The entry's own is made up, as `./GNUSparseFile.123/NAME`.
+                        b"name" => real_name = text(),
+                        b"offset" | b"numbytes" => {
+                            sparse.push(number()?.ok_or(InvalidPax)?)?;
+                        }
+                        b"map" => {
+                            for number in value.split(|byte| *byte == b',') {
+                                let text = str::from_utf8(number).map_err(|_| InvalidPax)?;
+                                sparse.push(text.parse().map_err(|_| InvalidPax)?)?;
+                            }
+                        }
+                        _ => {}
+                    }
                 }
             }
         }
-        let has_zero = |text: &Option<Vec<u8>>| text.as_ref().is_some_and(|it| it.contains(&0));
-        if has_zero(&pax.path) || has_zero(&pax.link) {
-            return Err(InvalidPax);
-        }
+    }
+    pax.path = real_name.or(pax.path);
+    let has_zero = |text: &Option<Vec<u8>>| text.as_ref().is_some_and(|it| it.contains(&0));
+    if has_zero(&pax.path) || has_zero(&pax.link) {
+        return Err(InvalidPax);
     }
     Ok(pax)
 }

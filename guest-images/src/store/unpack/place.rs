@@ -255,18 +255,16 @@ pub(super) fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }
 
-/// An entry's name without what does not count; empty for the root itself.
+/// An entry's name as a path from the layer's root; empty for the root itself. A leading slash
+/// stands for that root, and what climbs up again is taken away by its letters, as docker does it.
 ///
 /// # Errors
 ///
-/// When it is absolute, or climbs up anywhere: nobody but an attacker writes that into a layer.
+/// When it climbs out of the root: nobody but an attacker writes that into a layer.
 pub(super) fn clean(name: &[u8]) -> Result<PathBuf, PlaceError> {
     // Both are the kernel's, include/uapi/linux/limits.h. The name goes after another directory.
     const PATH_MAX: usize = 4096;
     const NAME_MAX: usize = 255;
-    if name.starts_with(b"/") {
-        return Err(PlaceError::Outside);
-    }
     if name.len() >= PATH_MAX {
         return Err(PlaceError::TooLong);
     }
@@ -274,6 +272,7 @@ pub(super) fn clean(name: &[u8]) -> Result<PathBuf, PlaceError> {
     for component in name.split(|byte| *byte == b'/') {
         match component {
             b"" | b"." => {}
+            b".." if path.pop() => {}
             b".." => return Err(PlaceError::Outside),
             component if component.len() > NAME_MAX => return Err(PlaceError::TooLong),
             component => path.push(std::ffi::OsStr::from_bytes(component)),
@@ -295,10 +294,14 @@ mod tests {
             ("./a//b/", Some("a/b")),
             ("./", Some("")),
             ("..a/b..", Some("..a/b..")),
-            ("/a", None),
+            ("/a", Some("a")),
+            ("//./a", Some("a")),
+            ("/", Some("")),
+            ("a/../b", Some("b")),
+            ("a/..", Some("")),
             ("..", None),
-            ("a/../b", None),
-            ("a/..", None),
+            ("/..", None),
+            ("a/../../b", None),
         ] {
             let cleaned = clean(name.as_bytes()).ok();
             assert_eq!(cleaned, path.map(PathBuf::from), "{name}");

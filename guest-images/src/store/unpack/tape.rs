@@ -6,13 +6,27 @@
 //! feeds.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use rustix::fs::Timespec;
 use tar::{EntryType, Header};
 
 use super::pax::{self, InvalidPax, Pax};
+use super::sparse::{self, SparseError, SparseMap};
 
 const BLOCK_BYTES: u64 = 512;
+
+/// Where a header has mode, user, group, size, time, and the two numbers of a device. Go takes one
+/// that is blank for zero.
+const NUMBERS: [Range<usize>; 7] = [
+    100..108,
+    108..116,
+    116..124,
+    124..136,
+    136..148,
+    329..337,
+    337..345,
+];
 
 /// Largest name, or set of pax records, of an entry, in bytes: `maxSpecialFileSize` of Go's
 /// `archive/tar`.
@@ -36,6 +50,17 @@ pub enum TapeError {
     /// No archive of images has so many.
     #[error("it has too many files")]
     TooManyFiles,
+    /// Its holes are not where holes can be.
+    #[error("{path}")]
+    Sparse {
+        /// Its name.
+        path: String,
+        /// What is wrong.
+        source: SparseError,
+    },
+    /// Of a file that is to be read from its place in the archive, holes are left out.
+    #[error("it was written with holes left out (tar --sparse); write it again without")]
+    SparseInside,
     /// The entry can't be represented.
     #[error("{path}: {what}")]
     Entry {
@@ -52,6 +77,8 @@ pub(in super::super) enum Kind {
     Directory,
     /// Its data follows, see [`Tape::data`].
     File,
+    /// Of its data, those parts follow that are not zero.
+    SparseFile(SparseMap),
     Symlink(Vec<u8>),
     /// To an entry that came before.
     HardLink(Vec<u8>),
@@ -125,17 +152,17 @@ impl<R: Read> Tape<R> {
             let size = header.entry_size().map_err(TapeError::Header)?;
             match header.entry_type() {
                 EntryType::XHeader => {
-                    self.begin_data(size)?;
+                    self.begin_data(size);
                     pax = pax::parse(&self.extension(size)?)?;
                 }
                 // Of the whole archive, as `git archive` writes them: nothing that matters here.
-                EntryType::XGlobalHeader => self.begin_data(size)?,
+                EntryType::XGlobalHeader => self.begin_data(size),
                 EntryType::GNULongName => {
-                    self.begin_data(size)?;
+                    self.begin_data(size);
                     long_name = Some(c_string(self.extension(size)?));
                 }
                 EntryType::GNULongLink => {
-                    self.begin_data(size)?;
+                    self.begin_data(size);
                     long_link = Some(c_string(self.extension(size)?));
                 }
                 _ => {
@@ -182,14 +209,11 @@ impl<R: Read> Tape<R> {
                 number(header.device_minor())?,
             ))
         };
-        if pax.is_sparse || header.entry_type() == EntryType::GNUSparse {
-            return Err(wrong("sparse files are not supported"));
-        }
         let kind = match header.entry_type() {
             EntryType::Directory => Kind::Directory,
             // Archives from before ustar tell directories by the slash.
             EntryType::Regular if path.ends_with(b"/") => Kind::Directory,
-            EntryType::Regular | EntryType::Continuous => Kind::File,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Kind::File,
             EntryType::Symlink => Kind::Symlink(link()?),
             EntryType::Link => Kind::HardLink(link()?),
             EntryType::Char => {
@@ -203,11 +227,7 @@ impl<R: Read> Tape<R> {
             EntryType::Fifo => Kind::Fifo,
             _ => return Err(wrong("nothing is known of its type")),
         };
-        // The others have none, whatever their header says.
-        let size = match kind {
-            Kind::File => pax.size.unwrap_or(size),
-            _ => 0,
-        };
+        let size = pax.size.unwrap_or(size);
         let id = |id: u64| {
             // -1 in chown(2) means "leave as it is".
             u32::try_from(id)
@@ -223,7 +243,7 @@ impl<R: Read> Tape<R> {
                 tv_nsec: 0,
             },
         };
-        let entry = Entry {
+        let mut entry = Entry {
             mode: header.mode().map_err(TapeError::Header)? & 0o7777,
             uid: id(pax.uid.map_or_else(|| field(header.uid()), Ok)?)?,
             gid: id(pax.gid.map_or_else(|| field(header.gid()), Ok)?)?,
@@ -232,8 +252,42 @@ impl<R: Read> Tape<R> {
             kind,
             path,
         };
-        self.begin_data(size)?;
+        if entry.kind == Kind::File {
+            let map = self.begin_file(header, size, pax.sparse);
+            let map = map.map_err(|source| TapeError::Sparse {
+                path: super::shown(&entry.path),
+                source,
+            })?;
+            if let Some(map) = map {
+                entry.kind = Kind::SparseFile(map);
+            }
+        } else {
+            // The others have none, whatever their header says.
+            self.begin_data(0);
+        }
         Ok(entry)
+    }
+
+    /// Begins the data of a file, of which `size` bytes are here; if those are not all of it, says
+    /// where they go.
+    fn begin_file(
+        &mut self,
+        header: &Header,
+        size: u64,
+        records: Option<sparse::Records>,
+    ) -> Result<Option<SparseMap>, SparseError> {
+        if header.entry_type() == EntryType::GNUSparse {
+            let map = sparse::of_header(header, size, |block| {
+                self.inner.read_exact(block)?;
+                self.position += block.len() as u64;
+                Ok(())
+            })?;
+            self.begin_data(size);
+            return Ok(Some(map));
+        }
+        self.begin_data(size);
+        let map = records.map(|records| records.map(size, &mut self.data()));
+        map.transpose()
     }
 
     /// The next block, unless it is one of the zeros that end an archive.
@@ -268,6 +322,14 @@ impl<R: Read> Tape<R> {
                 }
             })
             .sum();
+        for field in NUMBERS {
+            if block[field.clone()]
+                .iter()
+                .all(|byte| matches!(byte, 0 | b' '))
+            {
+                block[field.start] = b'0';
+            }
+        }
         let header = Header::from_byte_slice(&block).clone();
         if header.cksum().map_err(TapeError::Header)? != sum {
             return Err(TapeError::Header(io::Error::other("its checksum is wrong")));
@@ -275,10 +337,9 @@ impl<R: Read> Tape<R> {
         Ok(Some(header))
     }
 
-    fn begin_data(&mut self, size: u64) -> Result<(), TapeError> {
+    fn begin_data(&mut self, size: u64) {
         self.data_left = size;
         self.padding = size.wrapping_neg() % BLOCK_BYTES;
-        Ok(())
     }
 
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, TapeError> {

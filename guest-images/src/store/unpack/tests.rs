@@ -160,8 +160,8 @@ fn what_leads_out_is_refused_by_its_name() {
             "it leads out of the image",
         ),
         (
-            writer().file("/etc/passwd", "x"),
-            "can't unpack /etc/passwd: it leads out",
+            writer().file("/../outside", "x"),
+            "can't unpack /../outside: it leads out",
         ),
         (writer().dir(".."), "it leads out of the image"),
         (
@@ -234,6 +234,29 @@ fn a_link_to_the_hosts_root_leads_to_the_layers() {
     let world = World::new();
     let error = world.unpack(writer().symlink("host", &to_root).file("host/a", "x"));
     assert!(error.unwrap_err().contains("can't unpack host/a"));
+}
+
+#[test]
+fn a_name_is_one_of_the_layer_however_it_begins() {
+    let world = World::new();
+    let archive = writer()
+        .dir("/")
+        .file("/etc/a", "a")
+        .file("./etc/b", "b")
+        .file("etc/x/../c", "c")
+        .file("//etc/./.wh.d", "")
+        .link("/etc/e", "/x/../etc/a");
+    let unpacked = world.unpack(archive).unwrap();
+    for (path, contents) in [
+        ("etc/a", "a"),
+        ("etc/b", "b"),
+        ("etc/c", "c"),
+        ("etc/e", "a"),
+    ] {
+        assert_eq!(world.read(path), contents);
+    }
+    assert!(world.is_whiteout("etc/d"));
+    assert_eq!(unpacked.implicit, ["etc".into()].into());
 }
 
 #[test]
@@ -430,6 +453,79 @@ fn long_names_are_taken_in_both_ways_that_archives_have() {
     }
 }
 
+/// GNU tar's own, in every way that it knows.
+#[test]
+fn files_with_holes_are_what_they_were() {
+    use std::os::unix::fs::FileExt;
+    let contents = |file: &File, parts: u64| {
+        file.set_len(40 << 20).unwrap();
+        for part in 0..parts {
+            file.write_all_at(format!("part {part}").as_bytes(), part << 20)
+                .unwrap();
+        }
+    };
+    for format in [
+        "--format=gnu",
+        "--sparse-version=0.0",
+        "--sparse-version=0.1",
+        "--sparse-version=1.0",
+    ] {
+        let from = TempDir::new().unwrap();
+        let long = "n".repeat(150);
+        // More parts than a header has place for, none at all, and a name of which the header
+        // has only what was made of it.
+        for (name, parts) in [("many", 40), ("none", 0), (long.as_str(), 2)] {
+            contents(&File::create(from.path().join(name)).unwrap(), parts);
+        }
+        fs::write(from.path().join("plain"), "plain").unwrap();
+        let mut tar = std::process::Command::new("tar");
+        tar.args(["-c", "--sparse", format, "-C"])
+            .arg(from.path())
+            .arg(".");
+        if format.starts_with("--sparse-version") {
+            tar.arg("--format=pax");
+        }
+        let archive = tar.output().unwrap().stdout;
+        assert!(archive.len() < 4 << 20, "tar has left out no holes");
+        let world = World::new();
+        world.unpack_bytes(&archive).unwrap();
+        for name in ["many", "none", &long, "plain"] {
+            let (was, is) = (
+                fs::read(from.path().join(name)),
+                fs::read(world.layer().join(name)),
+            );
+            assert!(was.unwrap() == is.unwrap(), "{name} with {format}");
+        }
+        let blocks = world.metadata("none").blocks();
+        assert_eq!(blocks, 0, "holes are left to be holes");
+    }
+}
+
+#[test]
+fn an_attribute_that_no_file_system_takes_is_named() {
+    let value = vec![b'x'; 70_000];
+    let archive = writer()
+        .pax(&[("SCHILY.xattr.user.large", &value)])
+        .file("a", "");
+    let error = World::new().unpack(archive).unwrap_err();
+    let said = "can't unpack a: can't set its extended attribute user.large of 70000 bytes: ";
+    assert!(error.starts_with(said), "{error}");
+}
+
+#[test]
+fn a_device_that_cant_be_made_is_left_out_where_nobody_would_see_it() {
+    let archive = || {
+        writer()
+            .device("dev/null", 1, 3)
+            .device("/dev/pts/0", 136, 0)
+    };
+    let world = World::new();
+    world.unpack(archive().file("dev/last", "")).unwrap();
+    let is_root = Privileges::of_this_process().is_root;
+    assert_eq!(world.layer().join("dev/null").exists(), is_root);
+    assert!(world.layer().join("dev/last").exists());
+}
+
 #[test]
 fn sizes_that_no_archive_has_take_no_memory_and_are_errors() {
     let huge = |header: &mut Header| header.set_size(1 << 60);
@@ -473,11 +569,28 @@ fn sizes_that_no_archive_has_take_no_memory_and_are_errors() {
         ),
         (
             writer().pax(&[("GNU.sparse.major", b"1")]).file("a", ""),
-            "a: sparse files are not supported",
+            "a: its map of holes is not well-formed",
         ),
         (
-            writer().plain("a", EntryType::GNUSparse, "", b""),
-            "a: sparse files are not supported",
+            writer()
+                .pax(&[("GNU.sparse.size", b"9"), ("GNU.sparse.map", b"0,1")])
+                .file("a", "xx"),
+            "a: its map of holes is not well-formed",
+        ),
+        (
+            writer()
+                .pax(&[
+                    ("GNU.sparse.size", b"9223372036854775807"),
+                    ("GNU.sparse.map", b"0,1"),
+                ])
+                .file("a", "x"),
+            "the image unpacks to more than 17179869184 bytes",
+        ),
+        (
+            writer().entry("a", EntryType::GNUSparse, "", b"", |header| {
+                header.as_gnu_mut().unwrap().isextended = [1];
+            }),
+            "a: its map of holes can't be read: failed to fill whole buffer",
         ),
         (
             writer().plain("a", EntryType::new(b'Z'), "", b""),
