@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io::{self, Write};
 use std::iter::successors;
 
+use bench::visible;
 use launch::{Chain, ExitStatus};
 
 use crate::interruption::Interrupted;
@@ -54,7 +55,8 @@ fn one_line(error: &(dyn StdError + 'static)) -> String {
         line.push_str("; ");
         line.push_str(remedy);
     }
-    line.replace('\n', " ")
+    // Names in images and answers of registries are anybody's.
+    visible(&line.replace('\n', " "))
 }
 
 fn remedy_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a str> {

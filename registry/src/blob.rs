@@ -60,11 +60,19 @@ impl<'a> Blob<'a> {
     }
 
     fn explain(&self, error: OciDistributionError) -> io::Error {
-        io::Error::other(format!(
-            "{} from {}: {error}",
-            self.what,
-            self.connection.registry()
-        ))
+        use OciDistributionError::{RegistryError, ServerError, UnauthorizedError};
+        // What a registry says in its own words may be anything, and of any length.
+        let why = match error {
+            ServerError { code, .. } => format!("it answers {code}"),
+            RegistryError { envelope, .. } => match envelope.errors.first() {
+                Some(first) => format!("it answers {:?}", first.code),
+                None => "it does not say why not".to_owned(),
+            },
+            UnauthorizedError { .. } => "it refuses to give it".to_owned(),
+            other => other.to_string(),
+        };
+        let registry = self.connection.registry();
+        io::Error::other(format!("{} from {registry}: {why}", self.what))
     }
 
     /// The next piece; empty at the end.

@@ -5,8 +5,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use oci_client::client::{Certificate, CertificateEncoding};
-
 /// `/etc/docker/certs.d/HOST[:PORT]/*.crt` and the same below `/etc/containers`
 /// (containers-certs.d(5)).
 const DIRECTORIES: [&str; 2] = ["/etc/docker/certs.d", "/etc/containers/certs.d"];
@@ -22,8 +20,8 @@ pub struct CertificateError {
     source: io::Error,
 }
 
-/// Those for `registry`.
-pub(crate) fn of(registry: &str) -> Result<Vec<Certificate>, CertificateError> {
+/// Those for `registry`, each as it is in its file.
+pub(crate) fn of(registry: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
     let mut certificates = Vec::new();
     for directory in DIRECTORIES {
         read_all(&Path::new(directory).join(registry), &mut certificates)?;
@@ -31,21 +29,18 @@ pub(crate) fn of(registry: &str) -> Result<Vec<Certificate>, CertificateError> {
     Ok(certificates)
 }
 
-fn read_all(directory: &Path, into: &mut Vec<Certificate>) -> Result<(), CertificateError> {
+fn read_all(directory: &Path, into: &mut Vec<Vec<u8>>) -> Result<(), CertificateError> {
     // Most registries have none.
     let Ok(entries) = fs::read_dir(directory) else {
         return Ok(());
     };
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.extension().is_some_and(|extension| extension == "crt") {
-            let data = read(&path).map_err(|source| CertificateError {
+            let certificate = read(&path).map_err(|source| CertificateError {
                 path: path.clone(),
                 source,
             })?;
-            into.push(Certificate {
-                encoding: CertificateEncoding::Pem,
-                data,
-            });
+            into.push(certificate);
         }
     }
     Ok(())
@@ -72,7 +67,6 @@ mod tests {
             fs::write(dir.path().join(name), text).unwrap();
         }
         read_all(dir.path(), &mut found).unwrap();
-        let found: Vec<_> = found.into_iter().map(|found| found.data).collect();
         assert_eq!(found, [b"a"]);
     }
 

@@ -1,50 +1,41 @@
-use std::error::Error;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use bytes::Bytes;
 use guest_images::store::{BlobDigest, MAX_DOCUMENT_BYTES, Reference};
-use oci_client::Client;
-use oci_client::client::{BlobResponse, ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
-use oci_client::manifest::{
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
-    OCI_IMAGE_MEDIA_TYPE,
+use oci_client::RegistryOperation;
+use oci_client::client::{
+    BlobResponse, Certificate, CertificateEncoding, ClientConfig, ClientProtocol,
 };
+use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
+use reqwest::StatusCode;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 
 use crate::blob::Blob;
 use crate::certificates;
 use crate::credentials::{self, Credentials};
 use crate::endpoint;
 use crate::error::PullError;
+use crate::http::{self, Asking, DocumentError};
 
-/// How long a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take to get a document, which has a few kilobytes, or the first byte of a blob.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a registry may be silent.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a document may take: it is a few kilobytes. The client reads it to its end, whatever
-/// its length, so an endless one ends with this.
-const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(60);
-
-const ACCEPTED: &[&str] = &[
-    OCI_IMAGE_INDEX_MEDIA_TYPE,
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE,
-    OCI_IMAGE_MEDIA_TYPE,
-    IMAGE_MANIFEST_MEDIA_TYPE,
-];
-
-const USER_AGENT: &str = concat!("jaula/", env!("CARGO_PKG_VERSION"));
+/// Media types of manifests and of lists of them, of OCI and of docker.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
 
 /// A registry that is asked for one image.
 pub(crate) struct Connection<'a> {
     reference: &'a Reference,
     name: oci_client::Reference,
+    scheme: &'static str,
     auth: RegistryAuth,
-    client: Client,
+    documents: reqwest::Client,
+    blobs: oci_client::Client,
     runtime: Runtime,
 }
 
@@ -69,17 +60,23 @@ impl<'a> Connection<'a> {
             Some(credentials) => Some(credentials),
             None => credentials::stored(registry)?,
         };
-        let mut connection = Self {
-            reference,
-            name: name(reference)?,
-            auth: credentials.map_or(RegistryAuth::Anonymous, RegistryAuth::from),
-            client: client(registry, ClientProtocol::Https)?,
-            runtime,
+        let name = name(reference)?;
+        let documents = http::client(registry)?;
+        let is_plain = endpoint::is_loopback(registry)
+            && !runtime.block_on(http::has_tls(&documents, name.resolve_registry()));
+        let (scheme, protocol) = match is_plain {
+            true => ("http", ClientProtocol::Http),
+            false => ("https", ClientProtocol::Https),
         };
-        if endpoint::is_loopback(registry) && !connection.has_tls() {
-            connection.client = client(registry, ClientProtocol::Http)?;
-        }
-        Ok(connection)
+        Ok(Self {
+            reference,
+            name,
+            scheme,
+            auth: credentials.map_or(RegistryAuth::Anonymous, RegistryAuth::from),
+            documents,
+            blobs: blobs(registry, protocol)?,
+            runtime,
+        })
     }
 
     /// `HOST[:PORT]`.
@@ -87,41 +84,67 @@ impl<'a> Connection<'a> {
         self.reference.registry()
     }
 
-    /// Whether a registry on this machine speaks TLS.
-    fn has_tls(&self) -> bool {
-        let asked = self.client.list_tags(&self.name, &self.auth, Some(1), None);
-        match self.runtime.block_on(asked) {
-            Err(OciDistributionError::RequestError(error)) if error.is_connect() => {
-                // It may be refused because of its certificate.
-                tls_error(&error)
-                    .is_some_and(|error| !matches!(error, rustls::Error::InvalidMessage(_)))
-            }
-            _ => true,
-        }
-    }
-
     /// The document that the name, or the digest instead of it, leads to.
-    pub(crate) fn document(&self, digest: Option<BlobDigest>) -> Result<Bytes, PullError> {
+    pub(crate) fn document(&self, digest: Option<BlobDigest>) -> Result<Vec<u8>, PullError> {
         let what = "the manifest";
-        let name = match digest {
-            Some(digest) => self.name.clone_with_digest(digest.to_string()),
-            None => self.name.clone(),
-        };
-        let asked = self.client.pull_manifest_raw(&name, &self.auth, ACCEPTED);
-        let answer = self
-            .runtime
-            .block_on(async { tokio::time::timeout(DOCUMENT_TIMEOUT, asked).await });
-        let (bytes, _) = match answer {
-            Ok(answer) => answer.map_err(|error| self.error(what, error))?,
+        let answer = async { timeout(ANSWER_TIMEOUT, self.ask_for_document(digest)).await };
+        let bytes = match self.runtime.block_on(answer) {
+            Ok(answer) => answer?,
             Err(_) => return Err(self.broken(what, io::ErrorKind::TimedOut.into())),
         };
-        if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
-            return Err(self.too_long(what));
-        }
         if let Some(asked) = digest {
             self.check(asked, &bytes)?;
         }
         Ok(bytes)
+    }
+
+    async fn ask_for_document(&self, digest: Option<BlobDigest>) -> Result<Vec<u8>, PullError> {
+        let what = "the manifest";
+        let granted = self
+            .blobs
+            .auth(&self.name, &self.auth, RegistryOperation::Pull);
+        let granted = granted.await.map_err(|error| self.error(what, error))?;
+        let asking = match (granted, &self.auth) {
+            (Some(token), _) => Asking::Token(token),
+            (None, RegistryAuth::Basic(name, password)) => Asking::User {
+                name: name.clone(),
+                password: password.clone(),
+            },
+            (None, _) => Asking::Anybody,
+        };
+        let which = match (digest, self.name.digest(), self.name.tag()) {
+            (Some(digest), _, _) => digest.to_string(),
+            (None, Some(name), _) | (None, None, Some(name)) => name.to_owned(),
+            (None, None, None) => "latest".to_owned(),
+        };
+        let url = format!(
+            "{}://{}/v2/{}/manifests/{which}",
+            self.scheme,
+            self.name.resolve_registry(),
+            self.name.repository(),
+        );
+        let asked = http::document(
+            &self.documents,
+            &url,
+            MANIFESTS,
+            &asking,
+            MAX_DOCUMENT_BYTES,
+        );
+        asked.await.map_err(|error| match error {
+            DocumentError::Request(error) => self.error(what, error.into()),
+            DocumentError::TooLong => self.too_long(what),
+            DocumentError::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                self.refused()
+            }
+            DocumentError::Status(StatusCode::NOT_FOUND) => {
+                PullError::NotFound(self.reference.to_string())
+            }
+            DocumentError::Status(status) => PullError::Status {
+                what,
+                registry: self.registry().to_owned(),
+                status: status.as_u16(),
+            },
+        })
     }
 
     /// A small blob, whole and checked.
@@ -149,23 +172,26 @@ impl<'a> Connection<'a> {
         offset: u64,
     ) -> Result<BlobResponse, OciDistributionError> {
         let digest = digest.to_string();
-        self.runtime.block_on(async {
-            self.client
-                .store_auth_if_needed(self.name.resolve_registry(), &self.auth)
+        let (client, name) = (&self.blobs, &self.name);
+        let answer = async {
+            client
+                .store_auth_if_needed(name.resolve_registry(), &self.auth)
                 .await;
             match offset {
                 0 => {
-                    let stream = self.client.pull_blob_stream(&self.name, digest.as_str());
+                    let stream = client.pull_blob_stream(name, digest.as_str());
                     stream.await.map(BlobResponse::Full)
                 }
                 _ => {
-                    let (client, name) = (&self.client, &self.name);
                     let stream =
                         client.pull_blob_stream_partial(name, digest.as_str(), offset, None);
                     stream.await
                 }
             }
-        })
+        };
+        let answer = async { timeout(ANSWER_TIMEOUT, answer).await };
+        let late = |_| OciDistributionError::IoError(io::ErrorKind::TimedOut.into());
+        self.runtime.block_on(answer).map_err(late)?
     }
 
     /// Waits for something that the registry sends.
@@ -201,60 +227,24 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// The client's error in the words of the user.
-    fn error(&self, what: &str, error: OciDistributionError) -> PullError {
-        use oci_client::errors::OciErrorCode::{
-            Denied, ManifestUnknown, NameUnknown, Unauthorized,
-        };
-        let registry = self.registry().to_owned();
-        let has_code = |codes: &[_]| match &error {
-            OciDistributionError::RegistryError { envelope, .. } => envelope
-                .errors
-                .iter()
-                .any(|error| codes.contains(&error.code)),
-            _ => false,
-        };
-        let is_refused = matches!(
-            error,
-            OciDistributionError::UnauthorizedError { .. }
-                | OciDistributionError::AuthenticationFailure(_)
-        );
-        if is_refused || has_code(&[Unauthorized, Denied]) {
-            return PullError::Refused {
-                registry,
-                repository: self.reference.repository().to_owned(),
-            };
-        }
-        let is_missing = matches!(
-            error,
-            OciDistributionError::ImageManifestNotFoundError(_)
-                | OciDistributionError::ServerError { code: 404, .. }
-        );
-        if is_missing || has_code(&[ManifestUnknown, NameUnknown]) {
-            return PullError::NotFound(self.reference.to_string());
-        }
-        PullError::Registry {
-            what: what.to_owned(),
-            registry,
-            source: error,
+    fn refused(&self) -> PullError {
+        PullError::Refused {
+            registry: self.registry().to_owned(),
+            repository: self.reference.repository().to_owned(),
         }
     }
-}
 
-/// What TLS says of a connection that was not made, if it was asked.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
+    /// A client's error in the words of the user.
+    fn error(&self, what: &str, error: OciDistributionError) -> PullError {
+        match error {
+            OciDistributionError::AuthenticationFailure(_) => self.refused(),
+            source => PullError::Registry {
+                what: what.to_owned(),
+                registry: self.registry().to_owned(),
+                source,
+            },
         }
-        // What an I/O error was made from is not its source: that is the source of that.
-        next = match error.downcast_ref::<io::Error>() {
-            Some(outer) => outer.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-            None => error.source(),
-        };
     }
-    None
 }
 
 /// The same name in the client's words.
@@ -273,21 +263,24 @@ fn name(reference: &Reference) -> Result<oci_client::Reference, PullError> {
         .map_err(|error| PullError::Name(reference.to_string(), error))
 }
 
-fn client(registry: &str, protocol: ClientProtocol) -> Result<Client, PullError> {
-    let proxy = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
+/// The client for blobs. Proxies are those of the environment.
+fn blobs(registry: &str, protocol: ClientProtocol) -> Result<oci_client::Client, PullError> {
+    let certificates = certificates::of(registry)?.into_iter();
     let config = ClientConfig {
         protocol,
-        extra_root_certificates: certificates::of(registry)?,
-        connect_timeout: Some(CONNECT_TIMEOUT),
-        read_timeout: Some(READ_TIMEOUT),
-        user_agent: USER_AGENT,
-        https_proxy: proxy(["HTTPS_PROXY", "https_proxy"]),
-        http_proxy: proxy(["HTTP_PROXY", "http_proxy"]),
-        no_proxy: proxy(["NO_PROXY", "no_proxy"]),
+        extra_root_certificates: certificates
+            .map(|data| Certificate {
+                encoding: CertificateEncoding::Pem,
+                data,
+            })
+            .collect(),
+        connect_timeout: Some(http::CONNECT_TIMEOUT),
+        read_timeout: Some(http::READ_TIMEOUT),
+        user_agent: http::USER_AGENT,
         ..ClientConfig::default()
     };
     // Not `new`, which takes another configuration where it does not like this one.
-    Client::try_from(config).map_err(|error| PullError::Client {
+    oci_client::Client::try_from(config).map_err(|error| PullError::Client {
         registry: registry.to_owned(),
         source: io::Error::other(error),
     })

@@ -49,6 +49,16 @@ pub enum PullError {
         /// Why not.
         source: OciDistributionError,
     },
+    /// The registry has an error of its own.
+    #[error("{registry} answers {status} when it is asked for {what}")]
+    Status {
+        /// Of the image.
+        what: &'static str,
+        /// `HOST[:PORT]`.
+        registry: String,
+        /// Of HTTP.
+        status: u16,
+    },
     /// The answer breaks off.
     #[error("can't read {what} from {registry}")]
     Read {

@@ -14,6 +14,7 @@ mod connection;
 mod credentials;
 mod endpoint;
 mod error;
+mod http;
 mod pull;
 
 pub use certificates::CertificateError;

@@ -189,9 +189,37 @@ fn an_image_that_is_not_there_is_named() {
 #[test]
 fn a_registry_that_fails_is_named() {
     let world = World::new();
-    world.server.answer("manifests/1", Answer::Error(500));
+    for answer in [Answer::Error(500, "x"), Answer::EndlessError(500)] {
+        world.server.answer("manifests/1", answer);
+        let said = world.refused();
+        let expected = format!("{} answers 500", world.server.address);
+        assert!(said.starts_with(&expected), "{said}");
+    }
+}
+
+#[test]
+fn a_manifest_without_an_end_is_refused_before_it_is_in_memory() {
+    let world = World::new();
+    world.server.answer("manifests/1", Answer::Endless);
     let said = world.refused();
-    assert!(said.contains(&world.server.address), "{said}");
+    assert!(said.contains("has more than 4194304 bytes"), "{said}");
+}
+
+#[test]
+fn what_a_registry_says_of_a_layer_is_not_repeated() {
+    for words in [
+        "no\n\x1b[31msuch layer",
+        r#"{"errors":[{"code":"BLOB_UNKNOWN","message":"no\n\u001b[31msuch layer"}]}"#,
+    ] {
+        let world = World::new();
+        world.server.image(&layer(), Answer::Error(404, words));
+        let said = world.refused();
+        assert!(said.contains("layer 1 of 1 from"), "{said}");
+        assert!(
+            !said.contains("such layer") && !said.contains('\x1b'),
+            "{said}"
+        );
+    }
 }
 
 #[test]

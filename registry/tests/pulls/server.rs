@@ -21,8 +21,10 @@ pub enum Answer {
     BrokenWithoutRanges(Vec<u8>, usize),
     /// Without an end.
     Endless,
-    /// An error of this number.
-    Error(u16),
+    /// An error of this number, in these words.
+    Error(u16, &'static str),
+    /// An error of this number, in words without an end.
+    EndlessError(u16),
 }
 
 type Answers = Arc<Mutex<BTreeMap<String, Answer>>>;
@@ -137,17 +139,27 @@ fn serve(stream: TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) -> std:
         },
         Some(Answer::Endless) => {
             write!(writer, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-            loop {
-                writer.write_all(&[b' '; 1 << 16])?;
-            }
+            blanks(writer)
         }
-        Some(Answer::Error(code)) => write!(
+        Some(Answer::EndlessError(code)) => {
+            write!(writer, "HTTP/1.1 {code} x\r\nConnection: close\r\n\r\n")?;
+            blanks(writer)
+        }
+        Some(Answer::Error(code, words)) => write!(
             writer,
-            "HTTP/1.1 {code} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 {code} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{words}",
+            words.len()
         ),
         None => write!(
             writer,
             "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         ),
+    }
+}
+
+/// Until whoever reads them has hung up.
+fn blanks(mut to: TcpStream) -> std::io::Result<()> {
+    loop {
+        to.write_all(&[b' '; 1 << 16])?;
     }
 }
