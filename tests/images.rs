@@ -123,6 +123,15 @@ fn an_archive_is_loaded_listed_run_and_removed() {
         "{listed}"
     );
     let id = world.run(["images", "-q"]).stdout_text();
+    let json = world
+        .run(["images", "--format", "json", "*/eventful"])
+        .stdout_text();
+    assert!(
+        json.contains(r#""Repository":"example.org/eventful","Tag":"1""#),
+        "{json}"
+    );
+    let other = world.run(["images", "-q", "-f", "reference=eventful"]);
+    assert_eq!((other.code, other.stdout_text().as_str()), (Some(0), ""));
 
     looks_right(&world.run(["run", "example.org/eventful:1", "sh", "-c", LOOK]));
     looks_right(&world.run(["run", id.trim(), "sh", "-c", LOOK]));
@@ -268,6 +277,43 @@ fn an_ordinary_user_runs_an_image_whose_files_it_then_owns() {
         &world,
         &["run", "eventful", "sh", "-c", LOOK],
     ));
+}
+
+/// Debian's tools make such images: whoever runs them sees another `/dev`.
+#[test]
+fn an_ordinary_user_may_have_an_image_with_devices_in_its_dev_and_nowhere_else() {
+    if !Layout::can_be_made() || !is_root() {
+        return;
+    }
+    let world = World::new();
+    let mut layout = Layout::new(world.dir());
+    let archive = |layout: &Layout, name: &str| {
+        let path = world.dir().join(name);
+        layout.copy_to(&format!("docker-archive:{}:{name}", path.display()));
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let node = |root: &Path, path: &str| {
+        let mode = Mode::from_bits_truncate(0o666);
+        mknod(&root.join(path), SFlag::S_IFCHR, mode, makedev(1, 3)).unwrap();
+    };
+    layout.layer(|root| {
+        busybox(root);
+        fs::create_dir_all(root.join("dev")).unwrap();
+        node(root, "dev/null");
+    });
+    let in_dev = archive(&layout, "in-dev");
+    layout.layer(|root| node(root, "null"));
+    let elsewhere = archive(&layout, "elsewhere");
+
+    let loaded = run_as_nobody(&world, &["load", "-q", "-i", &in_dev]);
+    assert_eq!(loaded.code, Some(0), "{loaded:?}");
+    let run = run_as_nobody(&world, &["run", "in-dev", "sh", "-c", "echo > /dev/null"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let refused = run_as_nobody(&world, &["load", "-q", "-i", &elsewhere]);
+    let said = "null: it is a device node, which only root of the host may make";
+    assert_eq!(refused.code, Some(125));
+    assert!(refused.stderr.contains(said), "{refused:?}");
 }
 
 #[test]

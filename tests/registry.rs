@@ -282,22 +282,49 @@ fn two_pulls_at_once_both_have_the_image() {
     assert_runs(&world.run(["run", "--pull", "never", &name]));
 }
 
+/// Killed at many moments of its way, in every part of it, a pull leaves nothing that runs by half.
 #[test]
-fn a_pull_that_is_killed_leaves_no_image_and_the_next_one_goes_on() {
+fn a_pull_may_be_killed_at_any_moment() {
+    const KILLS: u32 = 24;
     let world = World::new();
     let registry = Registry::start(&world, Scheme::Plain);
-    registry.push(&layout(&world), "app:1");
+    let image = layout(&world);
+    // Large enough to be killed amid.
+    let large = world.dir().join("large");
+    let noise = (0..8_000_000u32).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8);
+    fs::write(&large, noise.collect::<Vec<_>>()).unwrap();
+    run(Command::new("umoci")
+        .args(["insert", "--image", &image])
+        .args([&large, Path::new("/large")]));
+    registry.push(&image, "app:1");
     let name = registry.name("app:1");
-    for delay_ms in [0, 5, 10, 20, 40, 80] {
-        let mut child = world.jaula(["pull", &name]).spawn().unwrap();
-        thread::sleep(Duration::from_millis(delay_ms));
+
+    let began = Instant::now();
+    assert_eq!(world.run(["pull", &name]).code, Some(0));
+    let whole = began.elapsed();
+    let id = world.run(["images", "-q"]).stdout_text();
+    assert_eq!(world.run(["rmi", &name]).code, Some(0));
+
+    let mut pulled = 0;
+    for kill in 0..KILLS {
+        let mut child = world.jaula(["pull", "-q", &name]).spawn().unwrap();
+        // Spread over the whole, and never in the same order as its parts.
+        thread::sleep(whole * (kill * 7 % KILLS) / KILLS);
         child.kill().unwrap();
         child.wait().unwrap();
         let run = world.run(["run", "--pull", "never", &name]);
-        match run.code {
-            Some(125) => {}
-            _ => assert_runs(&run),
+        if run.code == Some(125) {
+            assert!(run.stderr.contains("there is no image"), "{run:?}");
+            continue;
         }
+        assert_runs(&run);
+        pulled += 1;
+        // Layers that are there are not pulled again: from the beginning, then.
+        assert_eq!(world.run(["rmi", id.trim()]).code, Some(0));
     }
+    assert!(pulled < KILLS, "it was never killed before its end");
     assert_runs(&world.run(["run", &name]));
+    let layers = fs::read_dir(world.dir().join("data/images/layers")).unwrap();
+    let names: Vec<_> = layers.map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 5, "{names:?}");
 }

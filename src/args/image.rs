@@ -8,6 +8,15 @@ use guest_images::store::{Limits, Reference};
 use launch::MemoryLimit;
 use registry::Credentials;
 
+use super::Format;
+use crate::notation::ImageFilter;
+
+pub(super) const IMAGES_EXAMPLES: &str = "\
+Examples:
+  jaula images debian
+  jaula images --digests 'registry.example/*/*'
+  jaula rmi $(jaula images -q --filter dangling=true)";
+
 pub(super) const LOAD_EXAMPLES: &str = "\
 Examples:
   docker save debian:13 | jaula load
@@ -31,9 +40,25 @@ pub struct ImagesArgs {
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// Print IDs and digests in full
+    /// Print IDs in full
     #[arg(long)]
     pub no_trunc: bool,
+
+    /// Show what the registry knows them by, too
+    #[arg(long)]
+    pub digests: bool,
+
+    /// List only some: reference=PATTERN, label=NAME[=VALUE], dangling=true|false
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<ImageFilter>,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+
+    /// Without a tag those of all tags; may have * and ? in it
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub pattern: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -69,6 +69,7 @@ pub enum Action {
     #[command(disable_help_flag = true, override_usage = compare::USAGE, after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
     /// List the images that were loaded or pulled
+    #[command(after_help = image::IMAGES_EXAMPLES)]
     Images(ImagesArgs),
     /// Load images from a file: from `docker save`, or an OCI image layout
     ///

@@ -2,52 +2,120 @@
 
 use bench::{size, visible};
 use guest_images::store::Listed;
+use serde::Serialize;
 
-use crate::args::ImagesArgs;
+use crate::args::{Format, ImagesArgs};
 use crate::error::Error;
 use crate::installation::Installation;
+use crate::notation::{ImageFilter, fits};
 use crate::{listing, output};
 
 /// Lists them; the exit code is 0.
 pub fn images(args: &ImagesArgs) -> Result<u8, Error> {
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     let images = installation.images()?.list().map_err(launch::Error::from)?;
-    output::print(&list(&images, args))?;
+    let text = list(&images, args).map_err(launch::Error::new)?;
+    if !text.is_empty() {
+        output::print(&text)?;
+    }
     Ok(0)
 }
 
-fn list(images: &[Listed], args: &ImagesArgs) -> String {
+fn list(images: &[Listed], args: &ImagesArgs) -> serde_json::Result<String> {
+    let images = images.iter().filter(|image| is_listed(image, args));
+    let rows: Vec<_> = images.map(|image| Row::new(image, args)).collect();
     if args.quiet {
-        let ids: Vec<_> = images.iter().map(|image| id(image, args)).collect();
-        return ids.join("\n");
+        let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
+        return Ok(ids.join("\n"));
     }
-    let rows: Vec<_> = images.iter().map(|image| row(image, args)).collect();
-    listing::render(["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"], &rows)
+    match args.format {
+        Format::Json => {
+            let lines = rows.iter().map(serde_json::to_string);
+            Ok(lines.collect::<Result<Vec<_>, _>>()?.join("\n"))
+        }
+        Format::Table => Ok(table(rows, args.digests)),
+    }
 }
 
-fn row(image: &Listed, args: &ImagesArgs) -> [String; 5] {
-    let none = || "<none>".to_owned();
-    let name = image.name.as_ref();
-    let tag = name.and_then(|name| name.tag()).map(str::to_owned);
-    [
-        name.map_or_else(none, |name| name.familiar_name()),
-        tag.unwrap_or_else(none),
-        id(image, args),
+/// As docker has it: one of the patterns that are given, and all else.
+fn is_listed(image: &Listed, args: &ImagesArgs) -> bool {
+    let fits_name = |pattern: &str| {
+        let name = image.name.as_ref();
+        name.is_some_and(|it| fits(pattern, &it.familiar_name()) || fits(pattern, &it.to_string()))
+    };
+    let mut any = args.pattern.as_deref().map(fits_name);
+    let mut all = true;
+    for filter in &args.filter {
+        match filter {
+            ImageFilter::Reference(pattern) => {
+                any = Some(any.unwrap_or(false) || fits_name(pattern));
+            }
+            ImageFilter::Label(name, value) => {
+                let found = image.labels.get(name);
+                all &= found.is_some_and(|it| value.as_ref().is_none_or(|value| value == it));
+            }
+            ImageFilter::Dangling(dangling) => all &= image.name.is_none() == *dangling,
+        }
+    }
+    all && any.unwrap_or(true)
+}
+
+/// What is listed of an image, with docker's keys.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    repository: String,
+    tag: String,
+    digest: String,
+    #[serde(rename = "ID")]
+    id: String,
+    created_at: String,
+    size: String,
+}
+
+impl Row {
+    fn new(image: &Listed, args: &ImagesArgs) -> Self {
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "<none>".to_owned());
+        let name = image.name.as_ref();
         // Whatever the image says of itself; to the second, as elsewhere.
-        image
-            .created
-            .as_deref()
-            .map_or_else(|| "-".to_owned(), created),
-        size(image.bytes),
-    ]
+        let created_at = image.created.as_deref().map(created);
+        Self {
+            repository: or_none(name.map(|name| name.familiar_name())),
+            tag: or_none(name.and_then(|name| name.tag()).map(str::to_owned)),
+            digest: or_none(image.manifest.map(|digest| digest.to_string())),
+            id: match args.no_trunc {
+                true => image.id.to_string(),
+                false => image.id.short(),
+            },
+            created_at: created_at.unwrap_or_else(|| "-".to_owned()),
+            size: size(image.bytes),
+        }
+    }
 }
 
-fn id(image: &Listed, args: &ImagesArgs) -> String {
-    if args.no_trunc {
-        image.id.to_string()
-    } else {
-        image.id.short()
+fn table(rows: Vec<Row>, digests: bool) -> String {
+    if digests {
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|it| {
+                [
+                    it.repository,
+                    it.tag,
+                    it.digest,
+                    it.id,
+                    it.created_at,
+                    it.size,
+                ]
+            })
+            .collect();
+        let heads = ["REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"];
+        return listing::render(heads, &rows);
     }
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|it| [it.repository, it.tag, it.id, it.created_at, it.size])
+        .collect();
+    listing::render(["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"], &rows)
 }
 
 /// RFC 3339 without decimals of a second.
@@ -63,33 +131,46 @@ fn created(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
     use guest_images::store::BlobDigest;
 
     use super::*;
 
-    #[test]
-    fn an_image_is_a_line_for_each_of_its_names() {
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        args: ImagesArgs,
+    }
+
+    fn listed(words: &[&str]) -> String {
         let image = |name: Option<&str>| Listed {
             name: name.map(|name| name.parse().unwrap()),
             id: BlobDigest::of(b"image"),
             manifest: None,
             bytes: 128 << 20,
             created: Some("2026-01-02T03:04:05.678Z".into()),
-        };
-        let args = ImagesArgs {
-            quiet: false,
-            no_trunc: false,
+            labels: [("kind".to_owned(), "base".to_owned())].into(),
         };
         let images = [
             image(Some("debian:13")),
-            image(Some("localhost:5000/a/b")),
+            Listed {
+                manifest: Some(BlobDigest::of(b"manifest")),
+                ..image(Some("localhost:5000/a/b"))
+            },
             Listed {
                 created: None,
+                labels: Default::default(),
                 ..image(None)
             },
         ];
+        let args = CommandLine::parse_from([&["images"], words].concat()).args;
+        list(&images, &args).unwrap()
+    }
+
+    #[test]
+    fn an_image_is_a_line_for_each_of_its_names() {
         assert_eq!(
-            list(&images, &args),
+            listed(&[]),
             "\
 REPOSITORY           TAG      IMAGE ID       CREATED                SIZE
 debian               13       6105d6cc76af   2026-01-02T03:04:05Z   128.0 MiB
@@ -97,5 +178,46 @@ localhost:5000/a/b   latest   6105d6cc76af   2026-01-02T03:04:05Z   128.0 MiB
 <none>               <none>   6105d6cc76af   -                      128.0 MiB
 "
         );
+        let digest = BlobDigest::of(b"manifest").to_string();
+        let digests = listed(&["--digests"]);
+        let column: Vec<_> = digests
+            .lines()
+            .map(|line| line.split_whitespace().nth(2).unwrap())
+            .collect();
+        assert_eq!(column, ["DIGEST", "<none>", &digest, "<none>"]);
+    }
+
+    #[test]
+    fn a_line_of_json_has_dockers_keys() {
+        assert_eq!(
+            listed(&["--format", "json", "debian"]),
+            r#"{"Repository":"debian","Tag":"13","Digest":"<none>","ID":"6105d6cc76af","CreatedAt":"2026-01-02T03:04:05Z","Size":"128.0 MiB"}"#
+        );
+    }
+
+    #[test]
+    fn only_what_fits_all_filters_is_listed() {
+        for (words, expected) in [
+            (&["debian"][..], &["debian"][..]),
+            (&["debian:13"], &["debian"]),
+            (&["debian:12"], &[]),
+            (&["-f", "reference=*:*/*/*"], &["localhost:5000/a/b"]),
+            (
+                &["-f", "reference=deb*", "-f", "reference=local*/*/*"],
+                &["debian", "localhost:5000/a/b"],
+            ),
+            (&["-f", "dangling=true"], &["<none>"]),
+            (&["-f", "dangling=false", "debian"], &["debian"]),
+            (&["-f", "label=kind"], &["debian", "localhost:5000/a/b"]),
+            (&["-f", "label=kind=base", "-f", "dangling=true"], &[]),
+            (&["-f", "label=kind=other"], &[]),
+        ] {
+            let text = listed(words);
+            let shown = text.lines().skip(1);
+            let shown: Vec<_> = shown
+                .flat_map(|line| line.split_whitespace().next())
+                .collect();
+            assert_eq!(shown, expected, "{words:?}");
+        }
     }
 }

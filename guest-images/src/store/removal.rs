@@ -1,6 +1,6 @@
 //! Removing images, as `docker rmi` does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::blob_digest::BlobDigest;
 use super::catalog::{Names, key};
@@ -66,6 +66,8 @@ pub struct Listed {
     pub bytes: u64,
     /// When it was made, RFC 3339; whatever it says itself.
     pub created: Option<String>,
+    /// What it says of itself.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Store {
@@ -89,12 +91,14 @@ impl Store {
         let mut list = Vec::new();
         for (name, id, manifest) in named.chain(without.map(|id| (None, id, None))) {
             let record = self.record(id)?.ok_or(StoreError::Vanished(id))?;
+            let config = record.configuration()?.config;
             list.push(Listed {
                 name: name.cloned(),
                 id,
                 manifest,
                 bytes: record.bytes,
-                created: record.configuration()?.config.created,
+                created: config.created,
+                labels: config.labels,
             });
         }
         Ok(list)

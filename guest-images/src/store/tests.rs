@@ -70,13 +70,13 @@ pub(super) fn add(store: &Store, name: &str, layers: &[&[u8]]) -> BlobDigest {
         .unwrap()
 }
 
-fn store() -> (TempDir, Store) {
+pub(super) fn store() -> (TempDir, Store) {
     let dir = TempDir::new().unwrap();
     let store = Store::new(dir.path().join("images"));
     (dir, store)
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -148,20 +148,22 @@ fn what_is_not_what_was_promised_is_not_kept() {
 
 #[test]
 fn a_bomb_is_stopped_at_the_limit() {
-    let bomb = gzip(&[tar(&[("zeros", "")]), vec![0; 1 << 20]].concat());
     let (_dir, store) = store();
     let limits = Limits {
         bytes: 100_000,
         entries: 10,
     };
-    let blob = blob_of(b"", &bomb);
-    let intake = Intake::new(limits, &NoProgress);
-    let error = store.add_layer(&blob, &mut &bomb[..], &intake).unwrap_err();
-    assert!(
-        launch::Chain(&error)
-            .to_string()
-            .ends_with("the image unpacks to more than 100000 bytes")
-    );
+    let zeros = [tar(&[("zeros", "")]), vec![0; 1 << 20]].concat();
+    for bomb in [gzip(&zeros), zstd::encode_all(&zeros[..], 19).unwrap()] {
+        let blob = blob_of(b"", &bomb);
+        let intake = Intake::new(limits, &NoProgress);
+        let error = store.add_layer(&blob, &mut &bomb[..], &intake).unwrap_err();
+        let said = launch::Chain(&error).to_string();
+        assert!(
+            said.ends_with("the image unpacks to more than 100000 bytes"),
+            "{said}"
+        );
+    }
     let many: Vec<_> = (0..11).map(|it| it.to_string()).collect();
     let many: Vec<_> = many.iter().map(|name| (name.as_str(), "")).collect();
     for files in [&many[..], &[("1/2/3/4/5/6/7/8/9/10/11", "")]] {

@@ -319,3 +319,6 @@ fn read_document(path: &str, section: Section<'_>) -> Result<Vec<u8>, ArchiveErr
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;
