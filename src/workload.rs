@@ -11,8 +11,8 @@ use guest_images::{
     look_up, look_up_groups,
 };
 use launch::{
-    Command, CommandError, Hostname, InvalidHostname, MemorySwap, Port, Progress, Resources,
-    Seccomp, Security, WindowSize, Workload,
+    Command, CommandError, Hostname, InvalidHostname, Port, Progress, Resources, Seccomp, Security,
+    WindowSize, Workload,
 };
 use registry::PullError;
 
@@ -68,9 +68,6 @@ pub enum Error {
     /// Something can't be mounted.
     #[error(transparent)]
     Mount(#[from] MountError),
-    /// More memory than memory and swap together.
-    #[error("--memory-swap is memory and swap together: it can't be less than --memory")]
-    MemorySwap,
     /// The seccomp profile is not there, or may not be read.
     #[error("can't read the seccomp profile {}", path.display())]
     SeccompProfile {
@@ -137,7 +134,7 @@ pub fn from_args(
     // All that was typed, before a large image is read for nothing.
     let (source, words) = args.source_and_command()?;
     let mut network = args.network.network()?;
-    let resources = resources(args)?;
+    let resources = resources(args);
     let security = security(&args.security)?;
     let variables = variables(&args.process)?;
     let image = match source {
@@ -269,20 +266,15 @@ fn variables(args: &ProcessArgs) -> Result<Vec<Variable>, EnvFileError> {
     Ok(variables)
 }
 
-fn resources(args: &WorkloadArgs) -> Result<Resources, Error> {
+fn resources(args: &WorkloadArgs) -> Resources {
     let limits = &args.limits;
-    if let (Some(memory), Some(MemorySwap::Total(total))) = (limits.memory, limits.memory_swap)
-        && total < memory
-    {
-        return Err(Error::MemorySwap);
-    }
-    Ok(Resources {
+    Resources {
         memory: limits.memory,
         memory_swap: limits.memory_swap,
         cpus: limits.cpus,
         cpuset: limits.cpuset_cpus.clone(),
         pids: limits.pids_limit,
-    })
+    }
 }
 
 fn security(args: &SecurityArgs) -> Result<Security, Error> {

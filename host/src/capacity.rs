@@ -38,7 +38,9 @@ pub enum Error {
     #[error("memory and swap together can only be limited where memory is (-m)")]
     SwapAlone,
     /// Less than nothing would be left for swap.
-    #[error("{total} of memory and swap together are less than {memory} of memory")]
+    #[error(
+        "{total} of memory and swap together (--memory-swap) are less than {memory} of memory (-m)"
+    )]
     SwapBelowMemory {
         /// The limit of both together.
         total: MemoryLimit,

@@ -44,6 +44,7 @@ mod port;
 mod probe;
 mod resources;
 mod security;
+mod size;
 mod stdio;
 mod terminal;
 mod timeline;
@@ -68,6 +69,7 @@ pub use resources::{
     CpuLimit, CpuSet, InvalidResource, MemoryLimit, MemorySwap, PidsLimit, Resources,
 };
 pub use security::{CapabilityName, CapabilitySet, Seccomp, Security, UnknownCapability};
+pub use size::{ByteSize, InvalidSize};
 pub use stdio::Stdio;
 pub use terminal::WindowSize;
 pub use timeline::{Span, Timeline};

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::size::{ByteSize, InvalidSize};
+
 /// A limit that makes no sense, in the words of the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {given:?}: {why}")]
@@ -42,7 +44,7 @@ impl MemoryLimit {
     }
 }
 
-/// docker's notation: a number of bytes, or one followed by `b`, `k`, `m` or `g`.
+/// In the notation of [`ByteSize`].
 impl FromStr for MemoryLimit {
     type Err = InvalidResource;
 
@@ -52,21 +54,7 @@ impl FromStr for MemoryLimit {
             given: given.to_owned(),
             why,
         };
-        let lower = given.to_ascii_lowercase();
-        let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = match &lower[digits.len()..] {
-            "" | "b" => 1,
-            "k" | "kb" | "kib" => KIB,
-            "m" | "mb" | "mib" => MIB,
-            "g" | "gb" | "gib" => GIB,
-            "t" | "tb" | "tib" => GIB << 10,
-            _ => return Err(refuse("its unit is none of b, k, m, g, t")),
-        };
-        let bytes = digits
-            .parse::<u64>()
-            .map_err(|_| refuse("takes a whole number and a unit, as in 512m"))?
-            .checked_mul(unit)
-            .ok_or_else(|| refuse("is more than can be addressed"))?;
+        let ByteSize(bytes) = given.parse().map_err(|InvalidSize(why)| refuse(why))?;
         if bytes < Self::MIN_BYTES {
             return Err(refuse("the smallest limit is 6m"));
         }

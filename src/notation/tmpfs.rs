@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use launch::MountPoint;
+use launch::{ByteSize, MountPoint};
 
 use super::{Invalid, MountRequest, RequestedSource};
 
@@ -50,24 +50,14 @@ impl FromStr for TmpfsArg {
     }
 }
 
-/// A size in bytes, or with a unit: k, m or g, 1024 each.
+/// A size that limits something: to tmpfs(5), 0 is no limit.
 pub(super) fn size_of(text: &str) -> Result<u64, Invalid> {
-    let takes = || Invalid::new("its size takes a whole number and a unit, as in 64m");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        _ => return Err(takes()),
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(1 << shift))
-        // To tmpfs(5), 0 is no limit.
-        .filter(|size| *size > 0)
-        .ok_or_else(takes)
+    match text.parse() {
+        Ok(ByteSize(size)) if size > 0 => Ok(size),
+        _ => Err(Invalid::new(
+            "its size takes a whole number and a unit, as in 64m",
+        )),
+    }
 }
 
 /// Permission bits in octal digits.

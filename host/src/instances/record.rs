@@ -1,7 +1,5 @@
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +13,7 @@ use super::process::HostProcess;
 use super::text::Text;
 use super::{RECORD, open_file};
 use crate::rundir::random_id;
+use crate::whole_file;
 
 /// Raised with each change that an older jaula would misunderstand.
 const VERSION: u32 = 2;
@@ -162,14 +161,7 @@ impl Record {
 
     /// Writes it into an instance's directory, whole or not at all.
     pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
-        let draft = dir.join("record.new");
-        let mut file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        fs::rename(draft, dir.join(RECORD))
+        whole_file::write(dir, RECORD, &serde_json::to_vec(self)?)
     }
 
     /// Reads that of an instance's directory; `None` if there is none, or none that this jaula
@@ -217,6 +209,8 @@ pub(super) fn now_unix_ns() -> u64 {
 #[cfg(test)]
 pub(super) mod tests {
     use proptest::prelude::*;
+
+    use std::fs;
 
     use super::*;
 

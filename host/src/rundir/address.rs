@@ -8,17 +8,17 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::error::Error;
+use crate::whole_file;
 
 const FILE: &str = "address";
 
 /// Writes `address` down.
 pub(super) fn write(dir: &Path, address: Ipv4Addr) -> Result<(), Error> {
-    // Under another name first: a crash in between must not leave half a note.
-    let path = dir.join(FILE);
-    let draft = dir.join("address.new");
-    fs::write(&draft, address.to_string())
-        .and_then(|()| fs::rename(&draft, &path))
-        .map_err(|source| Error::Record { path, source })
+    let text = address.to_string();
+    whole_file::write(dir, FILE, text.as_bytes()).map_err(|source| Error::Record {
+        path: dir.join(FILE),
+        source,
+    })
 }
 
 /// What was written down; nothing if nothing was.

@@ -11,6 +11,7 @@ use launch::InstanceId;
 
 use super::error::Error;
 use crate::cgroup::plan::PREFIX;
+use crate::whole_file;
 
 const FILE: &str = "cgroups";
 
@@ -24,12 +25,10 @@ pub(super) fn write<'a>(
         bytes.extend_from_slice(cgroup.as_os_str().as_bytes());
         bytes.push(0);
     }
-    // Under another name first: a crash in between must not leave half a note.
-    let path = dir.join(FILE);
-    let draft = dir.join("cgroups.new");
-    fs::write(&draft, bytes)
-        .and_then(|()| fs::rename(&draft, &path))
-        .map_err(|source| Error::Record { path, source })
+    whole_file::write(dir, FILE, &bytes).map_err(|source| Error::Record {
+        path: dir.join(FILE),
+        source,
+    })
 }
 
 /// Forgets them.
