@@ -2,15 +2,16 @@
 //!
 //! One is made under another name and renamed when all that it begins with is copied, so what has
 //! a volume's name is complete. Whoever uses one holds a shared lock on it, and whoever removes or
-//! replaces it an exclusive one; the kernel frees locks when a process ends, however it ends.
+//! replaces it an exclusive one ([`host::locked`]).
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use guest_images::{CopyError, copy_out};
-use launch::{MountPoint, RootFs};
+use host::locked::{Attempt, Locked, lock_file};
+use launch::{MountPoint, NoProgress, RootFs};
 
 use crate::notation::VolumeName;
 
@@ -87,8 +88,8 @@ pub struct Volumes {
 pub struct UsedVolume {
     /// Where its files are.
     pub path: PathBuf,
-    /// Locked, shared, for as long as it is open.
-    _lock: File,
+    /// Shared.
+    _lock: Locked,
 }
 
 impl Volumes {
@@ -106,27 +107,18 @@ impl Volumes {
     ) -> Result<UsedVolume, VolumeError> {
         let _lock = self.lock()?;
         let path = self.dir.join(name.as_str());
-        match File::open(&path) {
-            Ok(volume) => {
-                if let Some(origin) = begin_with
-                    && is_empty(&path)?
-                    && exclusive(&volume, &path)?
-                {
-                    self.make(name, Some(origin))?;
-                }
+        if !path.exists() {
+            self.make(name, begin_with)?;
+        } else if begin_with.is_some() && is_empty(&path)? {
+            let attempt = Locked::try_exclusive(&path).map_err(VolumeError::io("lock", &path))?;
+            if let Attempt::Locked(_lock) = attempt {
+                self.make(name, begin_with)?;
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make(name, begin_with)?,
-            Err(error) => return Err(VolumeError::io("open", &path)(error)),
         }
-        let volume = File::open(&path).map_err(VolumeError::io("open", &path))?;
-        // Nobody holds it exclusively but under the lock, which is ours.
-        volume
-            .lock_shared()
-            .map_err(VolumeError::io("lock", &path))?;
-        Ok(UsedVolume {
-            path,
-            _lock: volume,
-        })
+        // Nobody removes it, nor holds it exclusively, but under the lock, which is ours.
+        let used = Locked::shared(&path).map_err(VolumeError::io("lock", &path))?;
+        let lock = used.ok_or_else(|| VolumeError::Missing(name.clone()))?;
+        Ok(UsedVolume { path, _lock: lock })
     }
 
     /// Makes an empty volume, unless there is one of this name.
@@ -168,13 +160,11 @@ impl Volumes {
         }
         let _lock = self.lock()?;
         let path = self.path(name);
-        let volume = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
-            opened => opened.map_err(VolumeError::io("open", &path))?,
+        let _volume = match Locked::try_exclusive(&path).map_err(VolumeError::io("lock", &path))? {
+            Attempt::Locked(volume) => volume,
+            Attempt::Held => return Err(VolumeError::InUse(name.clone())),
+            Attempt::Gone => return Err(missing()),
         };
-        if !exclusive(&volume, &path)? {
-            return Err(VolumeError::InUse(name.clone()));
-        }
         // What is removed by half must not be found.
         let unfinished = self.unfinished()?;
         fs::rename(&path, unfinished.join("removed")).map_err(VolumeError::io("remove", &path))?;
@@ -223,23 +213,7 @@ impl Volumes {
             .create(&self.dir);
         made.map_err(VolumeError::io("make", &self.dir))?;
         let path = self.dir.join(LOCK);
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(VolumeError::io("open", &path))?;
-        file.lock().map_err(VolumeError::io("lock", &path))?;
-        Ok(file)
-    }
-}
-
-/// Whether nobody uses the volume, which then nobody takes.
-fn exclusive(volume: &File, path: &Path) -> Result<bool, VolumeError> {
-    match volume.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(VolumeError::io("lock", path)(error)),
+        lock_file(&path, &NoProgress, "").map_err(VolumeError::io("lock", &path))
     }
 }
 

@@ -6,11 +6,12 @@
 //! same entry make it once, and whoever holds the lock knows that every unfinished thing on the
 //! shelf was left by a process that was killed.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use host::locked::{Attempt, Locked, lock_file};
 use launch::Progress;
 use rustix::fs::statvfs;
 
@@ -115,19 +116,12 @@ impl Cache {
         for shelf in Shelf::ALL {
             let dir = self.own.join(shelf.dir_name());
             let path = dir.join(LOCK);
-            let lock = match File::open(&path) {
-                Ok(lock) => lock,
-                // Nothing was ever made on this shelf.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(CacheError::because("open", &path)(error)),
-            };
-            match lock.try_lock() {
-                Ok(()) => clear_unfinished(&dir)?,
-                // Somebody is at work, and clears up before.
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    return Err(CacheError::because("lock", &path)(error));
-                }
+            let attempt =
+                Locked::try_exclusive(&path).map_err(CacheError::because("lock", &path))?;
+            match attempt {
+                Attempt::Locked(_lock) => clear_unfinished(&dir)?,
+                // Somebody is at work, and clears up before; or nothing was ever made here.
+                Attempt::Held | Attempt::Gone => {}
             }
         }
         Ok(())
@@ -257,23 +251,8 @@ fn make_dir(path: &Path, mode: u32) -> Result<(), CacheError> {
 
 fn lock(dir: &Path, progress: &dyn Progress) -> Result<File, CacheError> {
     let path = dir.join(LOCK);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(CacheError::because("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            progress.begin("waiting for another jaula, which is filling the cache");
-            let locked = file.lock();
-            progress.end();
-            locked.map_err(CacheError::because("lock", &path))?;
-        }
-        Err(TryLockError::Error(error)) => return Err(CacheError::because("lock", &path)(error)),
-    }
-    Ok(file)
+    let saying = "waiting for another jaula, which is filling the cache";
+    lock_file(&path, progress, saying).map_err(CacheError::because("lock", &path))
 }
 
 fn clear_unfinished(dir: &Path) -> Result<(), CacheError> {

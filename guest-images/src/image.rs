@@ -16,8 +16,8 @@ use launch::{Digest, Layers, Progress, RootFs};
 use crate::cache::Cache;
 use crate::digest::{self, DigestError};
 use crate::store::{
-    ArchiveError, BlobDigest, Choice, ImageConfig, InvalidReference, Limits, Naming, Reference,
-    Store, StoreError, StoredImage,
+    ArchiveError, BlobDigest, Choice, ImageConfig, InvalidReference, Limits, Loading, Naming,
+    Reference, Store, StoreError, StoredImage,
 };
 pub use busybox::BusyboxError;
 
@@ -250,7 +250,17 @@ impl ImageRef {
         sources: Sources<'_>,
         progress: &dyn Progress,
     ) -> Result<Image, ImageError> {
-        let Sources { cache, store, .. } = sources;
+        let Sources {
+            cache,
+            store,
+            limits,
+        } = sources;
+        let loading = |choice| Loading {
+            choice,
+            naming: Naming::None,
+            limits,
+            progress,
+        };
         match self {
             Self::Busybox => {
                 let (dir, digest) = busybox::root(cache, progress)?;
@@ -279,9 +289,7 @@ impl ImageRef {
             }
             Self::File { path, name } => {
                 let choice = name.as_deref().map_or(Choice::Only, Choice::Named);
-                let Sources { limits, .. } = sources;
-                let loaded = store.load(path, choice, Naming::None, limits, progress);
-                only(store, loaded, path)
+                only(store, store.load(path, &loading(choice)), path)
             }
             Self::Stdin => {
                 let name = Path::new("standard input");
@@ -293,9 +301,7 @@ impl ImageRef {
                         source,
                     },
                 })?;
-                let limits = sources.limits;
-                let (choice, naming) = (Choice::Only, Naming::None);
-                let loaded = store.load_stream(stdin, name, choice, naming, limits, progress);
+                let loaded = store.load_stream(stdin, name, &loading(Choice::Only));
                 only(store, loaded, name)
             }
         }

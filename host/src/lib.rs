@@ -5,6 +5,7 @@
 //! - [`InstanceDir::make_cgroup`] makes the [`Cgroup`] that limits and measures the instance.
 //! - [`instances`] is what others than its owner find in an instance's directory.
 //! - [`packet_filter`] removes the rules that an instance's network needs.
+//! - [`locked`] keeps what is made, used and removed from being found by half.
 //! - [`paths`] says where state and cache are.
 //! - [`capacity`] refuses limits that are above what the host has.
 //! - [`pidfd`] signals processes.
@@ -15,6 +16,7 @@ pub mod capacity;
 pub mod cgroup;
 pub mod facts;
 pub mod instances;
+pub mod locked;
 pub mod packet_filter;
 pub mod paths;
 pub mod pidfd;

@@ -43,6 +43,14 @@ fn cgroup_with(instance: &InstanceDir, resources: &Resources, extras: &Extras) -
     }
 }
 
+/// An instance in a run directory of its own, and its cgroup, as [`cgroup`] gives it.
+fn instance_with_cgroup(resources: &Resources) -> Option<((TempDir, RunDir), InstanceDir, Cgroup)> {
+    let (scratch, run) = run_dir();
+    let instance = run.create(None).unwrap();
+    let cgroup = cgroup(&instance, resources)?;
+    Some(((scratch, run), instance, cgroup))
+}
+
 /// Where it was made, one directory with version 2, one a controller with version 1.
 fn directories(instance: &Path) -> Vec<PathBuf> {
     let record = fs::read(instance.join("cgroups")).unwrap();
@@ -121,9 +129,7 @@ fn a_memory_limit_leaves_no_swap() {
 
 #[test]
 fn a_child_that_enters_is_in_every_directory() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
-    let Some(cgroup) = cgroup(&instance, &all()) else {
+    let Some((_run, instance, cgroup)) = instance_with_cgroup(&all()) else {
         return;
     };
     let mut child = shell(&cgroup, "echo; exec sleep 1000");
@@ -138,9 +144,7 @@ fn a_child_that_enters_is_in_every_directory() {
 
 #[test]
 fn a_process_that_is_added_is_in_every_directory() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
-    let Some(cgroup) = cgroup(&instance, &all()) else {
+    let Some((_run, instance, cgroup)) = instance_with_cgroup(&all()) else {
         return;
     };
     let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
@@ -155,9 +159,7 @@ fn a_process_that_is_added_is_in_every_directory() {
 
 #[test]
 fn killing_spares_no_process() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
-    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+    let Some((_run, instance, cgroup)) = instance_with_cgroup(&Resources::default()) else {
         return;
     };
     let script = "for i in 1 2 3 4 5; do sleep 1000 & done; echo; wait";
@@ -172,9 +174,7 @@ fn killing_spares_no_process() {
 
 #[test]
 fn dropping_removes_it_with_what_runs_in_it() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
-    let Some(cgroup) = cgroup(&instance, &all()) else {
+    let Some((_run, instance, cgroup)) = instance_with_cgroup(&all()) else {
         return;
     };
     let mut child = shell(&cgroup, "echo; exec sleep 1000");
@@ -188,9 +188,7 @@ fn dropping_removes_it_with_what_runs_in_it() {
 
 #[test]
 fn cgroups_that_a_workload_made_in_it_are_removed_too() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
-    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+    let Some((_run, instance, cgroup)) = instance_with_cgroup(&Resources::default()) else {
         return;
     };
     let at = directories(instance.path());
@@ -210,9 +208,7 @@ fn a_footprint_shows_the_memory_that_was_touched() {
     /// What memory.stat may be behind by: 64 pages a CPU (`memcg_vmstats_needs_flush`,
     /// mm/memcontrol.c), of those that this test may run on.
     const BEHIND_BYTES: u64 = 4 << 20;
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
-    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+    let Some((_run, _instance, cgroup)) = instance_with_cgroup(&Resources::default()) else {
         return;
     };
     let script =
@@ -240,13 +236,11 @@ fn a_footprint_shows_the_memory_that_was_touched() {
 
 #[test]
 fn a_kill_for_want_of_memory_is_counted() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
     let resources = Resources {
         memory: Some("8m".parse().unwrap()),
         ..Resources::default()
     };
-    let Some(cgroup) = cgroup(&instance, &resources) else {
+    let Some((_run, _instance, cgroup)) = instance_with_cgroup(&resources) else {
         return;
     };
     assert_eq!(cgroup.oom_kills().unwrap(), 0);
@@ -258,13 +252,11 @@ fn a_kill_for_want_of_memory_is_counted() {
 
 #[test]
 fn a_kill_for_want_of_memory_in_a_cgroup_that_the_workload_made_is_counted_too() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
     let resources = Resources {
         memory: Some("8m".parse().unwrap()),
         ..Resources::default()
     };
-    let Some(cgroup) = cgroup(&instance, &resources) else {
+    let Some((_run, instance, cgroup)) = instance_with_cgroup(&resources) else {
         return;
     };
     let below = directories(instance.path())[0].join("below");
@@ -308,13 +300,11 @@ fn swap_is_limited_as_asked() {
 
 #[test]
 fn a_command_runs_on_the_chosen_cpus_alone() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
     let resources = Resources {
         cpuset: Some("0".parse().unwrap()),
         ..Resources::default()
     };
-    let Some(cgroup) = cgroup(&instance, &resources) else {
+    let Some((_run, _instance, cgroup)) = instance_with_cgroup(&resources) else {
         return;
     };
     let script = "grep Cpus_allowed_list /proc/self/status";
@@ -421,9 +411,7 @@ fn has_block_device(file: &Path) -> bool {
 
 #[test]
 fn without_controllers_for_it_processes_are_counted_one_by_one() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
-    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+    let Some((_run, _instance, cgroup)) = instance_with_cgroup(&Resources::default()) else {
         return;
     };
     let mut child = shell(&cgroup, "sleep 1000 & sleep 1000 & echo; wait");
@@ -481,9 +469,7 @@ fn what_is_frozen_is_killed_and_removed() {
 
 #[test]
 fn without_a_freezer_there_is_no_freezing() {
-    let (_scratch, run) = run_dir();
-    let instance = run.create(None).unwrap();
-    let Some(cgroup) = cgroup(&instance, &Resources::default()) else {
+    let Some((_run, instance, cgroup)) = instance_with_cgroup(&Resources::default()) else {
         return;
     };
     let has_one = directories(instance.path())[0]

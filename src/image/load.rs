@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use guest_images::store::{Choice, Loaded, Naming};
+use guest_images::store::{Choice, Loaded, Loading, Naming};
 use launch::Progress;
 
 use crate::args::LoadArgs;
@@ -41,14 +41,17 @@ fn read(
 ) -> Result<Vec<Loaded>, launch::Error> {
     let images = installation.images()?;
     images.sweep()?;
-    let limits = args.limits.limits();
-    let naming = Naming::AsTheyCome;
+    let how = Loading {
+        choice: Choice::All,
+        naming: Naming::AsTheyCome,
+        limits: args.limits.limits(),
+        progress,
+    };
     let loaded = match args.input.as_deref().filter(|path| *path != Path::new("-")) {
-        Some(path) => images.load(path, Choice::All, naming, limits, progress)?,
+        Some(path) => images.load(path, &how)?,
         None => {
             let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-            let name = Path::new("standard input");
-            images.load_stream(stdin, name, Choice::All, naming, limits, progress)?
+            images.load_stream(stdin, Path::new("standard input"), &how)?
         }
     };
     Ok(loaded)

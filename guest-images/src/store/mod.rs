@@ -33,7 +33,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-pub use archive::{ArchiveError, Choice, Loaded, Naming};
+use host::locked::lock_file;
+use launch::NoProgress;
+
+pub use archive::{ArchiveError, Choice, Loaded, Loading, Naming};
 pub use blob_digest::{BlobDigest, InvalidDigest};
 pub use catalog::StoredImage;
 pub(crate) use catalog::{is_stored, sole_directory};
@@ -268,14 +271,7 @@ impl Store {
     fn lock(&self) -> Result<File, StoreError> {
         make_dir(&self.dir)?;
         let path = self.dir.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(io_error("open", &path))?;
-        file.lock().map_err(io_error("lock", &path))?;
-        Ok(file)
+        lock_file(&path, &NoProgress, "").map_err(io_error("lock", &path))
     }
 }
 

@@ -1,16 +1,14 @@
 //! Where layers and images lie, one directory each, and who may touch which.
 //!
 //! One is made under another name and renamed when it is complete and on the disk, so whatever has
-//! a digest for its name is complete. Who makes one holds an exclusive lock on its directory;
-//! what is unfinished and not locked was left by a process that was killed. Who uses one holds a
-//! shared lock, and who removes one needs an exclusive one. The kernel frees locks when a process
-//! ends, however it ends.
+//! a digest for its name is complete. See [`host::locked`] for who holds which lock on it.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use host::locked::{Attempt, Locked};
 use launch::Progress;
 
 use super::blob_digest::BlobDigest;
@@ -29,30 +27,20 @@ pub(super) struct Shelf {
 pub(super) struct Held {
     pub(super) digest: BlobDigest,
     pub(super) dir: PathBuf,
-    /// Locked, shared, for as long as it is open.
-    _lock: File,
+    /// Shared.
+    _lock: Locked,
 }
 
 impl Shelf {
     /// The one of this digest, if it is there.
     pub(super) fn find(&self, digest: BlobDigest) -> Result<Option<Held>, StoreError> {
         let dir = self.dir.join(digest.hex());
-        loop {
-            let lock = match File::open(&dir) {
-                Ok(lock) => lock,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(io_error("open", &dir)(error)),
-            };
-            lock.lock_shared().map_err(io_error("lock", &dir))?;
-            // It may have been removed, and even made anew, before it was locked.
-            if is_still(&lock, &dir)? {
-                return Ok(Some(Held {
-                    digest,
-                    dir,
-                    _lock: lock,
-                }));
-            }
-        }
+        let lock = Locked::shared(&dir).map_err(io_error("lock", &dir))?;
+        Ok(lock.map(|lock| Held {
+            digest,
+            dir,
+            _lock: lock,
+        }))
     }
 
     /// The one of this digest, which `make` makes in the empty directory that it is given if it is not there.
@@ -73,13 +61,10 @@ impl Shelf {
                 }
                 _ => {}
             }
-            let lock = match File::open(&unfinished) {
-                // Whoever made it has just finished.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(io_error("open", &unfinished))?,
-            };
-            wait_for(&lock, &unfinished, progress)?;
-            if is_still(&lock, &unfinished)? {
+            let saying = "waiting for another jaula, which is unpacking the same layer";
+            let lock = Locked::exclusive(&unfinished, progress, saying);
+            // If it is gone, whoever made it has just finished.
+            if let Some(lock) = lock.map_err(io_error("lock", &unfinished))? {
                 break lock;
             }
         };
@@ -105,15 +90,11 @@ impl Shelf {
     /// time.
     pub(super) fn remove(&self, digest: BlobDigest) -> Result<bool, StoreError> {
         let dir = self.dir.join(digest.hex());
-        let lock = match File::open(&dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-            opened => opened.map_err(io_error("open", &dir))?,
+        let _lock = match Locked::try_exclusive(&dir).map_err(io_error("lock", &dir))? {
+            Attempt::Locked(lock) => lock,
+            Attempt::Held => return Ok(false),
+            Attempt::Gone => return Ok(true),
         };
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(false),
-            Err(TryLockError::Error(error)) => return Err(io_error("lock", &dir)(error)),
-        }
         // What is removed by half must not be found.
         let gone = self
             .dir
@@ -127,15 +108,8 @@ impl Shelf {
     /// Whether somebody holds it.
     pub(super) fn is_used(&self, digest: BlobDigest) -> Result<bool, StoreError> {
         let dir = self.dir.join(digest.hex());
-        let lock = match File::open(&dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            opened => opened.map_err(io_error("open", &dir))?,
-        };
-        match lock.try_lock() {
-            Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(io_error("lock", &dir)(error)),
-        }
+        let attempt = Locked::try_exclusive(&dir).map_err(io_error("lock", &dir))?;
+        Ok(matches!(attempt, Attempt::Held))
     }
 
     /// All that there are.
@@ -154,16 +128,9 @@ impl Shelf {
                 continue;
             }
             let path = self.dir.join(name);
-            let lock = match File::open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(io_error("open", &path))?,
-            };
-            match lock.try_lock() {
-                // It may have been finished before it was locked; another's may have its name.
-                Ok(()) if is_still(&lock, &path)? => remove_if_there(&path)?,
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
+            let attempt = Locked::try_exclusive(&path).map_err(io_error("lock", &path))?;
+            if let Attempt::Locked(_lock) = attempt {
+                remove_if_there(&path)?;
             }
         }
         Ok(())
@@ -178,29 +145,6 @@ impl Shelf {
             .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
             .collect::<Result<_, _>>()
             .map_err(io_error("read", &self.dir))
-    }
-}
-
-/// Whether `path` still leads to what was opened.
-fn is_still(file: &File, path: &Path) -> Result<bool, StoreError> {
-    let opened = file.metadata().map_err(io_error("open", path))?;
-    match path.symlink_metadata() {
-        Ok(now) => Ok((now.dev(), now.ino()) == (opened.dev(), opened.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(io_error("open", path)(error)),
-    }
-}
-
-fn wait_for(lock: &File, path: &Path, progress: &dyn Progress) -> Result<(), StoreError> {
-    match lock.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
-            progress.begin("waiting for another jaula, which is unpacking the same layer");
-            let locked = lock.lock();
-            progress.end();
-            locked.map_err(io_error("lock", path))
-        }
-        Err(TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
     }
 }
 

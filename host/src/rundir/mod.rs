@@ -22,11 +22,11 @@ mod record;
 mod remove;
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use launch::InstanceId;
+use launch::{InstanceId, NoProgress};
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
@@ -36,6 +36,7 @@ pub use instance::InstanceDir;
 
 use crate::cgroup::CgroupView;
 use crate::instances::ENDED;
+use crate::locked::lock_file;
 use crate::paths;
 
 const LOCK: &str = ".lock";
@@ -125,25 +126,7 @@ impl RunDir {
     /// Waits for the lock on the run directory; dropping the file lets go of it.
     fn lock(&self) -> Result<File, Error> {
         let path = self.path.join(LOCK);
-        let error = |source| Error::Lock {
-            path: path.clone(),
-            source,
-        };
-        let file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(&path)
-            .map_err(error)?;
-        loop {
-            match file.lock() {
-                Err(source) if source.kind() == ErrorKind::Interrupted => {}
-                result => break result.map_err(error)?,
-            }
-        }
-        Ok(file)
+        lock_file(&path, &NoProgress, "").map_err(|source| Error::Lock { path, source })
     }
 
     /// Makes and locks the directory of an instance called `name`, or by a random name.

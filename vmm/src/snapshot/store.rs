@@ -1,15 +1,16 @@
 //! The snapshots that users made and named.
 //!
-//! A directory with one for each name. One that is being made has another name, and its maker has
-//! a lock (flock(2)) on it: when the lock is free and it is still there, its maker was killed.
+//! A directory with one for each name. One that is being made has another name, under its maker's
+//! lock ([`host::locked`]).
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use host::locked::{Attempt, Locked};
 use launch::{InstanceId, InvalidName};
 
 use super::draft::sync_dir;
@@ -150,8 +151,8 @@ impl Store {
         let path = self.find(name)?;
         let doomed = self.unfinished(name)?;
         // Half of it must not have its name.
-        fs::rename(&path, &doomed.path).map_err(StoreError::because("remove", &path))?;
-        remove(&doomed.path).map_err(StoreError::because("remove", &doomed.path))
+        fs::rename(&path, doomed.0.path()).map_err(StoreError::because("remove", &path))?;
+        remove(doomed.0.path()).map_err(StoreError::because("remove", doomed.0.path()))
     }
 
     /// Begins a snapshot.
@@ -169,7 +170,7 @@ impl Store {
             .create(&self.dir)
             .map_err(StoreError::because("make", &self.dir))?;
         let place = self.unfinished(name)?;
-        let draft = Draft::within(&place.path)?;
+        let draft = Draft::within(place.0.path())?;
         Ok(Unfinished {
             target: self.path(name),
             name: name.clone(),
@@ -189,17 +190,10 @@ impl Store {
                 continue;
             }
             let path = self.dir.join(name);
-            let dir = match File::open(&path) {
-                Ok(dir) => dir,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(StoreError::because("open", &path)(error)),
-            };
-            match dir.try_lock() {
-                Ok(()) => remove(&path).map_err(StoreError::because("remove", &path))?,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    return Err(StoreError::because("lock", &path)(error));
-                }
+            let attempt =
+                Locked::try_exclusive(&path).map_err(StoreError::because("lock", &path))?;
+            if let Attempt::Locked(_lock) = attempt {
+                remove(&path).map_err(StoreError::because("remove", &path))?;
             }
         }
         Ok(())
@@ -222,7 +216,7 @@ impl Store {
     }
 
     /// Makes an empty directory of a name that none has, under a lock.
-    fn unfinished(&self, name: &SnapshotName) -> Result<LockedDir, StoreError> {
+    fn unfinished(&self, name: &SnapshotName) -> Result<Place, StoreError> {
         loop {
             let path = tempfile::Builder::new()
                 .prefix(&format!("{UNFINISHED}{name}-"))
@@ -230,10 +224,11 @@ impl Store {
                 .map_err(|error| SaveError::writing(&self.dir.join(name.0.as_str()))(error))
                 .map_err(DraftError::from)?
                 .keep();
-            let dir = LockedDir::lock(path.clone()).map_err(StoreError::because("lock", &path))?;
+            let attempt =
+                Locked::try_exclusive(&path).map_err(StoreError::because("lock", &path))?;
             // Another's sweep may have come between the making and the locking.
-            if let Some(dir) = dir {
-                return Ok(dir);
+            if let Attempt::Locked(lock) = attempt {
+                return Ok(Place(lock));
             }
         }
     }
@@ -245,7 +240,7 @@ pub struct Unfinished {
     name: SnapshotName,
     target: PathBuf,
     draft: Draft,
-    place: LockedDir,
+    place: Place,
 }
 
 impl Unfinished {
@@ -261,7 +256,7 @@ impl Unfinished {
     /// When the name was taken meanwhile, or it can't be brought to the disk.
     pub fn finish(self) -> Result<PathBuf, StoreError> {
         self.draft.sync()?;
-        match fs::rename(&self.place.path, &self.target) {
+        match fs::rename(self.place.0.path(), &self.target) {
             Ok(()) => {}
             // A directory that is not empty is not replaced: rename(2).
             Err(error)
@@ -282,39 +277,15 @@ impl Unfinished {
     }
 }
 
-/// A directory whose lock is held, and which is removed if it still has its name at the end.
+/// A directory to make something in, which is removed if it still has its name at the end.
 #[derive(Debug)]
-struct LockedDir {
-    path: PathBuf,
-    _lock: File,
-}
+struct Place(Locked);
 
-impl LockedDir {
-    /// `None` if another removes it, or has.
-    fn lock(path: PathBuf) -> io::Result<Option<Self>> {
-        let lock = match File::open(&path) {
-            Ok(lock) => lock,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-        let locked = lock.metadata()?;
-        let is_there = path
-            .symlink_metadata()
-            .is_ok_and(|found| (found.dev(), found.ino()) == (locked.dev(), locked.ino()));
-        Ok(is_there.then_some(Self { path, _lock: lock }))
-    }
-}
-
-impl Drop for LockedDir {
+impl Drop for Place {
     fn drop(&mut self) {
         // What can't be removed now is left to a sweep.
-        if let Err(error) = remove(&self.path) {
-            tracing::debug!("{}: {error}", self.path.display());
+        if let Err(error) = remove(self.0.path()) {
+            tracing::debug!("{}: {error}", self.0.path().display());
         }
     }
 }

@@ -123,6 +123,18 @@ pub enum Naming {
     None,
 }
 
+/// What is to be taken out of a file, and how.
+pub struct Loading<'a> {
+    /// Which images.
+    pub choice: Choice<'a>,
+    /// By which names.
+    pub naming: Naming,
+    /// How large they may be.
+    pub limits: Limits,
+    /// Who is told how far it is.
+    pub progress: &'a dyn Progress,
+}
+
 /// An image that was found, not yet read.
 struct Found {
     /// What it goes by in the file.
@@ -146,24 +158,16 @@ impl Store {
     /// # Errors
     ///
     /// When there is none in it, or it can't be added to the store.
-    pub fn load(
-        &self,
-        path: &Path,
-        choice: Choice<'_>,
-        naming: Naming,
-        limits: Limits,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Loaded>, ArchiveError> {
+    pub fn load(&self, path: &Path, how: &Loading<'_>) -> Result<Vec<Loaded>, ArchiveError> {
         let failed = |source| ArchiveError::Read {
             path: path.to_owned(),
             source,
         };
         let file = File::open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.is_dir() {
-            let files = Files::of_dir(file.into());
-            self.load_files(&files, choice, naming, limits, progress)
+            self.load_files(&Files::of_dir(file.into()), how)
         } else {
-            self.load_stream(file, path, choice, naming, limits, progress)
+            self.load_stream(file, path, how)
         }
     }
 
@@ -177,10 +181,7 @@ impl Store {
         &self,
         file: File,
         name: &Path,
-        choice: Choice<'_>,
-        naming: Naming,
-        limits: Limits,
-        progress: &dyn Progress,
+        how: &Loading<'_>,
     ) -> Result<Vec<Loaded>, ArchiveError> {
         let failed = |source| ArchiveError::Read {
             path: name.to_owned(),
@@ -190,13 +191,12 @@ impl Store {
             file
         } else {
             make_dir(&self.dir)?;
-            progress.begin("reading the archive");
-            let spooled = self.spool(file, limits);
-            progress.end();
+            how.progress.begin("reading the archive");
+            let spooled = self.spool(file, how.limits);
+            how.progress.end();
             spooled.map_err(failed)?
         };
-        let files = Files::of_archive(plain)?;
-        self.load_files(&files, choice, naming, limits, progress)
+        self.load_files(&Files::of_archive(plain)?, how)
     }
 
     /// The archive, uncompressed, in a file without a name.
@@ -208,22 +208,15 @@ impl Store {
         Ok(spool)
     }
 
-    fn load_files(
-        &self,
-        files: &Files,
-        choice: Choice<'_>,
-        naming: Naming,
-        limits: Limits,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Loaded>, ArchiveError> {
+    fn load_files(&self, files: &Files, how: &Loading<'_>) -> Result<Vec<Loaded>, ArchiveError> {
         // What docker writes today is both, and only the first has its names in full.
         let found = match docker::find(files)? {
             Some(found) => found,
             None => oci::find(files)?.ok_or(ArchiveError::NoImage)?,
         };
-        chosen(found, choice)?
+        chosen(found, how.choice)?
             .into_iter()
-            .map(|found| self.load_one(files, found, naming, limits, progress))
+            .map(|found| self.load_one(files, found, how))
             .collect()
     }
 
@@ -231,11 +224,9 @@ impl Store {
         &self,
         files: &Files,
         found: Found,
-        naming: Naming,
-        limits: Limits,
-        progress: &dyn Progress,
+        how: &Loading<'_>,
     ) -> Result<Loaded, ArchiveError> {
-        let intake = Intake::new(limits, progress);
+        let intake = Intake::new(how.limits, how.progress);
         let count = found.layers.len();
         let diff_ids = diff_ids(&found.config, count)?;
         let mut layers = Vec::new();
@@ -252,7 +243,7 @@ impl Store {
             let what = format!("unpacking layer {} of {count}", index + 1);
             layers.push(self.find_or_add_layer(diff_id, &what, &intake, open)?);
         }
-        let names = match naming {
+        let names = match how.naming {
             Naming::AsTheyCome => found.names,
             Naming::None => Vec::new(),
         };

@@ -40,16 +40,13 @@ fn load(bytes: &[u8]) -> Result<(tempfile::TempDir, Store, Vec<Loaded>), String>
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     file.rewind().unwrap();
-    let name = Path::new("an archive");
-    let limits = Limits::default();
-    let loaded = store.load_stream(
-        file,
-        name,
-        Choice::All,
-        Naming::AsTheyCome,
-        limits,
-        &NoProgress,
-    );
+    let how = Loading {
+        choice: Choice::All,
+        naming: Naming::AsTheyCome,
+        limits: Limits::default(),
+        progress: &NoProgress,
+    };
+    let loaded = store.load_stream(file, Path::new("an archive"), &how);
     let loaded = loaded.map_err(|error| launch::Chain(&error).to_string())?;
     Ok((dir, store, loaded))
 }
