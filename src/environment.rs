@@ -2,11 +2,27 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser, ValueParserFactory};
 
+use crate::notation::{EnvFile, EnvFileError};
+
 /// docker's, which an image may replace.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a terminal is taken for, as docker does.
+pub const DEFAULT_TERM: &str = "xterm";
+
+/// What `--env-file` and then `-e` say.
+pub fn given(files: &[PathBuf], typed: &[Variable]) -> Result<Vec<Variable>, EnvFileError> {
+    let mut variables = Vec::new();
+    for path in files {
+        variables.extend(EnvFile::read(path)?.0);
+    }
+    variables.extend_from_slice(typed);
+    Ok(variables)
+}
 
 /// What `-e` says of one variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +70,25 @@ impl ValueParserFactory for Variable {
 pub struct Environment(Vec<(OsString, OsString)>);
 
 impl Environment {
+    /// That of `NAME=value` strings. What is none of these is left out.
+    pub fn of<'a>(strings: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut environment = Self::default();
+        for string in strings {
+            let given = OsStr::from_bytes(string).to_owned();
+            if let Ok(variable @ Variable::Set(..)) = Variable::try_from(given) {
+                environment.apply(&variable);
+            }
+        }
+        environment
+    }
+
+    /// Sets a variable that is not set.
+    pub fn set_default(&mut self, name: &str, value: &str) {
+        if !self.0.iter().any(|(known, _)| known == name) {
+            self.set(name, value);
+        }
+    }
+
     /// Sets a variable, whatever it was before.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         let (name, value) = (name.into(), value.into());
@@ -114,6 +149,18 @@ mod tests {
         assert_eq!(
             environment.into_strings(),
             [b"A=3".to_vec(), b"B=2".to_vec()]
+        );
+    }
+
+    #[test]
+    fn what_was_recorded_is_read_again() {
+        let recorded = [&b"A=1"[..], b"B=x=y", b"none", b"=z", b"A=2"];
+        let mut environment = Environment::of(recorded);
+        environment.set_default("A", "3");
+        environment.set_default("C", "4");
+        assert_eq!(
+            environment.into_strings(),
+            [b"A=2".to_vec(), b"B=x=y".to_vec(), b"C=4".to_vec()]
         );
     }
 

@@ -55,7 +55,7 @@ pub fn follow(
 impl Attached {
     /// Starts a command, passes signals on, and waits for its end and for all output. `look` sees
     /// it after its end, before it is gone.
-    fn follow<R: Running + ?Sized, T>(
+    pub fn follow<R: Running + ?Sized, T>(
         self,
         start: impl FnOnce(Stdio) -> Result<Box<R>, launch::Error>,
         signals: &mut Signals,

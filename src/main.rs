@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         Action::Load(args) => image::load(args),
         Action::Pull(args) => image::pull(args),
         Action::Rmi(args) => image::rmi(args),
+        Action::Exec(args) => instances::exec(args),
         Action::Ps(args) => instances::ps(args),
         Action::Logs(args) => instances::logs(args),
         Action::Stop(args) => instances::stop(args),

@@ -40,6 +40,8 @@ fn deals_with_files(action: &Action) -> bool {
         Action::Doctor
         | Action::Images(_)
         | Action::Port(_)
+        // It enters that of the instance.
+        | Action::Exec(_)
         | Action::Ps(_)
         | Action::Logs(_)
         | Action::Stop(_)

@@ -16,21 +16,16 @@ use launch::{
 };
 use registry::PullError;
 
-use crate::args::{
-    NoImage, NothingToPublish, ProcessArgs, Pull, SecurityArgs, Source, WorkloadArgs,
-};
-use crate::environment::{DEFAULT_PATH, Environment, NoName, Variable};
+use crate::args::{NoImage, NothingToPublish, Pull, SecurityArgs, Source, WorkloadArgs};
+use crate::environment::{self, DEFAULT_PATH, DEFAULT_TERM, Environment, NoName};
 use crate::exposed_ports::{exposed_ports, publish_all};
 use crate::mounts::{self, MountError, Origins};
-use crate::notation::{DeviceArg, EnvFile, EnvFileError, SeccompArg};
+use crate::notation::{DeviceArg, EnvFileError, SeccompArg};
 use crate::volumes::{UsedVolume, Volumes};
 
 /// The hostname when none is asked for: the same on both sides and in every run, so that it
 /// makes no difference where none is.
 const DEFAULT_HOSTNAME: &str = "jaula";
-
-/// What a terminal is taken for, as docker does.
-const DEFAULT_TERM: &str = "xterm";
 
 /// Why what was typed is nothing that can run.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +131,7 @@ pub fn from_args(
     let mut network = args.network.network()?;
     let resources = resources(args);
     let security = security(&args.security)?;
-    let variables = variables(&args.process)?;
+    let variables = environment::given(&args.process.env_file, &args.process.env)?;
     let image = match source {
         Source::Image(name) => name.as_os_str().try_into()?,
         Source::Directory(dir) => ImageRef::Directory(dir.clone()),
@@ -254,16 +249,6 @@ fn argv(entrypoint: Option<&str>, words: &[OsString], config: &ImageConfig) -> V
     }
     argv.extend(words.iter().map(|word| word.as_bytes().to_vec()));
     argv
-}
-
-/// What `--env-file` and then `-e` say.
-fn variables(args: &ProcessArgs) -> Result<Vec<Variable>, EnvFileError> {
-    let mut variables = Vec::new();
-    for path in &args.env_file {
-        variables.extend(EnvFile::read(path)?.0);
-    }
-    variables.extend_from_slice(&args.env);
-    Ok(variables)
 }
 
 fn resources(args: &WorkloadArgs) -> Resources {

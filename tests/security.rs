@@ -415,3 +415,167 @@ fn calls_of_32_bit_programs_are_filtered_as_well() {
         )
     );
 }
+
+/// A container in which others run already.
+struct Entered {
+    world: World,
+    name: String,
+}
+
+impl Entered {
+    /// `args` are those of `jaula run -d`; its command says "ready" when it may be entered.
+    fn run(world: World, args: &[&str]) -> Self {
+        let name = format!("{}0", world.name_prefix());
+        let run = ["run", "-d", "--name", &name];
+        let started = world.run([&run[..], args].concat());
+        assert_eq!(started.code, Some(0), "{}", started.stderr);
+        let start = std::time::Instant::now();
+        while !world.run(["logs", &name]).stdout_text().contains("ready") {
+            assert!(start.elapsed().as_secs() < 60, "it never comes");
+        }
+        Self { world, name }
+    }
+
+    fn exec(&self, flags: &[&str], command: &[&str]) -> Seen {
+        self.world
+            .run([&["exec"], flags, &[&self.name], command].concat())
+    }
+
+    fn end(&self) {
+        self.world.run(["rm", "-f", &self.name]);
+        self.world.assert_no_traces();
+    }
+}
+
+/// What a process in a container with these flags sees of those that enter it.
+fn seen_of_who_enters(flags: &[&str]) -> String {
+    let world = World::new();
+    let root = probe::root(&world);
+    let command = probe::command(&world, "look_at_who_enters");
+    let command = command.iter().map(String::as_str);
+    let rootfs = ["--rootfs", root.to_str().unwrap()];
+    let args = [flags, &rootfs].concat().into_iter().chain(command);
+    let entered = Entered::run(world, &args.collect::<Vec<_>>());
+    // It is not lost if it is lost.
+    let jaula = entered.world.dir().join("jaula");
+    fs::copy(JAULA, &jaula).unwrap();
+    // So that there is time to look, before the command is found in the last place.
+    let path = format!("PATH={}/bin", "/n:".repeat(5000));
+    for _ in 0..10 {
+        let exec = ["-c", "exec 9</; exec \"$@\"", "sh", jaula.to_str().unwrap()];
+        let args = ["exec", "-e", &path, &entered.name, "true"];
+        let args = [&exec[..], &args].concat();
+        let seen = see(entered.world.command("sh", args), b"");
+        assert_eq!((seen.code, seen.stderr.as_str()), (Some(0), ""));
+    }
+    // Not the copy, which must not be executed when it is written to.
+    entered.exec(&[], &["sh", "-c", ": >/stop"]);
+    assert_eq!(
+        entered.world.run(["wait", &entered.name]).stdout_text(),
+        "0\n"
+    );
+    let said = probe::said(&entered.world.run(["logs", &entered.name]));
+    assert!(
+        fs::read(jaula).unwrap() == fs::read(JAULA).unwrap(),
+        "{said}"
+    );
+    entered.end();
+    said
+}
+
+/// Who enters a container later is jaula's own program, too, until it is the command. Nobody in
+/// there may look at it; who may look at everything can't write to it.
+#[test]
+fn cve_2019_5736_the_hosts_binary_is_not_overwritten_when_it_enters() {
+    if !is_root() {
+        return;
+    }
+    assert_eq!(
+        seen_of_who_enters(&[]),
+        "ready\nseen: false\ndirectories: 0\n"
+    );
+    assert_eq!(
+        seen_of_who_enters(&["--cap-add", "SYS_PTRACE"]),
+        format!(
+            "ready\nseen: true\ndirectories: 0\nkept: errno {}\n",
+            libc::EROFS
+        )
+    );
+}
+
+/// As with the command that an instance was made for.
+#[test]
+fn cve_2024_21626_no_descriptor_of_who_enters_leads_out() {
+    let script = "echo ready; sleep 1000";
+    let entered = Entered::run(World::new(), &["busybox", "sh", "-c", script]);
+    let with_open_root = |args: &str| {
+        let script = format!("exec 9</; exec \"$0\" exec {args}");
+        see(entered.world.command("sh", ["-c", &script, JAULA]), b"")
+    };
+    let name = &entered.name;
+    for number in 3..24 {
+        let seen = with_open_root(&format!("-w /proc/self/fd/{number} {name} true"));
+        assert_eq!(seen.code, Some(125), "descriptor {number}: {}", seen.stderr);
+        let program = format!("{name} /proc/self/fd/{number}/bin/true");
+        let code = with_open_root(&program).code;
+        assert!(
+            matches!(code, Some(126 | 127)),
+            "descriptor {number}: {code:?}"
+        );
+    }
+    let seen = with_open_root(&format!("{name} sh -c 'ls /proc/$$/fd; true'"));
+    assert_eq!(seen.stdout_text(), "0\n1\n2\n", "{}", seen.stderr);
+    assert_eq!(entered.exec(&[], &["/proc/self/exe"]).code, Some(126));
+    entered.end();
+}
+
+/// Nothing of a container's `/proc` is read or written on the way into it.
+#[test]
+fn cve_2025_52881_a_fake_proc_is_not_written_to_by_who_enters() {
+    if !is_root() {
+        return;
+    }
+    let script = "mount -t tmpfs none /proc && mkdir -p /proc/self/attr /proc/self/fd && \
+                  for file in attr/exec uid_map setgroups oom_score_adj exe fd/3; do \
+                      echo fake >/proc/self/$file; \
+                  done; echo ready; sleep 1000";
+    let flags = ["--cap-add", "SYS_ADMIN", "busybox", "sh", "-c", script];
+    let entered = Entered::run(World::new(), &flags);
+    let command = "cat /proc/self/attr/exec /proc/self/uid_map /proc/self/setgroups \
+                   /proc/self/oom_score_adj /proc/self/exe /proc/self/fd/3; tty";
+    for flags in [&[][..], &["-t"]] {
+        let seen = entered.exec(flags, &["sh", "-c", command]);
+        let said = seen.stdout_text().replace('\r', "");
+        assert!(said.starts_with(&"fake\n".repeat(6)), "{seen:?}");
+    }
+    entered.end();
+}
+
+/// Whatever a container makes of its files, who enters it fails in a sentence or does not care.
+#[test]
+fn what_a_container_makes_of_its_files_is_no_trap_for_who_enters() {
+    if !is_root() {
+        return;
+    }
+    let script = "rm -f /etc/passwd /etc/group; mkfifo /etc/passwd; ln -s group /etc/group; \
+                  mkdir /gone; cp /bin/busybox /loop; ln -sf /loop2 /loop3; ln -sf /loop3 /loop2; \
+                  mount -t tmpfs none /dev/pts && mkfifo /dev/pts/ptmx; echo ready; sleep 1000";
+    let flags = ["--cap-add", "SYS_ADMIN", "busybox", "sh", "-c", script];
+    let entered = Entered::run(World::new(), &flags);
+    for (flags, command, code, said) in [
+        (&["-u", "daemon"][..], "true", 125, "/etc/passwd"),
+        (&["-u", "1:daemon"], "true", 125, "/etc/passwd"),
+        (&["-t"], "true", 125, "opening a terminal"),
+        (&["-w", "/loop2"], "true", 125, "working directory"),
+        (&["-w", "/loop"], "true", 125, "working directory"),
+        (&[], "/loop2", 126, "/loop2"),
+        (&[], "/etc/passwd", 126, "/etc/passwd"),
+    ] {
+        let seen = entered.exec(flags, &[command]);
+        assert_eq!(seen.code, Some(code), "{flags:?}: {}", seen.stderr);
+        assert!(seen.stderr.contains(said), "{flags:?}: {}", seen.stderr);
+        assert_eq!(seen.stderr.lines().count(), 1, "{}", seen.stderr);
+    }
+    assert_eq!(entered.exec(&[], &["true"]).code, Some(0));
+    entered.end();
+}

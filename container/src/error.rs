@@ -66,6 +66,18 @@ pub enum Error {
     /// There is no child process.
     #[error("can't make a process in namespaces of its own")]
     Clone(#[source] Errno),
+    /// The container's process can't be looked at.
+    #[error("can't look at the container's process")]
+    Reach(#[source] io::Error),
+    /// What is on record is not what it should be.
+    #[error("process {0}, which is on record, is in no container")]
+    NoContainer(i32),
+    /// There is no process that could become the command.
+    #[error("can't make a process that enters the container")]
+    Join(#[source] Errno),
+    /// This program can't be executed in a way that nothing in a container could overwrite it.
+    #[error("can't keep jaula's own program from being overwritten")]
+    OwnProgram(#[source] io::Error),
     /// A step on the way to the command failed.
     #[error(transparent)]
     Setup(#[from] Failure),
@@ -156,6 +168,10 @@ fn setup_remedy(failure: Failure) -> Option<&'static str> {
         (Step::Groups | Step::Group | Step::User, libc::EINVAL) => {
             Some("choose one that there is: see the ranges in /etc/subuid and /etc/subgid")
         }
+        (Step::WorkingDirectory, libc::ENOENT | libc::ENOTDIR) => {
+            Some("name a directory that is there, with --workdir")
+        }
+        (Step::Process, libc::EAGAIN) => Some("let it have more processes (--pids-limit)"),
         (Step::Ulimits, libc::EPERM) => Some("run as root, or ask for no more than ulimit -H says"),
         (_, libc::EACCES | libc::EPERM | libc::EOVERFLOW) => {
             Some("run as root, or own the image's files")

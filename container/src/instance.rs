@@ -7,18 +7,15 @@ use launch::{
 };
 use nix::sys::signal::Signal;
 
+use crate::command::RunningCommand;
 use crate::network::Connected;
-use crate::process::Process;
 use crate::report::Moment;
-use crate::terminal::Terminal;
 
 /// A container that was launched.
 pub(crate) struct Container {
     // Dropped from top to bottom: what runs, then what connected it and the cgroup that held it, then
     // the files.
-    pub(crate) process: Process,
-    /// What its command has in place of three streams, if it has one.
-    pub(crate) terminal: Option<Terminal>,
+    pub(crate) command: RunningCommand,
     pub(crate) network: Connected,
     pub(crate) placement: Placement,
     pub(crate) dir: InstanceDir,
@@ -32,29 +29,19 @@ pub(crate) struct Container {
 
 impl Running for Container {
     fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
-        Ok(self.process.signal(signal)?)
+        self.command.signal(signal)
     }
 
     fn resize(&self, size: WindowSize) -> Result<(), launch::Error> {
-        match &self.terminal {
-            Some(terminal) => Ok(terminal.resize(size)?),
-            None => Ok(()),
-        }
+        self.command.resize(size)
     }
 
     fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
-        // `launch` waited for it.
-        Ok(self.process.refused())
+        self.command.wait_executed()
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
-        let end = self.process.wait(timeout)?;
-        if end.is_some()
-            && let Some(terminal) = &self.terminal
-        {
-            terminal.finish();
-        }
-        Ok(end.map(|end| end.status))
+        self.command.wait(timeout)
     }
 }
 
@@ -65,11 +52,11 @@ impl Instance for Container {
 
     fn wait_main(&self) -> Result<bool, launch::Error> {
         // `launch` waited for it.
-        Ok(self.process.stamped(Moment::Main).is_some())
+        Ok(self.command.process.stamped(Moment::Main).is_some())
     }
 
     fn pid(&self) -> Result<i32, launch::Error> {
-        Ok(self.process.pid()?)
+        Ok(self.command.process.pid()?)
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
@@ -83,13 +70,13 @@ impl Instance for Container {
             timeline.mark(Moment::Networked.span(), at);
         }
         for moment in Moment::ALL {
-            match self.process.stamped(moment) {
+            match self.command.process.stamped(moment) {
                 Some(at) if moment == Moment::Main => timeline.mark_main(moment.span(), at),
                 Some(at) => timeline.mark(moment.span(), at),
                 None => {}
             }
         }
-        if let Some(end) = self.process.end() {
+        if let Some(end) = self.command.process.end() {
             timeline.mark("run", end.at);
         }
         timeline

@@ -11,6 +11,7 @@ use launch::{
 };
 
 use crate::capabilities;
+use crate::command::RunningCommand;
 use crate::devices;
 use crate::error::Error;
 use crate::gate::Gate;
@@ -220,15 +221,8 @@ impl Prepared for PreparedContainer {
         let process = Process::spawn(&task, |pid| connected.complete(pid, &dir, &placement))
             .map_err(|error| error.naming(&self.workload))?;
         let Task { stdio, hatch, .. } = task;
-        let connect = |hatch: Hatch| hatch.connect(stdio.stdin, stdio.stdout);
-        let terminal = match process.refused() {
-            None => hatch.map(connect).transpose()?,
-            // Of a command that was not executed there is nothing to be shown.
-            Some(_) => None,
-        };
         Ok(Box::new(Container {
-            process,
-            terminal,
+            command: RunningCommand::connect(process, hatch, stdio)?,
             network: connected,
             placement,
             dir,

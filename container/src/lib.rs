@@ -5,8 +5,11 @@
 //! is started twice, and nothing runs beside the command. What the child does on the way is
 //! `entry`'s; it reports the moments and a failure through memory that it shares with its parent,
 //! and a pipe that `execve` closes says when to look.
+//!
+//! [`RunningContainer`] is the way into one that another process has launched.
 
 mod capabilities;
+mod command;
 mod devices;
 mod error;
 mod gate;
@@ -19,6 +22,7 @@ mod probe;
 mod process;
 mod procfs;
 mod report;
+mod running;
 mod scratch;
 mod sealed;
 mod seccomp;
@@ -26,4 +30,5 @@ mod terminal;
 
 pub use error::Error;
 pub use launcher::ContainerLauncher;
-pub use own_program::own_program;
+pub use own_program::protect_own_program;
+pub use running::{RunningContainer, Target};

@@ -10,6 +10,7 @@ use launch::{ExitStatus, MonotonicNs, Stdio};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, pipe2, read};
 
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::namespaces::Namespaces;
 use crate::report::{Moment, Report};
+use crate::running::Errand;
 use crate::scratch::Scratch;
 use crate::terminal::Hatch;
 
@@ -34,6 +36,16 @@ pub(crate) enum Way<'a> {
     Enter(Entrance),
     /// It stays in its parent's.
     Stay,
+}
+
+impl Way<'_> {
+    /// The cgroup that it is made in.
+    fn clone_target(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Clone(cgroup) => Some(*cgroup),
+            Self::Enter(_) | Self::Stay => None,
+        }
+    }
 }
 
 /// What a child process is to do.
@@ -62,7 +74,8 @@ pub(crate) struct End {
 
 /// The command's process, from its birth. Dropping it kills and reaps it.
 ///
-/// Being process 1 of its pid namespace, it takes with it all that it started.
+/// Process 1 of a pid namespace takes with it all that it started; one that has joined it takes
+/// nothing.
 pub(crate) struct Process {
     pidfd: OwnedFd,
     report: Report,
@@ -84,7 +97,8 @@ impl Process {
         let (lifeline, child_end) = pipe2(OFlag::O_CLOEXEC).map_err(Error::Report)?;
         // SAFETY: what runs in the child makes system calls only: `Entrance::enter`,
         // `Namespaces::complete`, `Report`, `Stage::set` and `Entry::run` are made for that. It ends by `_exit`.
-        let child = unsafe { clone(&task.namespaces, &task.way) }.map_err(Error::Clone)?;
+        let child = unsafe { clone(task.namespaces.clone_flags(), task.way.clone_target()) };
+        let child = child.map_err(Error::Clone)?;
         let Some((pid, pidfd)) = child else {
             match become_command(task, child_end.as_fd(), &report) {
                 Ok(never) => match never {},
@@ -92,12 +106,7 @@ impl Process {
             }
             end_child()
         };
-        let mut process = Self {
-            pidfd,
-            report,
-            refused: None,
-            end: Mutex::new(None),
-        };
+        let process = Self::new(pidfd, report);
         drop(child_end);
         if let Some(gate) = &task.gate
             && gate.wait_for_child(lifeline.as_fd()).map_err(Error::Wait)?
@@ -108,13 +117,67 @@ impl Process {
         wait_for_end_of_file(lifeline).map_err(Error::Wait)?;
         // SAFETY: the child has executed the command or has ended: its end of the lifeline is
         // closed.
-        if let Some(failure) = unsafe { process.report.failure() } {
-            process.refused = Some(failure.exit_status().ok_or(failure)?);
-        } else if process.stamped(Moment::Main).is_none() {
-            let end = process.wait(None)?;
+        unsafe { process.settled() }
+    }
+
+    /// Makes a child process that joins a command which runs, and waits until it has executed its
+    /// own, or could not.
+    pub(crate) fn join(errand: &Errand<'_>) -> Result<Self, Error> {
+        let report = Report::new().map_err(Error::Report)?;
+        let (lifeline, child_end) = pipe2(OFlag::O_CLOEXEC).map_err(Error::Report)?;
+        // SAFETY: what runs in the child makes system calls only: `Errand::run` is made for that.
+        // It ends by `_exit`.
+        let envoy = unsafe { clone(CloneFlags::empty(), None) }.map_err(Error::Join)?;
+        let Some((_, envoy)) = envoy else {
+            if let Err(failure) = errand.run(child_end.as_fd(), &report) {
+                report.fail(failure);
+            }
+            end_child()
+        };
+        drop(child_end);
+        wait_for_end_of_file(lifeline).map_err(Error::Wait)?;
+        let end = wait_for_child(envoy.as_fd()).map_err(Error::Wait)?;
+        match report.sibling() {
+            // SAFETY: it is a child of ours that nobody has waited for, so the number is its. The
+            // process has executed the command or has ended, as above.
+            Some(pid) => unsafe { Self::new(open_child(pid)?, report).settled() },
+            // SAFETY: the child has ended.
+            None => match unsafe { report.failure() } {
+                Some(failure) => Err(failure.into()),
+                None => Err(Error::Died(Some(end))),
+            },
+        }
+    }
+
+    fn new(pidfd: OwnedFd, report: Report) -> Self {
+        Self {
+            pidfd,
+            report,
+            refused: None,
+            end: Mutex::new(None),
+        }
+    }
+
+    /// Looks at what it has come to.
+    ///
+    /// # Safety
+    ///
+    /// It has executed the command or has ended.
+    unsafe fn settled(mut self) -> Result<Self, Error> {
+        // SAFETY: the caller says so.
+        if let Some(failure) = unsafe { self.report.failure() } {
+            self.refused = Some(failure.exit_status().ok_or(failure)?);
+        } else if self.stamped(Moment::Main).is_none() {
+            let end = self.wait(None)?;
             return Err(Error::Died(end.map(|end| end.status)));
         }
-        Ok(process)
+        Ok(self)
+    }
+
+    /// Lets it run on by itself. Of one that has ended the kernel takes care when we have.
+    pub(crate) fn leave(self) {
+        // Nothing but memory is lost, and the process that calls this is about to end.
+        std::mem::forget(self);
     }
 
     /// When a moment of its life came.
@@ -169,19 +232,7 @@ impl Process {
         if let Some(end) = *end {
             return Ok(end);
         }
-        // SAFETY: all zero is a valid siginfo_t.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        let id = self.pidfd.as_raw_fd() as libc::id_t;
-        // SAFETY: `info` lives through the call.
-        let result = unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED) };
-        Errno::result(result).map_err(Error::Wait)?;
-        // SAFETY: waitid(2) has filled in the fields that it fills in for a child that ended.
-        let number = unsafe { info.si_status() } as u8;
-        let status = match info.si_code {
-            libc::CLD_EXITED => ExitStatus::Exited(number),
-            // Killed, with a core dump or without.
-            _ => ExitStatus::Signaled(number),
-        };
+        let status = wait_for_child(self.pidfd.as_fd()).map_err(Error::Wait)?;
         Ok(*end.insert(End {
             status: self.refused.unwrap_or(status),
             at,
@@ -213,19 +264,14 @@ impl Drop for Process {
 pub(crate) fn try_namespaces(namespaces: &Namespaces) -> Result<(), Error> {
     let report = Report::new().map_err(Error::Report)?;
     // SAFETY: what runs in the child makes system calls only.
-    let child = unsafe { clone(namespaces, &Way::Stay) }.map_err(Error::Clone)?;
+    let child = unsafe { clone(namespaces.clone_flags(), None) }.map_err(Error::Clone)?;
     let Some((_, pidfd)) = child else {
         if let Err(failure) = namespaces.complete() {
             report.fail(failure);
         }
         end_child()
     };
-    let process = Process {
-        pidfd,
-        report,
-        refused: None,
-        end: Mutex::new(None),
-    };
+    let process = Process::new(pidfd, report);
     process.wait(None)?;
     // SAFETY: the child has ended.
     match unsafe { process.report.failure() } {
@@ -241,6 +287,14 @@ fn end_child() -> ! {
     unsafe { libc::_exit(ExitStatus::LAUNCHER_FAILED.into()) }
 }
 
+/// Makes system calls and nothing else.
+pub(crate) fn enter_cgroup(entrance: &Entrance) -> Result<(), Failure> {
+    entrance.enter().map_err(|error| Failure {
+        step: Step::Cgroup,
+        errno: error.raw_os_error().unwrap_or(libc::EIO),
+    })
+}
+
 /// The child's whole life in our hands. Makes system calls and nothing else.
 fn become_command(
     task: &Task<'_>,
@@ -250,10 +304,7 @@ fn become_command(
     report.stamp(Moment::Cloned);
     // First of all, so that everything from here on is charged to the container's cgroup.
     if let Way::Enter(entrance) = &task.way {
-        entrance.enter().map_err(|error| Failure {
-            step: Step::Cgroup,
-            errno: error.raw_os_error().unwrap_or(libc::EIO),
-        })?;
+        enter_cgroup(entrance)?;
     }
     task.namespaces.complete()?;
     report.stamp(Moment::Placed);
@@ -288,40 +339,100 @@ fn become_command(
     Err(task.entry.run(scenery, &ties, ring))
 }
 
-/// Makes a child process: `None` in the child, its number and pidfd in the parent.
+/// Makes a child process in new namespaces, and in a cgroup: `None` in the child, its number and
+/// pidfd in the parent.
 ///
 /// # Safety
 ///
 /// The child has a copy of this process's memory and one of its threads. Locks that the others
 /// held are held for ever, so until it ends the child may make system calls only.
-unsafe fn clone(namespaces: &Namespaces, way: &Way<'_>) -> Result<Option<(Pid, OwnedFd)>, Errno> {
+unsafe fn clone(
+    namespaces: CloneFlags,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Option<(Pid, OwnedFd)>, Errno> {
     let mut pidfd: RawFd = -1;
     // SAFETY: clone_args is plain numbers, for which all zero is valid.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags =
-        namespaces.clone_flags().bits() as u64 | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND;
+    args.flags = namespaces.bits() as u64 | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND;
     args.pidfd = (&raw mut pidfd) as u64;
     args.exit_signal = libc::SIGCHLD as u64;
-    if let Way::Clone(cgroup) = way {
+    if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
     }
-    // SAFETY: `args` and `pidfd` live through the call. Without CLONE_VM the child has a stack
-    // and a memory of its own.
-    let pid = unsafe {
-        libc::syscall(
-            libc::SYS_clone3,
-            &raw mut args,
-            size_of::<libc::clone_args>(),
-        )
-    };
-    match Errno::result(pid)? {
+    // SAFETY: `args` and `pidfd` live through the call, and the caller keeps the rest.
+    match unsafe { clone3(&mut args) }? {
         0 => Ok(None),
         // SAFETY: the kernel has put a new descriptor there, which nothing else owns.
-        pid => Ok(Some((Pid::from_raw(pid as libc::pid_t), unsafe {
+        pid => Ok(Some((Pid::from_raw(pid), unsafe {
             OwnedFd::from_raw_fd(pidfd)
         }))),
     }
+}
+
+/// Makes a process that is a child of this one's parent, whose number is told in `report` before
+/// it runs; `false` in the new one.
+///
+/// # Safety
+///
+/// As above. Makes system calls and nothing else itself.
+pub(crate) unsafe fn clone_sibling(report: &Report) -> Result<bool, Errno> {
+    // SAFETY: clone_args is plain numbers, for which all zero is valid.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    // Who makes it could be killed before it had said which it is.
+    args.flags = libc::CLONE_PARENT as u64 | libc::CLONE_PARENT_SETTID as u64 | CLONE_CLEAR_SIGHAND;
+    args.parent_tid = report.sibling_slot() as u64;
+    // SAFETY: `args` lives through the call, the slot as long as the report, and the caller keeps
+    // the rest.
+    unsafe { clone3(&mut args) }.map(|pid| pid != 0)
+}
+
+/// # Safety
+///
+/// As above; and what `args` points to can be written to.
+unsafe fn clone3(args: &mut libc::clone_args) -> Result<libc::pid_t, Errno> {
+    // SAFETY: the caller sees to what `args` points to. Without CLONE_VM the child has a stack and
+    // a memory of its own.
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            std::ptr::from_mut(args),
+            size_of::<libc::clone_args>(),
+        )
+    };
+    Errno::result(pid).map(|pid| pid as libc::pid_t)
+}
+
+/// Opens a child of ours that nobody has waited for.
+fn open_child(pid: Pid) -> Result<OwnedFd, Error> {
+    // SAFETY: numbers only.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let fd = Errno::result(fd).map_err(Error::Join)?;
+    // SAFETY: the kernel has made the descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Takes a child's status from the kernel, which gives it once; waits for its end.
+fn wait_for_child(pidfd: BorrowedFd<'_>) -> Result<ExitStatus, Errno> {
+    // SAFETY: all zero is a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let id = pidfd.as_raw_fd() as libc::id_t;
+    loop {
+        // SAFETY: `info` lives through the call.
+        let result = unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED) };
+        match Errno::result(result) {
+            Ok(_) => break,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    // SAFETY: waitid(2) has filled in the fields that it fills in for a child that ended.
+    let number = unsafe { info.si_status() } as u8;
+    Ok(match info.si_code {
+        libc::CLD_EXITED => ExitStatus::Exited(number),
+        // Killed, with a core dump or without.
+        _ => ExitStatus::Signaled(number),
+    })
 }
 
 fn wait_for_end_of_file(pipe: OwnedFd) -> Result<(), Errno> {
@@ -373,20 +484,16 @@ mod tests {
             &Credentials::default(),
             NetworkNamespace::New,
         );
-        let way = Way::Clone(cgroup.as_fd());
+        let flags = namespaces.clone_flags();
         // SAFETY: the child does nothing but wait for its end.
-        let Some((_, pidfd)) = (unsafe { clone(&namespaces, &way) }).unwrap() else {
+        let child = unsafe { clone(flags, Some(cgroup.as_fd())) };
+        let Some((_, pidfd)) = child.unwrap() else {
             loop {
                 // SAFETY: takes nothing.
                 unsafe { libc::pause() };
             }
         };
-        let process = Process {
-            pidfd,
-            report: Report::new().unwrap(),
-            refused: None,
-            end: Mutex::new(None),
-        };
+        let process = Process::new(pidfd, Report::new().unwrap());
         let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap();
         drop(process);
         fs::remove_dir(&dir).unwrap();

@@ -1,12 +1,13 @@
 use std::cell::UnsafeCell;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use entry::Failure;
 use launch::MonotonicNs;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use nix::unistd::Pid;
 
 /// A moment in the child's life that ends a span of the timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ struct Page {
     /// Nanoseconds; 0 is a moment that has not come.
     stamps: [AtomicU64; Moment::ALL.len()],
     failure: UnsafeCell<Option<Failure>>,
+    /// The number of a further process; 0 is none.
+    sibling: AtomicI32,
     /// Whether `failure` was written to the end: a child may be killed while it writes.
     told: AtomicBool,
 }
@@ -81,6 +84,7 @@ impl Report {
         let empty = Page {
             stamps: [const { AtomicU64::new(0) }; Moment::ALL.len()],
             failure: UnsafeCell::new(None),
+            sibling: AtomicI32::new(0),
             told: AtomicBool::new(false),
         };
         // SAFETY: the mapping is writable, page-aligned, at least as long as a `Page`, and known
@@ -107,6 +111,17 @@ impl Report {
         Some(stamp.load(Ordering::Acquire))
             .filter(|ns| *ns != 0)
             .map(MonotonicNs)
+    }
+
+    /// Where the kernel is to put the number of a further process that the child makes.
+    pub(crate) fn sibling_slot(&self) -> *mut i32 {
+        self.page().sibling.as_ptr()
+    }
+
+    /// The number of the process that the child has made.
+    pub(crate) fn sibling(&self) -> Option<Pid> {
+        let pid = self.page().sibling.load(Ordering::Acquire);
+        (pid != 0).then(|| Pid::from_raw(pid))
     }
 
     /// Tells a failure; in the child, which must end after that.

@@ -100,6 +100,8 @@ pub enum Step {
     Exec,
     /// The command's terminal is opened.
     Terminal,
+    /// The process is made that becomes a further command.
+    Process,
 }
 
 impl fmt::Display for Step {
@@ -150,6 +152,7 @@ impl fmt::Display for Step {
             Self::Signals => "resetting signals",
             Self::Exec => "executing the command",
             Self::Terminal => "opening a terminal",
+            Self::Process => "making a process",
         })
     }
 }

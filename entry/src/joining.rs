@@ -1,5 +1,8 @@
+use std::os::fd::BorrowedFd;
+
 use launch::{Command, Security, Ulimit};
 
+use crate::descriptors;
 use crate::failure::{At, Failure, Step};
 use crate::filter::Filter;
 use crate::last_steps::LastSteps;
@@ -7,7 +10,7 @@ use crate::privileges::Privileges;
 use crate::signals;
 use crate::streams;
 use crate::syscall;
-use crate::ties::Ties;
+use crate::ties::{Lifeline, Terminal, Ties};
 
 /// What joins a command that runs.
 #[derive(Clone, Copy)]
@@ -46,12 +49,43 @@ impl Joining {
         }
     }
 
+    /// Gives up every descriptor but those of `ties`, and returns these as they are then. To be
+    /// called before the process is where others may look at it: whoever gets hold of what it has
+    /// open of the host's is out (CVE-2016-9962). Makes system calls and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Step::Descriptors`].
+    pub fn let_go(ties: &Ties<'_>) -> Result<Ties<'static>, Failure> {
+        let lifeline = ties.lifeline.map(|lifeline| lifeline.pipe);
+        let socket = ties.terminal.map(|terminal| terminal.socket);
+        let [pipe, new_socket] =
+            descriptors::put_in_place(ties.streams, [lifeline, socket]).at(Step::Descriptors)?;
+        // SAFETY: these are open now, and stay so until the process puts others there.
+        let fd = |number| unsafe { BorrowedFd::borrow_raw(number) };
+        Ok(Ties {
+            streams: [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO].map(fd),
+            terminal: ties
+                .terminal
+                .zip(new_socket)
+                .map(|(terminal, socket)| Terminal {
+                    socket: fd(socket),
+                    size: terminal.size,
+                }),
+            lifeline: ties.lifeline.zip(pipe).map(|(lifeline, pipe)| Lifeline {
+                pipe: fd(pipe),
+                die_with_parent: lifeline.die_with_parent,
+            }),
+        })
+    }
+
     /// Becomes the command; returns only if that fails.
     ///
     /// The caller is a process of one thread in the cgroup and in all the namespaces of the command
     /// that it joins, with that one's root as its own. For the rest, what is said at
-    /// [`Entry::run`](crate::Entry::run) goes for this one too.
-    pub fn run(&self, ties: &Ties<'_>) -> Failure {
+    /// [`Entry::run`](crate::Entry::run) goes for this one too. `ring` is called immediately before
+    /// `execve`.
+    pub fn run(&self, ties: &Ties<'_>, ring: impl Fn()) -> Failure {
         let begun = || {
             syscall::start_session().at(Step::Session)?;
             syscall::join_new_keyring().at(Step::Keyring)?;
@@ -67,7 +101,7 @@ impl Joining {
                 streams: streams.at(Step::Descriptors)?,
                 ..*ties
             };
-            self.last_steps.take(&ties, terminal, None, || {})
+            self.last_steps.take(&ties, terminal, None, ring)
         };
         match begun() {
             Ok(never) => match never {},

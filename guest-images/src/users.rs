@@ -6,13 +6,14 @@ mod open_in_root;
 mod spec;
 
 use std::ffi::CString;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use launch::{Credentials, RootFs};
 
 use database::{GroupEntry, PasswdEntry};
 pub use open_in_root::ReadInRootError;
-use open_in_root::read_in_root;
+use open_in_root::{read_in_directory, read_in_root};
 use spec::NameOrId;
 pub use spec::{GroupSpec, InvalidGroupSpec, InvalidUserSpec, UserSpec};
 
@@ -49,6 +50,17 @@ pub struct User {
 pub fn look_up(spec: &UserSpec, root: &RootFs) -> Result<User, UserError> {
     let passwd = read_in_root(&root.layers, Path::new("etc/passwd"))?;
     let groups = read_in_root(&root.layers, Path::new("etc/group"))?;
+    resolve(spec, &passwd, &groups)
+}
+
+/// Looks `spec` up in the root of something that runs, which is open as `root`.
+///
+/// # Errors
+///
+/// As [`look_up`].
+pub fn look_up_in(spec: &UserSpec, root: BorrowedFd<'_>) -> Result<User, UserError> {
+    let passwd = read_in_directory(root, Path::new("etc/passwd"))?;
+    let groups = read_in_directory(root, Path::new("etc/group"))?;
     resolve(spec, &passwd, &groups)
 }
 

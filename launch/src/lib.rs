@@ -36,6 +36,7 @@ mod error;
 mod exit_status;
 pub mod fake;
 mod footprint;
+mod further;
 mod id;
 mod launcher;
 mod mount;
@@ -57,6 +58,7 @@ pub use command::{Command, CommandError, Credentials};
 pub use error::{Chain, Error};
 pub use exit_status::ExitStatus;
 pub use footprint::{Charge, Footprint};
+pub use further::Further;
 pub use id::{InstanceId, InvalidName};
 pub use launcher::{
     Instance, Launcher, NoProgress, Prepared, Progress, Running, Side, Unsupported,

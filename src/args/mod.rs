@@ -20,12 +20,11 @@ use clap::{Parser, Subcommand};
 pub use compare::CompareArgs;
 pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};
 pub use instances::{
-    Filter, Format, InspectArgs, KillArgs, LogsArgs, NamesArgs, PortArgs, PsArgs, RmArgs,
+    ExecArgs, Filter, Format, InspectArgs, KillArgs, LogsArgs, NamesArgs, PortArgs, PsArgs, RmArgs,
     StateName, StatsArgs, StopArgs, Tail,
 };
 pub use kernel::KernelAction;
 pub use network::NothingToPublish;
-pub use process::ProcessArgs;
 pub use run::{RunArgs, Way};
 pub use security::SecurityArgs;
 pub use snapshot::{RestoreArgs, SnapshotAction};
@@ -48,7 +47,7 @@ Examples:
   jaula run --as vm busybox uname -r       the guest's kernel answers
   jaula compare busybox sh -c 'free -m'    every way, and what differs
 
-Exit codes of run are docker's: the command's own; 125 when jaula itself failed, 126 when the \
+Exit codes of run and exec are docker's: the command's own; 125 when jaula itself failed, 126 when the \
 command can't be executed, 127 when there is no such command, 128+n when signal n killed it.";
 
 #[derive(Debug, Subcommand)]
@@ -90,6 +89,12 @@ pub enum Action {
     /// no other image has. One that something runs from stays.
     #[command(after_help = image::RMI_EXAMPLES)]
     Rmi(RmiArgs),
+    /// Run a further command in an instance that runs
+    ///
+    /// It has the root, the limits and the rights of the instance's own command, and its
+    /// environment, to which more can be added. It is killed when jaula is.
+    #[command(override_usage = instances::exec::USAGE, after_help = instances::exec::EXAMPLES)]
+    Exec(ExecArgs),
     /// List instances, of both sides
     ///
     /// Those that run, whether detached or not; with -a also detached ones that have ended and were

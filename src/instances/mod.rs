@@ -5,7 +5,9 @@ pub mod announce;
 pub mod asked;
 mod duration;
 mod endpoint;
+mod exec;
 mod follow;
+mod inside;
 mod inspect;
 mod kill;
 mod logs;
@@ -27,6 +29,7 @@ use launch::Port;
 use crate::error::{self, Error};
 use crate::installation::Installation;
 
+pub use exec::exec;
 pub use inspect::inspect;
 pub use kill::kill;
 pub use logs::logs;
@@ -58,6 +61,8 @@ pub enum Failure {
     NotRunning(String),
     #[error("instance {0} is paused already")]
     Paused(String),
+    #[error("instance {0} is paused")]
+    StandsStill(String),
     #[error("instance {0} is not paused")]
     NotPaused(String),
     #[error("instance {0} has no cgroup of its own")]
@@ -94,6 +99,7 @@ impl Failure {
 
     fn remedy(&self) -> Option<&'static str> {
         match self {
+            Self::StandsStill(_) => Some("let it go on first, with jaula unpause"),
             Self::Running(_) => Some("stop it first, or add --force"),
             _ => None,
         }

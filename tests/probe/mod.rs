@@ -2,11 +2,12 @@
 //! is put into the container's root, and one of these runs there.
 
 use std::arch::asm;
-use std::fs;
-use std::io::Error;
+use std::fs::{self, File};
+use std::io::{Error, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::harness::{Seen, World};
 
@@ -166,7 +167,7 @@ fn say_who_it_is() {
 #[test]
 #[ignore = "runs in a container"]
 fn ask_for_the_seals_of_process_1() {
-    let file = fs::File::open("/proc/1/exe").unwrap();
+    let file = File::open("/proc/1/exe").unwrap();
     // SAFETY: numbers only.
     let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
     println!("{SAYS}{seals}");
@@ -245,7 +246,7 @@ fn open_by_handle() -> libc::c_long {
         kind: 0,
         handle: [0; libc::MAX_HANDLE_SZ as usize],
     };
-    let volume = fs::File::open("/v").unwrap();
+    let volume = File::open("/v").unwrap();
     let mut mount = 0;
     // SAFETY: the path is a C string; the handle has as many bytes as it says, and lives through
     // both calls.
@@ -265,5 +266,65 @@ fn open_by_handle() -> libc::c_long {
             &raw mut handle,
             libc::O_RDONLY,
         )
+    }
+}
+
+/// Looks at each process that comes, until there is a file `/stop`: at programs that are not of
+/// this root, and at directories that it has open. Then it tries to overwrite the former.
+#[test]
+#[ignore = "runs in a container"]
+fn look_at_who_enters() {
+    let known = ["/probe", "/bin/busybox"].map(|path| fs::metadata(path).unwrap().ino());
+    let mut programs = Vec::new();
+    let mut directories = 0;
+    println!("{SAYS}ready");
+    while !Path::new("/stop").exists() {
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let path = process.path();
+            let name = process.file_name();
+            if !name
+                .to_string_lossy()
+                .starts_with(|first: char| first.is_ascii_digit())
+            {
+                continue;
+            }
+            let program = File::options()
+                .read(true)
+                .custom_flags(libc::O_PATH)
+                .open(path.join("exe"));
+            let Ok(program) = program else {
+                continue;
+            };
+            if known.contains(&program.metadata().unwrap().ino()) {
+                continue;
+            }
+            for open in fs::read_dir(path.join("fd"))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                directories += u32::from(fs::metadata(open.path()).is_ok_and(|it| it.is_dir()));
+            }
+            programs.push(program);
+        }
+    }
+    println!("{SAYS}seen: {}", !programs.is_empty());
+    println!("{SAYS}directories: {directories}");
+    if let Some(program) = programs.first() {
+        let path = format!("/proc/self/fd/{}", program.as_raw_fd());
+        let start = Instant::now();
+        let written = loop {
+            match File::options().write(true).open(&path) {
+                // As long as it is executed.
+                Err(error)
+                    if error.raw_os_error() == Some(libc::ETXTBSY)
+                        && start.elapsed() < Duration::from_secs(10) => {}
+                opened => break opened.and_then(|mut file| file.write_all(b"#!")),
+            }
+        };
+        match written {
+            Ok(()) => println!("{SAYS}overwritten"),
+            Err(error) => println!("{SAYS}kept: errno {}", error.raw_os_error().unwrap()),
+        }
     }
 }

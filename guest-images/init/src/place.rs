@@ -105,7 +105,7 @@ impl Means for Place<'_> {
                 terminal: None,
                 lifeline: None,
             };
-            Err(joining.run(&ties))
+            Err(joining.run(&ties, || {}))
         };
         let child = Child::make(0, move |_| match errand() {
             Ok(never) => match never {},

@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use launch::Layers;
@@ -25,9 +26,21 @@ pub struct ReadInRootError {
 /// waited for, and no more than [`MAX_BYTES`] is read.
 pub(super) fn read_in_root(layers: &Layers, path: &Path) -> Result<Vec<u8>, ReadInRootError> {
     let opened = match layers.only() {
-        Some(root) => open_in_directory(root, path),
+        Some(root) => open_directory(root).and_then(|root| open_in_directory(root.as_fd(), path)),
         None => open_in_layers(layers, path),
     };
+    absent_as_empty(opened, path)
+}
+
+/// The same, of a root that is open, in which others may change everything meanwhile.
+pub(super) fn read_in_directory(
+    root: BorrowedFd<'_>,
+    path: &Path,
+) -> Result<Vec<u8>, ReadInRootError> {
+    absent_as_empty(open_in_directory(root, path), path)
+}
+
+fn absent_as_empty(opened: io::Result<File>, path: &Path) -> Result<Vec<u8>, ReadInRootError> {
     match opened.and_then(read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         result => result.map_err(|source| ReadInRootError {
@@ -37,14 +50,14 @@ pub(super) fn read_in_root(layers: &Layers, path: &Path) -> Result<Vec<u8>, Read
     }
 }
 
-fn open_in_directory(root: &Path, path: &Path) -> io::Result<File> {
-    let root = open(
-        root,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?)
+}
+
+fn open_in_directory(root: BorrowedFd<'_>, path: &Path) -> io::Result<File> {
     let file = openat2(
-        &root,
+        root,
         path,
         OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
         Mode::empty(),

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use launch::{
-    Command, CommandError, Credentials, Endpoint, InstanceId, Mount, Network, Port, Resources,
-    Security, Side, Ulimit,
+    Command, Credentials, Endpoint, InstanceId, Mount, Network, Port, Resources, Security, Side,
+    Ulimit,
 };
 use serde::{Deserialize, Serialize};
 
@@ -113,18 +113,6 @@ impl From<&Command> for RecordedCommand {
             cwd: command.cwd().into(),
             credentials: command.credentials().clone(),
         }
-    }
-}
-
-impl RecordedCommand {
-    /// Another command with the same environment, directory and user.
-    ///
-    /// # Errors
-    ///
-    /// When `argv` is nothing that can be executed.
-    pub fn with_argv(&self, argv: Vec<Vec<u8>>) -> Result<Command, CommandError> {
-        let env = self.env.iter().map(|entry| entry.as_bytes().to_vec());
-        Command::new(argv, env, self.cwd.as_bytes(), self.credentials.clone())
     }
 }
 
@@ -300,14 +288,6 @@ pub(super) mod tests {
         fs::write(&elsewhere, serde_json::to_vec(&record("web")).unwrap()).unwrap();
         std::os::unix::fs::symlink(&elsewhere, dir.path().join(RECORD)).unwrap();
         assert_eq!(Record::read(dir.path()).unwrap(), None);
-    }
-
-    #[test]
-    fn another_command_has_the_same_environment() {
-        let recorded = record("web").asked.command;
-        let command = recorded.with_argv(vec![b"id".to_vec()]).unwrap();
-        assert_eq!(command.env(), [c"A=1".to_owned()]);
-        assert_eq!(command.argv(), [c"id".to_owned()]);
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! The commands that work with instances which were started before.
 
+pub(super) mod exec;
 mod inspect;
 mod kill;
 mod logs;
@@ -11,6 +12,7 @@ mod since;
 mod stats;
 mod stop;
 
+pub use exec::ExecArgs;
 pub use inspect::InspectArgs;
 pub use kill::KillArgs;
 pub use logs::{LogsArgs, Tail};

@@ -1,0 +1,60 @@
+use std::time::Duration;
+
+use launch::{ExitStatus, Running, Stdio, WindowSize};
+use nix::sys::signal::Signal;
+
+use crate::error::Error;
+use crate::process::Process;
+use crate::terminal::{Hatch, Terminal};
+
+/// A command that was started, with what it has in place of three streams. Dropping it kills it.
+pub(crate) struct RunningCommand {
+    // Dropped from top to bottom.
+    pub(crate) process: Process,
+    pub(crate) terminal: Option<Terminal>,
+}
+
+impl RunningCommand {
+    /// Begins to copy from and to its terminal, if it has one.
+    pub(crate) fn connect(
+        process: Process,
+        hatch: Option<Hatch>,
+        stdio: Stdio,
+    ) -> Result<Self, Error> {
+        let connect = |hatch: Hatch| hatch.connect(stdio.stdin, stdio.stdout);
+        let terminal = match process.refused() {
+            None => hatch.map(connect).transpose()?,
+            // Of a command that was not executed there is nothing to be shown.
+            Some(_) => None,
+        };
+        Ok(Self { process, terminal })
+    }
+}
+
+impl Running for RunningCommand {
+    fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
+        Ok(self.process.signal(signal)?)
+    }
+
+    fn resize(&self, size: WindowSize) -> Result<(), launch::Error> {
+        match &self.terminal {
+            Some(terminal) => Ok(terminal.resize(size)?),
+            None => Ok(()),
+        }
+    }
+
+    fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
+        // Whoever started it waited for it.
+        Ok(self.process.refused())
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
+        let end = self.process.wait(timeout)?;
+        if end.is_some()
+            && let Some(terminal) = &self.terminal
+        {
+            terminal.finish();
+        }
+        Ok(end.map(|end| end.status))
+    }
+}
