@@ -98,7 +98,6 @@ fn a_vm_refuses_by_its_flag_what_it_can_not_honour_and_makes_nothing_for_it() {
         (&["--mount", "type=bind,src=DIR,dst=/d"], "--mount"),
         (&["-v", "data:/d"], "a named volume"),
         (&["--device", "/dev/null"], "--device"),
-        (&["--tty"], "--tty"),
         (&["--network", "host"], "--network host"),
         (&["--network", "bridge"], "--network bridge"),
         (&["-p", "8080:80"], "--publish"),

@@ -11,7 +11,8 @@ use std::time::Duration;
 use harness::nobody::is_root;
 use harness::refused::assert_refused;
 use harness::terminal::Terminal;
-use harness::{JAULA, World, see, wait};
+use harness::{JAULA, Place, World, can_run, see, wait};
+use launch::Side;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -253,5 +254,71 @@ fn when_the_users_terminal_is_closed_the_command_ends() {
     terminal.expect("# ");
     drop(terminal);
     wait(&mut child);
+    world.assert_no_traces();
+}
+
+/// The same in a guest: what is typed, shown, resized and hung up goes over connections.
+#[test]
+fn a_vms_command_has_a_terminal_that_does_all_that_one_does() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let script = "tty; stty size; for n in 0 1 2; do test -t $n && echo is $n; done; echo $TERM; \
+                  stat -c %u:%a /dev/pts/0; echo x >/dev/tty; trap 'stty size' WINCH; \
+                  trap 'echo interrupted' INT; echo up; \
+                  until read line && test -n \"$line\"; do :; done; echo \"got $line\"; cat; exit 4";
+    let args = [
+        "run", "--as", "vm", "-it", "-u", "1000", "busybox", "sh", "-c", script,
+    ];
+    let mut session = Session::start(&args);
+    session
+        .terminal
+        .expect("/dev/pts/0\r\n30 100\r\nis 0\r\nis 1\r\nis 2\r\nxterm\r\n1000:620\r\nx\r\nup\r\n");
+    session.terminal.expect_raw(true);
+    session.terminal.resize(40, 120);
+    session.terminal.expect("40 120\r\n");
+    session.terminal.type_in("\x03");
+    session.terminal.expect("interrupted\r\n");
+    session.terminal.type_in("one\r");
+    session.terminal.expect("got one\r\n");
+    session.terminal.type_in("two\r\x04");
+    assert_eq!(session.end(), Some(4));
+    session.terminal.expect("two\r\ntwo\r\n");
+}
+
+#[test]
+fn when_the_users_terminal_is_closed_a_vms_command_ends() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let Session {
+        world,
+        terminal,
+        mut child,
+    } = Session::start(&["run", "--as", "vm", "-it", "busybox", "sh"]);
+    terminal.expect("# ");
+    drop(terminal);
+    wait(&mut child);
+    world.assert_no_traces();
+}
+
+#[test]
+fn what_a_vms_terminal_shows_can_go_to_a_pipe_and_is_hung_up_when_nobody_reads() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let script = "i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); done; echo err >&2; exit 3";
+    let seen = world.run(["run", "--as", "vm", "-t", "busybox", "sh", "-c", script]);
+    let mut expected: String = (0..2000).map(|i| format!("{i}\r\n")).collect();
+    expected.push_str("err\r\n");
+    assert!(seen.stdout_text() == expected, "{}", seen.stdout_text());
+    assert_eq!((seen.code, seen.stderr.as_str()), (Some(3), ""));
+    let line = format!("{JAULA} run --as vm -t busybox yes | head -n 1");
+    let seen = see(world.command("sh", ["-c", &line]), b"");
+    assert_eq!(seen.stdout_text(), "y\r\n");
     world.assert_no_traces();
 }

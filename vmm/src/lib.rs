@@ -36,8 +36,8 @@ pub mod vcpu;
 pub mod vm;
 
 pub use launcher::{
-    GuestKernel, RemoveError, Session, StartMode, Template, TemplateFacts, TemplateState,
-    Templates, VmLauncher, exec, resume, save, signal,
+    GuestKernel, RemoveError, RunningVm, StartMode, Template, TemplateFacts, TemplateState,
+    Templates, VmLauncher, resume, save, signal,
 };
 pub use monitor::{is_monitor, monitor_main};
 

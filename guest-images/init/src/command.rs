@@ -1,72 +1,18 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use entry::{Entry, Failure, Privileges, Spec, Stage, Sysfs, Ties};
+use entry::{Entry, Failure, Privileges, Spec, Stage, Sysfs};
 use guest_protocol::{Mark, Task};
-use launch::{Credentials, ExitStatus, Stdio};
-use rustix::fs::{Uid, fchown};
+use launch::{ExitStatus, WindowSize};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
 
 use crate::cgroup::Entrance;
 use crate::child::{self, Child, Outcome};
-use crate::connections::Streams;
 use crate::doorbell::Doorbell;
+use crate::ends::TheirEnds;
 use crate::fatal::Fatal;
 use crate::root;
-use crate::stream::Stream;
-
-/// Our ends of the pipes that are the command's standard streams.
-pub(crate) struct Pipes {
-    stdin: OwnedFd,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-}
-
-impl Pipes {
-    /// Pipes, and not the connections themselves: a command may open `/dev/stdout` again, which
-    /// a socket refuses.
-    pub(crate) fn open() -> Result<(Self, Stdio), Fatal> {
-        let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(Fatal::when("making a pipe"));
-        let (stdin_reader, stdin) = pipe()?;
-        let (stdout, stdout_writer) = pipe()?;
-        let (stderr, stderr_writer) = pipe()?;
-        let ours = Self {
-            stdin,
-            stdout,
-            stderr,
-        };
-        let theirs = Stdio {
-            stdin: stdin_reader,
-            stdout: stdout_writer,
-            stderr: stderr_writer,
-        };
-        Ok((ours, theirs))
-    }
-
-    /// Joins each to its connection.
-    pub(crate) fn joined_to(self, connections: Streams) -> Vec<Stream> {
-        let Streams([stdin, stdout, stderr]) = connections;
-        vec![
-            Stream::to_command(stdin, self.stdin),
-            Stream::to_host(self.stdout, stdout),
-            Stream::to_host(self.stderr, stderr),
-        ]
-    }
-}
-
-/// Gives the pipes to the command's user, who may not be root and may open `/dev/stdout` again.
-pub(crate) fn give_to(user: &Credentials, pipes: &Stdio) -> Result<(), Fatal> {
-    if user.uid == 0 {
-        return Ok(());
-    }
-    for pipe in [&pipes.stdin, &pipes.stdout, &pipes.stderr] {
-        fchown(pipe, Some(Uid::from_raw(user.uid)), None)
-            .map_err(Fatal::when("changing the owner of a pipe"))?;
-    }
-    Ok(())
-}
 
 /// The process that was started, until it has been waited for.
 pub(crate) struct Command {
@@ -85,7 +31,8 @@ pub(crate) enum Started {
 /// What the process is told that becomes the command.
 struct Orders {
     entry: Entry,
-    stdio: Stdio,
+    ends: TheirEnds,
+    terminal: Option<WindowSize>,
 }
 
 /// A process in namespaces of its own that has done all that it can without knowing the command.
@@ -105,15 +52,14 @@ impl Prepared {
             cgroup.enter_as_root()?;
             entry::bring_loopback_up()?;
             let scenery = stage.set()?;
-            let Orders { entry, stdio } = orders.wait();
+            let Orders {
+                entry,
+                ends,
+                terminal,
+            } = orders.wait();
             entry.open_outside()?;
             root::mount_image()?;
-            let ties = Ties {
-                streams: stdio.as_fds(),
-                terminal: None,
-                lifeline: None,
-            };
-            Err(entry.run(scenery, &ties, ring))
+            Err(entry.run(scenery, &ends.ties(*terminal), ring))
         };
         Child::make(namespaces, move |orders| match errand(orders) {
             Ok(never) => match never {},
@@ -123,8 +69,8 @@ impl Prepared {
     }
 
     /// Has it become the command. When this returns the command was executed, or that failed; our
-    /// copies of its streams are closed.
-    pub(crate) fn start(self, task: &Task, stdio: Stdio) -> Result<Started, Fatal> {
+    /// copies of its ends are closed.
+    pub(crate) fn start(self, task: &Task, ends: TheirEnds) -> Result<Started, Fatal> {
         let entry = Entry::new(&Spec {
             lower: &root::image(),
             upper: root::upper(),
@@ -142,7 +88,12 @@ impl Prepared {
             filter: None,
             privileges: Privileges::Root,
         })?;
-        started(self.0, Orders { entry, stdio })
+        let orders = Orders {
+            entry,
+            ends,
+            terminal: task.terminal,
+        };
+        started(self.0, orders)
     }
 }
 
@@ -166,6 +117,11 @@ impl Command {
     /// Readable when the command has ended, and everything that it started with it.
     pub(crate) fn ended(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    /// Its number. It is its own as long as it was not waited for.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
     }
 
     /// Sends it a signal. One that the kernel does not know, or that comes too late, is nothing.
@@ -206,6 +162,7 @@ pub(crate) mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use entry::Step;
+    use launch::Stdio;
 
     use super::*;
 

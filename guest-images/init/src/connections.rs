@@ -82,15 +82,23 @@ impl Streams {
 
     /// Ends the output of a command that was never executed.
     pub(crate) fn end_outputs(&self) -> Result<(), Errno> {
-        let [_, outputs @ ..] = &self.0;
-        for output in outputs {
-            match shutdown(output, Shutdown::Write) {
-                // The host was faster.
-                Ok(()) | Err(Errno::NOTCONN) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
+        let [_, stdout, stderr] = &self.0;
+        end(stdout)?;
+        end(stderr)
+    }
+
+    /// Ends the output that is not there beside a terminal.
+    pub(crate) fn end_stderr(&self) -> Result<(), Errno> {
+        let [_, _, stderr] = &self.0;
+        end(stderr)
+    }
+}
+
+fn end(output: &OwnedFd) -> Result<(), Errno> {
+    match shutdown(output, Shutdown::Write) {
+        // The host was faster.
+        Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 

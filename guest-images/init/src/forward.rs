@@ -29,7 +29,7 @@ pub(crate) fn until_end(
         // The ends of the pipes are sure to come: with the command, PID 1 of its namespace, every
         // process is gone that could hold them open. Nobody reads the input any more.
         let mut left = None;
-        if let Some(status) = command.end_of_all() {
+        if let Some(status) = command.end_of_all()? {
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
             let time = deadline.saturating_duration_since(Instant::now());
             if sessions.is_empty() || time.is_zero() {
@@ -55,6 +55,8 @@ pub(crate) fn until_end(
         if has_word {
             match read_message(control)? {
                 Some(ToGuest::Signal(number)) => command.signal(number),
+                Some(ToGuest::Resize(size)) => command.resize(size),
+                Some(ToGuest::HangUp) => command.hang_up(),
                 Some(ToGuest::Restored(incarnation)) => assume(&incarnation)?,
                 Some(ToGuest::OpenSession(number)) => sessions.extend(Session::open(number, means)),
                 Some(ToGuest::Start(_)) | None => return Err(Fatal::HostGone),
@@ -76,15 +78,17 @@ mod tests {
 
     use entry::{Failure, Step};
     use guest_protocol::{
-        Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, write_message,
+        Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, UserFile, Users,
+        write_message,
     };
     use launch::{Credentials, Stdio};
     use rustix::io::Errno;
 
     use super::*;
+    use crate::command::Started;
     use crate::command::tests::start_shell;
-    use crate::command::{Pipes, Started};
     use crate::connections::Streams;
+    use crate::ends::{self, TheirEnds};
 
     /// The host's ends: control, input, output, error.
     type HostEnds = [UnixStream; 4];
@@ -117,7 +121,15 @@ mod tests {
             Ok(Stdio::null().unwrap())
         }
 
-        fn start(&self, command: &launch::Command, stdio: Stdio) -> Result<Started, Fatal> {
+        fn users(&self) -> Result<Users, Errno> {
+            Ok(Users {
+                passwd: UserFile::Bytes(b"a".into()),
+                group: UserFile::NotRegular,
+            })
+        }
+
+        fn start(&self, execute: &Execute, ends: TheirEnds) -> Result<Started, Fatal> {
+            let command = &execute.command;
             if command.program() == c"/nonexistent" {
                 return Ok(Started::Failed(Failure {
                     step: Step::Exec,
@@ -125,7 +137,7 @@ mod tests {
                 }));
             }
             let script: &'static CStr = Box::leak(command.program().to_owned().into_boxed_c_str());
-            Ok(Started::Running(start_shell(script, stdio)))
+            Ok(Started::Running(start_shell(script, ends.into_stdio())))
         }
     }
 
@@ -156,14 +168,14 @@ mod tests {
         for stream in [&stdin, &stdout, &stderr] {
             stream.set_nonblocking(true).unwrap();
         }
-        let (ours, theirs) = Pipes::open().unwrap();
-        let command = start_shell(script, theirs);
+        let (ours, theirs) = ends::make().unwrap();
+        let command = start_shell(script, theirs.into_stdio());
         // The host stays, even when what it does is done.
         let _stays = h0.try_clone().unwrap();
         thread::scope(|scope| {
             let host = scope.spawn(move || host([h0, h1, h2, h3], host_ends));
             let streams = Streams([stdin, stdout, stderr].map(OwnedFd::from));
-            let command = Running::new(command, ours.joined_to(streams));
+            let command = Running::new(command, ours.joined_to(streams, None).unwrap());
             let mut control = File::from(OwnedFd::from(control));
             let means = Pairs(RefCell::new(sessions));
             let ended = until_end(&mut control, command, &means, |_| Ok(()));
@@ -367,6 +379,22 @@ mod tests {
             Some(FromSession::Ended(ExitStatus::Exited(5))),
         );
         assert_eq!(ends, ((not_found, None), other));
+    }
+
+    #[test]
+    fn a_session_may_be_for_what_is_known_of_users() {
+        let (_, said) = run_with_sessions(UNTIL_TOLD, |mut ends, [mut session]| {
+            write_message(&mut ends[0], &ToGuest::OpenSession(SessionNumber(0))).unwrap();
+            write_message(&mut session[0], &ToSession::TellUsers).unwrap();
+            let said = (answer(&mut session), answer(&mut session));
+            let_end(ends);
+            said
+        });
+        let users = Users {
+            passwd: UserFile::Bytes(b"a".into()),
+            group: UserFile::NotRegular,
+        };
+        assert_eq!(said, (Some(FromSession::Users(Ok(users))), None));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod command;
 mod connections;
 mod disk;
 mod doorbell;
+mod ends;
 mod fatal;
 mod forward;
 mod identity;
@@ -33,13 +34,15 @@ mod root;
 mod running;
 mod session;
 mod stream;
+mod terminal;
+mod users;
 
 #[cfg(not(test))]
 use std::ffi::{CStr, CString};
 use std::fs::File;
 
 use cgroup::Cgroup;
-use command::{Pipes, Prepared, Started};
+use command::{Prepared, Started};
 use connections::{Connections, Sockets};
 use disk::Disk;
 use doorbell::Doorbell;
@@ -95,7 +98,7 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     doorbell.ring(Mark::Init);
     let identity = Identity::open()?;
     let disk = Disk::open()?;
-    let (ours, theirs) = Pipes::open()?;
+    let (ours, theirs) = ends::make()?;
     let (cgroup, entrance) = Cgroup::make()?;
     root::make_directories()?;
     let prepared = Prepared::make(entrance, doorbell)?;
@@ -116,12 +119,13 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     if let Some(limit) = task.pids {
         cgroup.limit_pids(limit)?;
     }
-    command::give_to(task.command.credentials(), &theirs)?;
+    theirs.give_to(task.command.credentials())?;
     let answer = match prepared.start(&task, theirs)? {
         Started::Running(command) => {
             doorbell.ring(Mark::Executed);
             let place = Place::of(&task, &cgroup, &command)?;
-            let running = Running::new(command, ours.joined_to(streams));
+            let load = ours.joined_to(streams, task.terminal)?;
+            let running = Running::new(command, load);
             let status = forward::until_end(&mut control, running, &place, |incarnation| {
                 identity.assume(incarnation)
             })?;
@@ -154,8 +158,6 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
 fn receive_start(control: &mut File) -> Result<Box<Start>, Fatal> {
     match read_message(control)? {
         Some(ToGuest::Start(start)) => Ok(start),
-        Some(ToGuest::Signal(_) | ToGuest::Restored(_) | ToGuest::OpenSession(_)) | None => {
-            Err(Fatal::NothingToStart)
-        }
+        Some(_) | None => Err(Fatal::NothingToStart),
     }
 }

@@ -2,19 +2,22 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
-use entry::{Failure, Joining, JoiningSpec, Privileges, Step, Ties};
-use guest_protocol::{Ports, Task};
+use entry::{Failure, Joining, JoiningSpec, Privileges, Step};
+use guest_protocol::{Execute, Ports, Task, Users};
 use launch::Stdio;
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat, open};
 use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use crate::cgroup::Cgroup;
 use crate::child::Child;
 use crate::command::{Command, Started, started};
 use crate::connections::{self, Streams};
+use crate::ends::TheirEnds;
 use crate::fatal::Fatal;
 use crate::session::Means;
+use crate::users;
 
 /// Where further commands run: in the cgroup, the namespaces and the root of the first one, with
 /// its limits and rights.
@@ -23,6 +26,7 @@ pub(crate) struct Place<'a> {
     cgroup: &'a Cgroup,
     /// A pidfd.
     first: OwnedFd,
+    first_pid: Pid,
 }
 
 /// All but the pid namespace, which a process is made in.
@@ -41,6 +45,7 @@ impl<'a> Place<'a> {
                 .ended()
                 .try_clone_to_owned()
                 .map_err(Fatal::when("watching the command"))?,
+            first_pid: first.pid(),
         })
     }
 }
@@ -73,7 +78,11 @@ impl Means for Place<'_> {
         opened().map_err(Fatal::when("opening /null"))
     }
 
-    fn start(&self, command: &launch::Command, stdio: Stdio) -> Result<Started, Fatal> {
+    fn users(&self) -> Result<Users, Errno> {
+        users::of_root(self.first_pid)
+    }
+
+    fn start(&self, execute: &Execute, ends: TheirEnds) -> Result<Started, Fatal> {
         let failed = Fatal::when::<std::io::Error>;
         let entrance = self
             .cgroup
@@ -84,12 +93,13 @@ impl Means for Place<'_> {
             .try_clone()
             .map_err(failed("watching the command"))?;
         let joining = Joining::new(&JoiningSpec {
-            command,
+            command: &execute.command,
             ulimits: &self.task.ulimits,
             security: &self.task.security,
             filter: None,
             privileges: Privileges::Root,
         });
+        let terminal = execute.streams.terminal();
         // That of our next children, not ours; and none of those is made for anything else.
         move_into_thread_name_spaces(self.first.as_fd(), ThreadNameSpaceType::PROCESS_ID)
             .map_err(Fatal::when("entering the command's pid namespace"))?;
@@ -100,12 +110,7 @@ impl Means for Place<'_> {
                 step: Step::Namespaces,
                 errno: errno.raw_os_error(),
             })?;
-            let ties = Ties {
-                streams: stdio.as_fds(),
-                terminal: None,
-                lifeline: None,
-            };
-            Err(joining.run(&ties, || {}))
+            Err(joining.run(&ends.ties(terminal), || {}))
         };
         let child = Child::make(0, move |_| match errand() {
             Ok(never) => match never {},

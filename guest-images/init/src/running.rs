@@ -1,31 +1,43 @@
-use launch::ExitStatus;
+use launch::{ExitStatus, WindowSize};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::command::Command;
 use crate::fatal::Fatal;
 use crate::stream::Stream;
+use crate::terminal::Terminal;
 
-/// A command that runs, with the streams that are carried for it.
+/// A command that runs, with what is carried for it.
 pub(crate) struct Running {
     command: Command,
-    streams: Vec<Stream>,
+    load: Load,
     status: Option<ExitStatus>,
 }
 
+/// What is carried between a command and the host.
+pub(crate) enum Load {
+    Streams(Vec<Stream>),
+    Terminal(Box<Terminal>),
+}
+
 impl Running {
-    pub(crate) fn new(command: Command, streams: Vec<Stream>) -> Self {
+    pub(crate) fn new(command: Command, load: Load) -> Self {
         Self {
             command,
-            streams,
+            load,
             status: None,
         }
     }
 
     /// Says what is waited for.
     pub(crate) fn add_interest<'a>(&'a self, fds: &mut Interest<'a>) {
-        for stream in &self.streams {
-            fds.0.extend(stream.interest().into_iter().flatten());
+        match &self.load {
+            Load::Streams(streams) => {
+                for stream in streams {
+                    fds.0.extend(stream.interest().into_iter().flatten());
+                }
+            }
+            Load::Terminal(terminal) => terminal.add_interest(fds),
         }
         // Once it was waited for it would be found to have ended again and again.
         if self.status.is_none() {
@@ -38,13 +50,16 @@ impl Running {
 
     /// Does what is to be done about what was found.
     pub(crate) fn react(&mut self, found: &mut Found) -> Result<(), Fatal> {
-        for stream in &mut self.streams {
-            if !stream.has_ended() {
-                let (source, sink) = (found.take(), found.take());
-                stream
-                    .react(source, sink)
-                    .map_err(Fatal::when("carrying a standard stream"))?;
+        match &mut self.load {
+            Load::Streams(streams) => {
+                for stream in streams.iter_mut().filter(|stream| !stream.has_ended()) {
+                    let (source, sink) = (found.take(), found.take());
+                    stream
+                        .react(source, sink)
+                        .map_err(Fatal::when("carrying a standard stream"))?;
+                }
             }
+            Load::Terminal(terminal) => terminal.react(found),
         }
         if self.status.is_none() && !found.take().is_empty() {
             self.status = Some(self.command.wait()?);
@@ -59,25 +74,46 @@ impl Running {
         }
     }
 
+    /// Gives its terminal another size.
+    pub(crate) fn resize(&self, size: WindowSize) {
+        if let Load::Terminal(terminal) = &self.load {
+            terminal.resize(size);
+        }
+    }
+
+    /// Hangs its terminal up.
+    pub(crate) fn hang_up(&mut self) {
+        if let Load::Terminal(terminal) = &mut self.load {
+            terminal.hang_up();
+        }
+    }
+
     /// How it ended, when all who could write to its outputs are gone and all that they wrote was
     /// sent.
-    pub(crate) fn end_of_all(&self) -> Option<ExitStatus> {
-        let sent = self.streams.iter().all(Stream::has_sent_all);
-        self.status.filter(|_| sent)
+    pub(crate) fn end_of_all(&self) -> Result<Option<ExitStatus>, Fatal> {
+        match &self.load {
+            Load::Streams(streams) => {
+                let sent = streams.iter().all(Stream::has_sent_all);
+                Ok(self.status.filter(|_| sent))
+            }
+            Load::Terminal(_) => self.end_of_command(),
+        }
     }
 
     /// How it ended, when all that had been written by then was sent; others may hold its outputs
     /// still.
-    pub(crate) fn end_of_command(&self) -> Result<Option<ExitStatus>, Errno> {
+    pub(crate) fn end_of_command(&self) -> Result<Option<ExitStatus>, Fatal> {
         let Some(status) = self.status else {
             return Ok(None);
         };
-        for stream in &self.streams {
-            if stream.has_more()? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(status))
+        let has_more = || match &self.load {
+            Load::Streams(streams) => streams.iter().try_fold(false, |some, stream| {
+                Ok::<_, Errno>(some || stream.has_more()?)
+            }),
+            Load::Terminal(terminal) => terminal.has_more(),
+        };
+        let has_more = has_more().map_err(Fatal::when("asking for what is to be sent"))?;
+        Ok((!has_more).then_some(status))
     }
 
     /// Lets go of its streams; the command, if it has to be waited for.

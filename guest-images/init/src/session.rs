@@ -2,17 +2,18 @@ use std::fs::File;
 
 use entry::Failure;
 use guest_protocol::{
-    Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, read_message,
+    Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, Users, read_message,
     write_message,
 };
 use launch::Stdio;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
-use crate::command::{self, Command, Pipes, Started};
+use crate::command::{Command, Started};
 use crate::connections::Streams;
+use crate::ends::{self, TheirEnds};
 use crate::fatal::Fatal;
-use crate::running::{Found, Interest, Running};
+use crate::running::{Found, Interest, Load, Running};
 
 /// What it takes to have sessions.
 pub(crate) trait Means {
@@ -26,9 +27,12 @@ pub(crate) trait Means {
     /// Streams with nothing to read and nobody who listens.
     fn null_streams(&self) -> Result<Stdio, Fatal>;
 
+    /// What the first one's root says of users.
+    fn users(&self) -> Result<Users, Errno>;
+
     /// Starts a command beside the first one. When this returns it was executed, or that failed;
-    /// our copies of its streams are closed.
-    fn start(&self, command: &launch::Command, stdio: Stdio) -> Result<Started, Fatal>;
+    /// our copies of its ends are closed.
+    fn start(&self, execute: &Execute, ends: TheirEnds) -> Result<Started, Fatal>;
 }
 
 /// A further command, and what is said about it. Whatever goes wrong with it is nobody else's
@@ -106,8 +110,11 @@ impl Session {
 
     /// Ends it, whatever it is doing.
     pub(crate) fn abandon(&mut self) {
-        if let State::Running(running) = &self.state {
-            running.signal(libc::SIGKILL as u8);
+        let kill = libc::SIGKILL as u8;
+        match &self.state {
+            State::Running(running) => running.signal(kill),
+            State::Left(command) => command.signal(kill),
+            State::Waiting | State::Over => {}
         }
         self.leave();
     }
@@ -126,36 +133,55 @@ impl Session {
         let Some(control) = &mut self.control else {
             return Ok(());
         };
-        match (read_message(control)?, &self.state) {
+        match (read_message(control)?, &mut self.state) {
             (Some(ToSession::Execute(execute)), State::Waiting) => self.execute(&execute, means),
+            (Some(ToSession::TellUsers), State::Waiting) => {
+                let users = means.users().map_err(Errno::raw_os_error);
+                self.say(FromSession::Users(users))?;
+                self.leave();
+                Ok(())
+            }
             (Some(ToSession::Signal(number)), State::Running(running)) => {
                 running.signal(number);
                 Ok(())
             }
-            // Before the first message and after the last there is nothing to be signalled.
-            (Some(ToSession::Signal(_)), _) => Ok(()),
-            (Some(ToSession::Execute(_)) | None, _) => Err(Fatal::HostGone),
+            (Some(ToSession::Resize(size)), State::Running(running)) => {
+                running.resize(size);
+                Ok(())
+            }
+            (Some(ToSession::HangUp), State::Running(running)) => {
+                running.hang_up();
+                Ok(())
+            }
+            // Before the first message and after the last there is nothing to be told.
+            (Some(ToSession::Signal(_) | ToSession::Resize(_) | ToSession::HangUp), _) => Ok(()),
+            (Some(ToSession::Execute(_) | ToSession::TellUsers) | None, _) => Err(Fatal::HostGone),
         }
     }
 
     fn execute(&mut self, execute: &Execute, means: &impl Means) -> Result<(), Fatal> {
-        let (streams, stdio) = match execute.streams {
-            SessionStreams::Null => (Vec::new(), means.null_streams()?),
-            SessionStreams::Three => {
-                let connections = means
-                    .connect_streams(Ports::of(self.number))
-                    .map_err(Fatal::when("connecting to the host"))?;
-                let (ours, theirs) = Pipes::open()?;
-                command::give_to(execute.command.credentials(), &theirs)?;
-                (ours.joined_to(connections), theirs)
-            }
+        let terminal = execute.streams.terminal();
+        let (ours, theirs) = if execute.streams == SessionStreams::Null {
+            (None, TheirEnds::of(means.null_streams()?))
+        } else {
+            let connections = means
+                .connect_streams(Ports::of(self.number))
+                .map_err(Fatal::when("connecting to the host"))?;
+            let (ours, theirs) = ends::make()?;
+            theirs.give_to(execute.command.credentials())?;
+            (Some((ours, connections)), theirs)
         };
-        match means.start(&execute.command, stdio)? {
+        match means.start(execute, theirs)? {
             Started::Running(command) => {
-                self.state = State::Running(Running::new(command, streams));
+                // Before anything else can fail, so that it is waited for.
+                self.state = State::Left(command);
                 self.say(FromSession::Executed)?;
-                if execute.streams == SessionStreams::Null {
-                    self.leave();
+                match ours {
+                    Some((ours, connections)) => {
+                        let load = ours.joined_to(connections, terminal)?;
+                        self.carry(load);
+                    }
+                    None => self.leave(),
                 }
                 Ok(())
             }
@@ -165,6 +191,13 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    fn carry(&mut self, load: Load) {
+        self.state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Left(command) => State::Running(Running::new(command, load)),
+            other => other,
+        };
     }
 
     fn tell_end(&mut self) {

@@ -20,8 +20,9 @@
 //! control port, and there each session has a conversation of its own: the monitor sends one
 //! [`ToSession::Execute`], for whose streams the guest opens connections as above, and then any
 //! number of signals; the guest answers with [`FromSession::Executed`] and then one of
-//! [`FromSession::Ended`] and [`FromSession::Failed`]. So whatever goes wrong with a session is
-//! its own affair. A monitor that wants no more of it closes the connection. None of them is in a
+//! [`FromSession::Ended`] and [`FromSession::Failed`]. In place of all this the
+//! session may be for what the root says of users ([`ToSession::TellUsers`]). So whatever goes
+//! wrong with a session is its own affair. A monitor that wants no more of it closes the connection. None of them is in a
 //! machine that goes on from a snapshot: the guest finds them reset.
 //!
 //! Every byte from a guest is hostile: [`read_message`] takes no more than [`MAX_MESSAGE_BYTES`].
@@ -42,4 +43,7 @@ pub use entropy::Entropy;
 pub use frame::{FrameError, MAX_MESSAGE_BYTES, read_message, write_message};
 pub use message::{End, Incarnation, Start, Task, ToGuest, ToHost};
 pub use ports::Ports;
-pub use session::{Execute, FromSession, SessionNumber, SessionStreams, ToSession};
+pub use session::{
+    Execute, FromSession, MAX_USERS_BYTES, SessionNumber, SessionStreams, ToSession, UserFile,
+    Users,
+};

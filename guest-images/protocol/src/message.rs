@@ -1,5 +1,5 @@
 use entry::NameFiles;
-use launch::{Command, ExitStatus, Hostname, Mount, PidsLimit, Security, Ulimit};
+use launch::{Command, ExitStatus, Hostname, Mount, PidsLimit, Security, Ulimit, WindowSize};
 use serde::{Deserialize, Serialize};
 
 use crate::{Entropy, SessionNumber};
@@ -15,6 +15,9 @@ pub struct Task {
     pub files: NameFiles,
     /// What is mounted in its root, in this order; none of it is the host's.
     pub mounts: Vec<Mount>,
+    /// The size at first of the terminal that it has in place of three streams: what is typed comes
+    /// as standard input, and what it shows goes out as standard output.
+    pub terminal: Option<WindowSize>,
     /// Whether an init of ours is its parent, and process 1 of what it sees.
     pub init: bool,
     /// Limits of its processes.
@@ -60,6 +63,10 @@ pub enum ToGuest {
     Restored(Incarnation),
     /// Connect to this session's control port, to be told what to run there.
     OpenSession(SessionNumber),
+    /// The command's terminal has another size.
+    Resize(WindowSize),
+    /// Nobody is at the command's terminal any more.
+    HangUp,
 }
 
 /// How a command ended.

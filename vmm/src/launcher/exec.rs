@@ -3,18 +3,19 @@
 use std::fs::File;
 use std::io::{self, Seek};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use guest_protocol::{Execute, SessionStreams, write_message};
-use launch::{Command, ExitStatus, InstanceId, Stdio};
+use guest_protocol::{Execute, SessionStreams, Users, read_message, write_message};
+use launch::{ExitStatus, Further, InstanceId, Running, Stdio, WindowSize};
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::Signal;
 
 use super::error::Error;
 use super::save::connect_to;
-use crate::monitor::{Channel, ChannelError, ExecNews, ExecWord, Reason, Received, Request};
+use crate::monitor::{Channel, ChannelError, ExecNews, ExecWord, Reason, Received, Reply, Request};
 
 /// What a command ends with that ends with its instance.
 const KILLED: ExitStatus = ExitStatus::Signaled(libc::SIGKILL as u8);
@@ -22,7 +23,7 @@ const KILLED: ExitStatus = ExitStatus::Signaled(libc::SIGKILL as u8);
 /// A further command in a machine. Dropping this kills it, unless it has no streams: such a one
 /// can't be waited for.
 #[derive(Debug)]
-pub struct Session {
+struct Session {
     id: InstanceId,
     monitor: Channel,
     known: Mutex<Known>,
@@ -35,89 +36,154 @@ struct Known {
     end: Option<Result<ExitStatus, Reason>>,
 }
 
-/// Runs `command` beside the first one of the running instance `id`, in its root and with its
-/// limits and rights. Its streams are `stdio`; without any it has nothing to read, nobody listens,
-/// and it goes on when the session is dropped.
-///
-/// An instance whose command does not run yet is waited for.
-///
-/// # Errors
-///
-/// When there is no such instance, or it can't be asked.
-pub fn exec(
-    run_dir: &Path,
-    id: &InstanceId,
-    command: &Command,
-    stdio: Option<&Stdio>,
-) -> Result<Session, launch::Error> {
-    let monitor = connect_to(run_dir, id)?;
-    ask(&monitor, command, stdio).map_err(|source| Error::Ask {
-        id: id.clone(),
-        source,
-    })?;
-    Ok(Session {
-        id: id.clone(),
-        monitor,
-        known: Mutex::default(),
-    })
+/// A machine that another process has launched.
+#[derive(Clone, Debug)]
+pub struct RunningVm {
+    run_dir: PathBuf,
+    id: InstanceId,
 }
 
-fn ask(monitor: &Channel, command: &Command, stdio: Option<&Stdio>) -> io::Result<()> {
-    let execute = Execute {
-        command: command.clone(),
-        streams: match stdio {
-            Some(_) => SessionStreams::Three,
-            None => SessionStreams::Null,
-        },
-    };
+impl RunningVm {
+    /// The instance `id`, whose directory is in `run_dir`.
+    pub fn new(run_dir: impl Into<PathBuf>, id: InstanceId) -> Self {
+        Self {
+            run_dir: run_dir.into(),
+            id,
+        }
+    }
+
+    /// Runs a command in it, whose streams are copied from and to `stdio`. It is killed when what
+    /// is returned is dropped, or the caller ends. An instance whose own command does not run yet is
+    /// waited for.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such instance, or it can't be asked.
+    pub fn execute(
+        &self,
+        further: &Further,
+        stdio: &Stdio,
+    ) -> Result<Box<dyn Running>, launch::Error> {
+        let streams = match further.terminal {
+            Some(size) => SessionStreams::Terminal(size),
+            None => SessionStreams::Three,
+        };
+        Ok(Box::new(self.ask(further, streams, Some(stdio))?))
+    }
+
+    /// The same, with nothing to read and nobody who listens; it goes on when the caller ends. Has
+    /// how it ended instead if it could not be executed. It has no terminal, whatever is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub fn leave_running(&self, further: &Further) -> Result<Option<ExitStatus>, launch::Error> {
+        self.ask(further, SessionStreams::Null, None)?
+            .wait_executed()
+    }
+
+    /// What its root says of users.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such instance, or it can't be asked.
+    pub fn users(&self) -> Result<Users, launch::Error> {
+        Ok(self.ask_users()?)
+    }
+
+    fn ask_users(&self) -> Result<Users, Error> {
+        let monitor = connect_to(&self.run_dir, &self.id)?;
+        monitor.send(&Request::Users)?;
+        match monitor.receive_within(None)? {
+            Some(Reply::Users) => {}
+            Some(Reply::Failed(reason)) => {
+                return Err(Error::NotExecuted {
+                    id: self.id.clone(),
+                    reason,
+                });
+            }
+            _ => return Err(Error::NotRunning(self.id.clone())),
+        }
+        let told = monitor.receive_descriptors().map_err(ChannelError::from)?;
+        let told = told.and_then(|mut all| all.pop());
+        let users = told.and_then(|told| read_message(&mut File::from(told)).transpose());
+        let users = users.ok_or_else(|| Error::NotRunning(self.id.clone()))?;
+        users.map_err(|error| self.failed(io::Error::other(error)))
+    }
+
+    fn ask(
+        &self,
+        further: &Further,
+        streams: SessionStreams,
+        stdio: Option<&Stdio>,
+    ) -> Result<Session, Error> {
+        let monitor = connect_to(&self.run_dir, &self.id)?;
+        let execute = Execute {
+            command: further.command.clone(),
+            streams,
+        };
+        ask(&monitor, &execute, stdio).map_err(|source| self.failed(source))?;
+        Ok(Session {
+            id: self.id.clone(),
+            monitor,
+            known: Mutex::default(),
+        })
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::Ask {
+            id: self.id.clone(),
+            source,
+        }
+    }
+}
+
+fn ask(monitor: &Channel, execute: &Execute, stdio: Option<&Stdio>) -> io::Result<()> {
     // In a file, since a command's arguments may be longer than any packet.
     let mut told = File::from(memfd_create(c"jaula-exec", MFdFlags::MFD_CLOEXEC)?);
-    write_message(&mut told, &execute).map_err(io::Error::other)?;
+    write_message(&mut told, execute).map_err(io::Error::other)?;
     told.rewind()?;
     let mut all = vec![told.as_fd()];
     if let Some(stdio) = stdio {
-        all.extend([&stdio.stdin, &stdio.stdout, &stdio.stderr].map(AsFd::as_fd));
+        all.extend(stdio.as_fds());
     }
     monitor.send(&Request::Exec).map_err(io::Error::other)?;
     Ok(monitor.send_descriptors(&all)?)
 }
 
-impl Session {
-    /// Sends signal number `signal` to the command; to one that has ended, nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the monitor can't be told.
-    pub fn signal(&self, signal: u8) -> Result<(), launch::Error> {
-        match self.monitor.send(&ExecWord::Signal(signal)) {
-            Err(ChannelError::Socket(Errno::EPIPE | Errno::ECONNRESET)) => Ok(()),
-            result => Ok(result.map_err(Error::from)?),
-        }
+impl Running for Session {
+    fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
+        // A signal's number is below 64.
+        Ok(self.tell(ExecWord::Signal(signal as u8))?)
     }
 
-    /// Waits until the command was executed; how it ended instead if it could not be.
-    ///
-    /// # Errors
-    ///
-    /// When it could not be started.
-    pub fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
+    fn resize(&self, size: WindowSize) -> Result<(), launch::Error> {
+        Ok(self.tell(ExecWord::Resize(size))?)
+    }
+
+    fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
         self.wait_until(None, |known| known.executed || known.end.is_some())?;
-        match self.known().executed {
+        let executed = self.known().executed;
+        match executed {
             true => Ok(None),
             false => Ok(self.end()?),
         }
     }
 
-    /// Waits for the end of the command, with its output delivered; `None` if `timeout` was given
-    /// and passed first. One that ends with its instance was killed. May be called again, with the
-    /// same answer.
-    ///
-    /// # Errors
-    ///
-    /// When it could not be started.
-    pub fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
+    /// One that ends with its instance was killed.
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
         self.wait_until(timeout, |known| known.end.is_some())?;
         Ok(self.end()?)
+    }
+}
+
+impl Session {
+    /// One that has ended is not told.
+    fn tell(&self, word: ExecWord) -> Result<(), Error> {
+        match self.monitor.send(&word) {
+            Err(ChannelError::Socket(Errno::EPIPE | Errno::ECONNRESET)) => Ok(()),
+            result => Ok(result?),
+        }
     }
 
     fn end(&self) -> Result<Option<ExitStatus>, Error> {

@@ -27,9 +27,8 @@ impl Running for VmInstance {
         Ok(self.monitor.signal(signal)?)
     }
 
-    fn resize(&self, _size: WindowSize) -> Result<(), launch::Error> {
-        // It has no terminal.
-        Ok(())
+    fn resize(&self, size: WindowSize) -> Result<(), launch::Error> {
+        Ok(self.monitor.resize(size)?)
     }
 
     fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {

@@ -33,7 +33,7 @@ use crate::monitor::Work;
 use crate::ring0::{self, Ring0};
 use blueprint::Blueprint;
 use error::Error;
-pub use exec::{Session, exec};
+pub use exec::RunningVm;
 use prepared::{PreparedOrigin, PreparedVm};
 pub use resume::resume;
 pub use save::save;
@@ -184,6 +184,7 @@ impl Launcher for VmLauncher {
                 files: NameFiles::without_network(&workload.hostname, &workload.names)
                     .map_err(|error| launch::Error::new(error).with_remedy("give it an address"))?,
                 mounts: workload.mounts.clone(),
+                terminal: workload.terminal,
                 init: workload.init,
                 ulimits: workload.ulimits.clone(),
                 read_only: workload.root.read_only,
@@ -219,7 +220,6 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
         (!workload.devices.is_empty()).then_some("--device"),
         network,
         has_profile.then_some("--security-opt seccomp=FILE"),
-        workload.terminal.is_some().then_some("--tty"),
     ];
     let side = Side::Vm;
     match asked.into_iter().flatten().next() {
@@ -345,7 +345,7 @@ mod tests {
                         columns: 80,
                     });
                 },
-                Some("--tty"),
+                None,
             ),
         ];
         for (ask, flag) in cases {

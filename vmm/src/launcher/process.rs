@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use guest_protocol::End;
 use host::Cgroup;
-use launch::{ExitStatus, MonotonicNs};
+use launch::{ExitStatus, MonotonicNs, WindowSize};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -184,7 +184,16 @@ impl MonitorProcess {
     /// Sends a signal to the command, if that has not ended.
     pub(super) fn signal(&self, signal: Signal) -> Result<(), Error> {
         // A signal's number is below 64.
-        match self.channel.send(&ToMonitor::Signal(signal as u8)) {
+        self.tell(ToMonitor::Signal(signal as u8))
+    }
+
+    /// Tells the command's terminal its size, if that has not ended.
+    pub(super) fn resize(&self, size: WindowSize) -> Result<(), Error> {
+        self.tell(ToMonitor::Resize(size))
+    }
+
+    fn tell(&self, word: ToMonitor) -> Result<(), Error> {
+        match self.channel.send(&word) {
             Err(ChannelError::Socket(Errno::EPIPE | Errno::ECONNRESET)) => Ok(()),
             result => Ok(result?),
         }

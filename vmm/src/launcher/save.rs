@@ -65,7 +65,9 @@ fn ask(monitor: &Channel, id: &InstanceId, dir: &Path) -> Result<OwnedFd, Error>
                 reason,
             });
         }
-        Some(Reply::Ended | Reply::Signalled) | None => return Err(Error::Ended(id.clone())),
+        Some(Reply::Ended | Reply::Signalled | Reply::Users) | None => {
+            return Err(Error::Ended(id.clone()));
+        }
     }
     let disk = monitor.receive_descriptors().map_err(|errno| Error::Ask {
         id: id.clone(),

@@ -237,6 +237,7 @@ mod tests {
                     .unwrap(),
                     hostname: "a".parse().unwrap(),
                     mounts: Vec::new(),
+                    terminal: None,
                     init: false,
                     ulimits: Vec::new(),
                     read_only: false,

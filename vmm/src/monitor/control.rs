@@ -12,6 +12,7 @@ use guest_protocol::{
     Entropy, FrameError, Incarnation, SessionNumber, Start, Task, ToGuest, ToHost, read_message,
     write_message,
 };
+use launch::WindowSize;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 
@@ -118,7 +119,7 @@ pub(super) fn entropy() -> io::Result<Entropy> {
 /// it would come in the middle of it.
 pub(super) struct Orders {
     guest: UnixStream,
-    early: Option<Vec<u8>>,
+    early: Option<Vec<ToGuest>>,
 }
 
 impl Orders {
@@ -131,17 +132,31 @@ impl Orders {
 
     /// The guest has read what to run.
     pub(super) fn guest_listens(&mut self) {
-        for number in self.early.take().unwrap_or_default() {
-            self.pass_on(number);
+        for order in self.early.take().unwrap_or_default() {
+            self.pass_on(&order);
         }
     }
 
     /// Sends the command a signal, now or as soon as the guest listens. A guest that does not read
-    /// its signals loses them.
+    /// what it is told loses it.
     pub(super) fn signal(&mut self, number: u8) {
+        self.give(ToGuest::Signal(number));
+    }
+
+    /// The same with the size of its terminal.
+    pub(super) fn resize(&mut self, size: WindowSize) {
+        self.give(ToGuest::Resize(size));
+    }
+
+    /// The same with the end of its terminal.
+    pub(super) fn hang_up(&mut self) {
+        self.give(ToGuest::HangUp);
+    }
+
+    fn give(&mut self, order: ToGuest) {
         match &mut self.early {
-            Some(early) => early.push(number),
-            None => self.pass_on(number),
+            Some(early) => early.push(order),
+            None => self.pass_on(&order),
         }
     }
 
@@ -150,9 +165,9 @@ impl Orders {
         self.send(&ToGuest::OpenSession(number))
     }
 
-    fn pass_on(&self, number: u8) {
-        if let Err(error) = self.send(&ToGuest::Signal(number)) {
-            tracing::warn!("signal {number} did not reach the guest: {error}");
+    fn pass_on(&self, order: &ToGuest) {
+        if let Err(error) = self.send(order) {
+            tracing::warn!("{order:?} did not reach the guest: {error}");
         }
     }
 

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 use guest_protocol::{FrameError, Mark, SessionNumber, ToHost};
+use launch::WindowSize;
 
 use super::exec::OpenRequest;
 use super::message::Reason;
@@ -12,6 +13,10 @@ use crate::vcpu::{Stop, StopError};
 pub(super) enum Event {
     /// The launcher has a signal for the command.
     Signal(u8),
+    /// The command's terminal has another size.
+    Resize(WindowSize),
+    /// The terminal that the command's input comes from was hung up.
+    HungUp,
     /// The launcher is no more.
     LauncherGone,
     /// Somebody has connected who wants something.

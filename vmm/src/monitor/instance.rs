@@ -17,6 +17,7 @@ use super::control::{self, AnswerWatch, Instructions, Orders};
 use super::event::{Event, SaveRequest};
 use super::exec::Sessions;
 use super::gate::{self, Gate, GateKeeper};
+use super::pump::InputEnd;
 use super::requests;
 use super::saving::SaveError;
 use super::session::{Session, SessionError, disk, is_verbose, reached};
@@ -132,7 +133,11 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         let _ = guest_ready.send(());
     }
     let (stdin, stdin_there) = (File::from(run.stdin), host_ends.stdin);
-    threads.start("stdin", move |_| pump::to_guest(stdin, stdin_there))?;
+    threads.start("stdin", move |events| {
+        if pump::to_guest(stdin, stdin_there) == InputEnd::HungUp {
+            tell(events, Event::HungUp);
+        }
+    })?;
     for (name, from, to) in [
         ("stdout", host_ends.stdout, run.stdout),
         ("stderr", host_ends.stderr, run.stderr),
@@ -267,6 +272,8 @@ impl Instance<'_> {
             };
             match event {
                 Event::Signal(number) => self.orders.signal(number),
+                Event::Resize(size) => self.orders.resize(size),
+                Event::HungUp => self.orders.hang_up(),
                 Event::LauncherGone => return Ok(None),
                 Event::Asked(connection) => self
                     .threads

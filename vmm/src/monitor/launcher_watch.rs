@@ -2,6 +2,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use launch::WindowSize;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::net::SocketFlags;
@@ -26,6 +27,7 @@ pub(super) struct LauncherWatch {
 /// What came.
 enum News {
     Signal(u8),
+    Resize(WindowSize),
     Asked(OwnedFd),
     MemoryChanging,
     LauncherGone,
@@ -58,6 +60,7 @@ impl LauncherWatch {
         loop {
             let event = match self.next(Some(requests)) {
                 News::Signal(number) => Event::Signal(number),
+                News::Resize(size) => Event::Resize(size),
                 News::Asked(connection) => Event::Asked(connection),
                 News::MemoryChanging => Event::MemoryChanging,
                 News::LauncherGone => Event::LauncherGone,
@@ -79,6 +82,7 @@ impl LauncherWatch {
         loop {
             match self.channel.receive() {
                 Ok(Received::Message(ToMonitor::Signal(number))) => return News::Signal(number),
+                Ok(Received::Message(ToMonitor::Resize(size))) => return News::Resize(size),
                 Ok(Received::Nothing) => {}
                 Ok(Received::Closed) => return News::LauncherGone,
                 Err(error) => {

@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use guest_protocol::{End, Mark};
-use launch::{Chain, MonotonicNs};
+use launch::{Chain, MonotonicNs, WindowSize};
 use serde::{Deserialize, Serialize};
 
 use crate::builder::Step;
@@ -14,6 +14,8 @@ const MAX_TEXT_BYTES: usize = 4096;
 pub(crate) enum ToMonitor {
     /// Send this signal to the command.
     Signal(u8),
+    /// Its terminal has another size.
+    Resize(WindowSize),
 }
 
 /// What the monitor says.

@@ -2,7 +2,7 @@
 //! and streams of the guest's.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -15,13 +15,34 @@ const BUFFER_BYTES: usize = 16 << 10;
 
 /// Copies standard input to the guest, until it ends or the guest does not want more: then nothing
 /// is taken from it any more that others may want to read.
-pub(super) fn to_guest(mut stdin: File, mut guest: UnixStream) {
+pub(super) fn to_guest(mut stdin: File, mut guest: UnixStream) -> InputEnd {
     let copied = copy_while_wanted(&mut stdin, &mut guest);
     if let Err(error) = copied {
         tracing::debug!("standard input: {error}");
     }
     // The guest sees the end of its input. It may have closed the stream already.
     let _ = guest.shutdown(Shutdown::Write);
+    match stdin.is_terminal() && is_hung_up(&stdin) {
+        true => InputEnd::HungUp,
+        false => InputEnd::Other,
+    }
+}
+
+/// Why no more input comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InputEnd {
+    /// It came from a terminal, at which nobody is any more.
+    HungUp,
+    /// Whatever else.
+    Other,
+}
+
+fn is_hung_up(terminal: &File) -> bool {
+    let mut ends = [PollFd::new(terminal.as_fd(), PollFlags::empty())];
+    let polled = poll(&mut ends, PollTimeout::ZERO);
+    let [end] = ends;
+    let hung_up = |events: PollFlags| events.contains(PollFlags::POLLHUP);
+    polled.is_ok() && end.revents().is_some_and(hung_up)
 }
 
 /// Copies an output of the guest's, until it ends or nobody reads it any more. Then the guest's

@@ -34,6 +34,8 @@ pub(crate) enum Request {
     /// the [`Execute`](guest_protocol::Execute), and of the command's streams if it has any. From
     /// there on [`ExecWord`](super::ExecWord)s and [`ExecNews`](super::ExecNews) go back and forth.
     Exec,
+    /// To tell what the root of its commands says of users.
+    Users,
 }
 
 /// What is answered.
@@ -41,6 +43,8 @@ pub(crate) enum Request {
 pub(crate) enum Reply {
     /// It was saved, and goes on. The descriptor of its disk image comes next.
     Saved,
+    /// A file with [`Users`](guest_protocol::Users) comes next.
+    Users,
     /// The signal is on its way.
     Signalled,
     /// Nothing was done.
@@ -76,6 +80,7 @@ fn answer(asker: Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
             return asker.send(&Reply::Signalled);
         }
         Some(Request::Exec) => return exec::serve(asker, events),
+        Some(Request::Users) => return exec::tell_users(&asker, events),
         Some(Request::Save(dir)) => dir,
     };
     let (done, result) = mpsc::channel();

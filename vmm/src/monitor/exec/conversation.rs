@@ -18,21 +18,22 @@ use super::sessions::{OpenRequest, OpenSession};
 use super::{ExecNews, ExecWord};
 use crate::monitor::event::Event;
 use crate::monitor::message::Reason;
+use crate::monitor::pump::{self, InputEnd};
 use crate::monitor::session::SessionError;
 use crate::monitor::streams::HostEnds;
 use crate::monitor::threads::{Threads, tell};
-use crate::monitor::{Channel, ChannelError, pump};
+use crate::monitor::{Channel, ChannelError};
 
 /// How long it takes to hand over the command, at most.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a guest may take for a part of the command. One whose kernel is emulated needs half a
 /// minute for the longest.
-const GUEST_PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const GUEST_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why a session comes to nothing.
 #[derive(Debug, thiserror::Error)]
-enum ExecError {
+pub(super) enum ExecError {
     #[error(transparent)]
     Channel(#[from] ChannelError),
     #[error("the command can't be received")]
@@ -51,10 +52,14 @@ enum ExecError {
     NotOpened(Reason),
     #[error("in the guest: {0}")]
     Failed(entry::Failure),
+    #[error("its users can't be looked up")]
+    Users(#[source] io::Error),
+    #[error("the guest does not tell its users")]
+    NoUsers,
 }
 
 impl ExecError {
-    fn reason(&self) -> Reason {
+    pub(super) fn reason(&self) -> Reason {
         match self {
             Self::NotOpened(reason) => reason.clone(),
             error => Reason::new(error, None),
@@ -81,13 +86,9 @@ pub(in crate::monitor) fn serve(
 
 fn run(asker: &Arc<Channel>, events: &Sender<Event>) -> Result<(), ExecError> {
     let (execute, streams) = receive(asker)?;
-    let (done, opened) = mpsc::channel();
-    tell(events, Event::OpenSession(OpenRequest { done }));
-    // Without an answer, the instance ends at this moment.
-    let Ok(opened) = opened.recv() else {
+    let Some(OpenSession { mut ends, lease }) = open(events)? else {
         return Ok(());
     };
-    let OpenSession { mut ends, lease } = opened.map_err(ExecError::NotOpened)?;
     // Whatever comes, the guest learns that it is over, and nothing waits for it any more.
     let _shut = Shut::of(&ends)?;
     let lease = Arc::new(lease);
@@ -115,8 +116,11 @@ fn run(asker: &Arc<Channel>, events: &Sender<Event>) -> Result<(), ExecError> {
     let (writing, written) = mpsc::channel::<()>();
     if let Some([stdin, stdout, stderr]) = streams {
         let stdin_lease = lease.clone();
+        let to_guest = control.try_clone()?;
         threads.start("stdin", move |_| {
-            pump::to_guest(stdin.into(), stdin_there);
+            if pump::to_guest(stdin.into(), stdin_there) == InputEnd::HungUp {
+                pass_on(&to_guest, &ToSession::HangUp);
+            }
             drop(stdin_lease);
         })?;
         for (name, from, to) in [
@@ -142,13 +146,21 @@ fn run(asker: &Arc<Channel>, events: &Sender<Event>) -> Result<(), ExecError> {
                 return Ok(());
             }
             Ok(Some(FromSession::Failed(failure))) => return Err(ExecError::Failed(failure)),
-            Ok(None) => return Ok(()),
+            Ok(Some(FromSession::Users(_)) | None) => return Ok(()),
             Err(error) => {
                 tracing::debug!("a session: {}", Chain(&error));
                 return Ok(());
             }
         }
     }
+}
+
+/// Has a session opened; `None` if the instance ends at this moment.
+pub(super) fn open(events: &Sender<Event>) -> Result<Option<OpenSession>, ExecError> {
+    let (done, opened) = mpsc::channel();
+    tell(events, Event::OpenSession(OpenRequest { done }));
+    let opened = opened.recv().ok();
+    opened.transpose().map_err(ExecError::NotOpened)
 }
 
 /// What is to be executed, and its streams if it has any.
@@ -168,7 +180,7 @@ fn receive(asker: &Channel) -> Result<(Execute, Option<[OwnedFd; 3]>), ExecError
         .ok_or(ExecError::NoCommand)?;
     let streams = match execute.streams {
         SessionStreams::Null => None,
-        SessionStreams::Three => {
+        SessionStreams::Three | SessionStreams::Terminal(_) => {
             let streams: Vec<_> = received.collect();
             Some(streams.try_into().map_err(|_| ExecError::NoCommand)?)
         }
@@ -181,6 +193,7 @@ fn listen(asker: &Channel, guest: &UnixStream) {
     loop {
         match asker.receive_within(None) {
             Ok(Some(ExecWord::Signal(number))) => pass_on(guest, &ToSession::Signal(number)),
+            Ok(Some(ExecWord::Resize(size))) => pass_on(guest, &ToSession::Resize(size)),
             Ok(None) => break,
             Err(error) => {
                 tracing::debug!("one who asked for a command: {}", Chain(&error));
@@ -207,10 +220,10 @@ fn pass_on(guest: &UnixStream, word: &ToSession) {
 }
 
 /// Ends of a session's connections, which are shut down when this is dropped.
-struct Shut([UnixStream; 4]);
+pub(super) struct Shut([UnixStream; 4]);
 
 impl Shut {
-    fn of(ends: &HostEnds) -> io::Result<Self> {
+    pub(super) fn of(ends: &HostEnds) -> io::Result<Self> {
         Ok(Self([
             ends.control.try_clone()?,
             ends.stdin.try_clone()?,

@@ -1,4 +1,4 @@
-use launch::ExitStatus;
+use launch::{ExitStatus, WindowSize};
 use serde::{Deserialize, Serialize};
 
 use crate::monitor::Reason;
@@ -9,6 +9,8 @@ use crate::monitor::Reason;
 pub(crate) enum ExecWord {
     /// Send this signal to the command.
     Signal(u8),
+    /// Its terminal has another size.
+    Resize(WindowSize),
 }
 
 /// What the asker is told. The connection is closed without a last message if the instance ends

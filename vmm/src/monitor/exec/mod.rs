@@ -10,13 +10,17 @@
 //! | request | waits for what the guest says, and tells the asker |
 //! | asker | waits for what the asker says, and for its end |
 //! | stdin, stdout, stderr | copy bytes between the guest's streams and the asker's |
+//!
+//! What users the root of a guest's commands has is asked in a session, too ([`tell_users`]).
 
 mod conversation;
 mod lease;
 mod message;
 mod sessions;
+mod users;
 
 pub(super) use conversation::serve;
 pub(super) use lease::Lease;
 pub(crate) use message::{ExecNews, ExecWord};
 pub(super) use sessions::{OpenRequest, Sessions};
+pub(super) use users::tell_users;
