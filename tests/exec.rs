@@ -13,10 +13,8 @@ use std::time::{Duration, Instant};
 
 use harness::ann::{Ann, Ranges};
 use harness::nobody::is_root;
-use harness::refused::assert_refused;
 use harness::terminal::Terminal;
-use harness::{JAULA, Seen, World, can_run, see, wait};
-use launch::Side;
+use harness::{JAULA, Seen, World, see, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -384,22 +382,4 @@ fn an_ordinary_user_enters_what_is_its_own() {
         ann.says(&["rm", "-f", &name]);
         ann.world.assert_no_traces();
     }
-}
-
-#[test]
-fn a_vm_refuses_it_by_name() {
-    if !can_run(Side::Vm) {
-        return;
-    }
-    let _place = harness::Place::take(Side::Vm);
-    let world = World::new();
-    let name = format!("{}0", world.name_prefix());
-    let run = [
-        "run", "--as", "vm", "-d", "--rm", "--name", &name, "busybox", "sleep", "100",
-    ];
-    assert_eq!(world.run(run).code, Some(0));
-    let seen = world.run(["exec", &name, "true"]);
-    world.run(["kill", &name]);
-    world.run(["wait", &name]);
-    assert_refused(&world, &seen, &["exec", "--as vm"]);
 }

@@ -311,9 +311,9 @@ fn what_a_vms_terminal_shows_can_go_to_a_pipe_and_is_hung_up_when_nobody_reads()
     }
     let _place = Place::take(Side::Vm);
     let world = World::new();
-    let script = "i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); done; echo err >&2; exit 3";
+    let script = "i=0; while [ $i -lt 100 ]; do echo $i; i=$((i + 1)); done; echo err >&2; exit 3";
     let seen = world.run(["run", "--as", "vm", "-t", "busybox", "sh", "-c", script]);
-    let mut expected: String = (0..2000).map(|i| format!("{i}\r\n")).collect();
+    let mut expected: String = (0..100).map(|i| format!("{i}\r\n")).collect();
     expected.push_str("err\r\n");
     assert!(seen.stdout_text() == expected, "{}", seen.stdout_text());
     assert_eq!((seen.code, seen.stderr.as_str()), (Some(3), ""));

@@ -33,5 +33,5 @@ pub use init::INIT;
 pub use kernel::{Kernel, KernelError};
 pub use users::{
     GroupSpec, InvalidGroupSpec, InvalidUserSpec, ReadInRootError, User, UserError, UserSpec,
-    look_up, look_up_groups, look_up_in,
+    look_up, look_up_among, look_up_groups, look_up_in,
 };

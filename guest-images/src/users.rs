@@ -64,6 +64,15 @@ pub fn look_up_in(spec: &UserSpec, root: BorrowedFd<'_>) -> Result<User, UserErr
     resolve(spec, &passwd, &groups)
 }
 
+/// Looks `spec` up in what a root's `/etc/passwd` and `/etc/group` hold.
+///
+/// # Errors
+///
+/// When a name is not there.
+pub fn look_up_among(spec: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<User, UserError> {
+    resolve(spec, passwd, group)
+}
+
 /// Looks `groups` up in the image's `/etc/group`: a number need not be there, a name must.
 ///
 /// # Errors

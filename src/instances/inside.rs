@@ -3,9 +3,10 @@
 use std::os::fd::AsFd;
 
 use container::{RunningContainer, Target};
-use guest_images::{User, UserSpec, look_up_in};
+use guest_images::{User, UserSpec, look_up_among, look_up_in};
 use host::instances::Found;
-use launch::{Error, ExitStatus, Further, Running, Side, Stdio, Unsupported};
+use launch::{Error, ExitStatus, Further, Running, Side, Stdio};
+use vmm::{RunningVm, UserFiles};
 
 use super::{Failure, World};
 
@@ -13,6 +14,7 @@ use super::{Failure, World};
 /// here.
 pub enum Inside<'a> {
     Container(RunningContainer<'a>),
+    Vm(RunningVm),
 }
 
 /// It has ended meanwhile.
@@ -38,11 +40,10 @@ impl World {
                 let container = RunningContainer::find(target, cgroup).map_err(Error::from)?;
                 Ok(Inside::Container(container.ok_or_else(ended)?))
             }
-            Side::Vm => Err(Error::from(Unsupported {
-                flag: "exec",
-                side: Side::Vm,
-            })
-            .into()),
+            Side::Vm => {
+                let id = found.directory().clone();
+                Ok(Inside::Vm(RunningVm::new(self.run.path(), id)))
+            }
         }
     }
 }
@@ -55,6 +56,10 @@ impl Inside<'_> {
                 let root = container.root()?.ok_or_else(|| Error::new(Ended))?;
                 look_up_in(user, root.as_fd()).map_err(Error::new)
             }
+            Self::Vm(vm) => {
+                let UserFiles { passwd, group } = vm.users()?;
+                look_up_among(user, &passwd, &group).map_err(Error::new)
+            }
         }
     }
 
@@ -62,6 +67,7 @@ impl Inside<'_> {
     pub fn execute(&self, further: &Further, stdio: Stdio) -> Result<Box<dyn Running>, Error> {
         match self {
             Self::Container(container) => container.execute(further, stdio),
+            Self::Vm(vm) => vm.execute(further, &stdio),
         }
     }
 
@@ -70,6 +76,7 @@ impl Inside<'_> {
     pub fn leave_running(&self, further: &Further) -> Result<Option<ExitStatus>, Error> {
         match self {
             Self::Container(container) => container.leave_running(further),
+            Self::Vm(vm) => vm.leave_running(further),
         }
     }
 }

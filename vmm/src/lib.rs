@@ -37,7 +37,7 @@ pub mod vm;
 
 pub use launcher::{
     GuestKernel, RemoveError, RunningVm, StartMode, Template, TemplateFacts, TemplateState,
-    Templates, VmLauncher, resume, save, signal,
+    Templates, UserFiles, VmLauncher, resume, save, signal,
 };
 pub use monitor::{is_monitor, monitor_main};
 

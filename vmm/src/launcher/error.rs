@@ -53,6 +53,12 @@ pub(crate) enum Error {
     NotSignalled { id: InstanceId, reason: Reason },
     #[error("no command can be run in the virtual machine {id}: {}", reason.why)]
     NotExecuted { id: InstanceId, reason: Reason },
+    #[error("{path} in the virtual machine {id} can't be used: {why}")]
+    UserFile {
+        id: InstanceId,
+        path: &'static str,
+        why: &'static str,
+    },
     #[error("can't keep the disk of the snapshot in {}", path.display())]
     KeepDisk { path: PathBuf, source: io::Error },
     #[error("can't start the monitor")]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use guest_protocol::{Execute, SessionStreams, Users, read_message, write_message};
+use guest_protocol::{Execute, SessionStreams, UserFile, Users, read_message, write_message};
 use launch::{ExitStatus, Further, InstanceId, Running, Stdio, WindowSize};
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -34,6 +34,15 @@ struct Session {
 struct Known {
     executed: bool,
     end: Option<Result<ExitStatus, Reason>>,
+}
+
+/// What the root of a machine's commands says of users and groups, which may be anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserFiles {
+    /// What `/etc/passwd` holds; nothing, if there is none.
+    pub passwd: Vec<u8>,
+    /// The same of `/etc/group`.
+    pub group: Vec<u8>,
 }
 
 /// A machine that another process has launched.
@@ -86,9 +95,26 @@ impl RunningVm {
     ///
     /// # Errors
     ///
-    /// When there is no such instance, or it can't be asked.
-    pub fn users(&self) -> Result<Users, launch::Error> {
-        Ok(self.ask_users()?)
+    /// When there is no such instance, it can't be asked, or a file is none.
+    pub fn users(&self) -> Result<UserFiles, launch::Error> {
+        let Users { passwd, group } = self.ask_users()?;
+        Ok(UserFiles {
+            passwd: self.bytes(passwd, "/etc/passwd")?,
+            group: self.bytes(group, "/etc/group")?,
+        })
+    }
+
+    fn bytes(&self, file: UserFile, path: &'static str) -> Result<Vec<u8>, Error> {
+        let why = match file {
+            UserFile::Bytes(bytes) => return Ok(bytes),
+            UserFile::NotRegular => "it is not a regular file",
+            UserFile::TooLong => "it is too long",
+        };
+        Err(Error::UserFile {
+            id: self.id.clone(),
+            path,
+            why,
+        })
     }
 
     fn ask_users(&self) -> Result<Users, Error> {

@@ -33,7 +33,7 @@ use crate::monitor::Work;
 use crate::ring0::{self, Ring0};
 use blueprint::Blueprint;
 use error::Error;
-pub use exec::RunningVm;
+pub use exec::{RunningVm, UserFiles};
 use prepared::{PreparedOrigin, PreparedVm};
 pub use resume::resume;
 pub use save::save;
