@@ -1,7 +1,6 @@
-use std::fs;
-
 use entry::{Ids, Privileges};
 use launch::CapabilitySet;
+use nix::errno::Errno;
 
 use crate::error::Error;
 
@@ -29,19 +28,40 @@ fn of(wanted: CapabilitySet, held: CapabilitySet) -> Result<CapabilitySet, Error
     }
 }
 
-/// What this process has and can hand on.
+/// What this process has and can hand on: its permitted set.
 fn held() -> Result<CapabilitySet, Error> {
-    let status = fs::read_to_string("/proc/self/status").map_err(Error::OwnCapabilities)?;
-    Ok(permitted(&status))
+    /// `include/uapi/linux/capability.h`: sets of 64 bits in two halves.
+    const VERSION_3: u32 = 0x2008_0522;
+    const EMPTY: Half = Half {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    };
+    let mut header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    let mut halves = [EMPTY; 2];
+    // SAFETY: version 3 writes two halves, and all three live through the call; 0 is the caller.
+    let got = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, halves.as_mut_ptr()) };
+    Errno::result(got).map_err(|errno| Error::OwnCapabilities(errno.into()))?;
+    let [low, high] = halves.map(|half| u64::from(half.permitted));
+    Ok(CapabilitySet::from_bits(high << 32 | low))
 }
 
-/// The permitted set that a `/proc/PID/status` tells.
-fn permitted(status: &str) -> CapabilitySet {
-    let bits = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapPrm:"))
-        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-    CapabilitySet::from_bits(bits.unwrap_or_default())
+/// `struct __user_cap_header_struct` of the same file.
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: libc::c_int,
+}
+
+/// `struct __user_cap_data_struct` of the same file.
+#[repr(C)]
+struct Half {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
 }
 
 #[cfg(test)]
@@ -62,9 +82,13 @@ mod tests {
     }
 
     #[test]
-    fn the_permitted_set_is_read_from_a_status() {
-        let status = "Name:\tx\nCapInh:\t0000000000000001\nCapPrm:\t00000000a80425fb\n";
-        assert_eq!(permitted(status), CapabilitySet::default());
-        assert_eq!(permitted(""), CapabilitySet::NONE);
+    fn what_is_held_is_what_the_status_says() {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let bits = status
+            .lines()
+            .find_map(|line| line.strip_prefix("CapPrm:"))
+            .unwrap();
+        let bits = u64::from_str_radix(bits.trim(), 16).unwrap();
+        assert_eq!(super::held().unwrap(), CapabilitySet::from_bits(bits));
     }
 }

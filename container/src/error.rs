@@ -87,9 +87,6 @@ pub enum Error {
     /// The process can't be waited for.
     #[error("can't wait for the container's process")]
     Wait(#[source] Errno),
-    /// The process's number can't be found out.
-    #[error("can't find out the number of the container's process")]
-    Number(#[source] io::Error),
     /// The process can't be signalled.
     #[error("can't signal the container's process")]
     Signal(#[source] Errno),

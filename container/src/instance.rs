@@ -56,7 +56,7 @@ impl Instance for Container {
     }
 
     fn pid(&self) -> Result<i32, launch::Error> {
-        Ok(self.command.process.pid()?)
+        Ok(self.command.process.pid().as_raw())
     }
 
     fn endpoint(&self) -> Option<Endpoint> {

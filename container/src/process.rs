@@ -77,6 +77,7 @@ pub(crate) struct End {
 /// Process 1 of a pid namespace takes with it all that it started; one that has joined it takes
 /// nothing.
 pub(crate) struct Process {
+    pid: Pid,
     pidfd: OwnedFd,
     report: Report,
     /// How the command ended if it could not be executed.
@@ -106,7 +107,7 @@ impl Process {
             }
             end_child()
         };
-        let process = Self::new(pidfd, report);
+        let process = Self::new(pid, pidfd, report);
         drop(child_end);
         if let Some(gate) = &task.gate
             && gate.wait_for_child(lifeline.as_fd()).map_err(Error::Wait)?
@@ -140,7 +141,7 @@ impl Process {
         match report.sibling() {
             // SAFETY: it is a child of ours that nobody has waited for, so the number is its. The
             // process has executed the command or has ended, as above.
-            Some(pid) => unsafe { Self::new(open_child(pid)?, report).settled() },
+            Some(pid) => unsafe { Self::new(pid, open_child(pid)?, report).settled() },
             // SAFETY: the child has ended.
             None => match unsafe { report.failure() } {
                 Some(failure) => Err(failure.into()),
@@ -149,8 +150,9 @@ impl Process {
         }
     }
 
-    fn new(pidfd: OwnedFd, report: Report) -> Self {
+    fn new(pid: Pid, pidfd: OwnedFd, report: Report) -> Self {
         Self {
+            pid,
             pidfd,
             report,
             refused: None,
@@ -190,13 +192,9 @@ impl Process {
         self.refused
     }
 
-    /// Its number in our pid namespace: the `Pid` of a pidfd's `fdinfo`, `proc_pid_fdinfo(5)`.
-    pub(crate) fn pid(&self) -> Result<i32, Error> {
-        let path = format!("/proc/self/fdinfo/{}", self.pidfd.as_raw_fd());
-        let info = std::fs::read_to_string(path).map_err(Error::Number)?;
-        info.lines()
-            .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
-            .ok_or_else(|| Error::Number(std::io::ErrorKind::InvalidData.into()))
+    /// Its number in our pid namespace.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
     }
 
     /// Sends a signal; to one that has ended, nothing.
@@ -265,13 +263,13 @@ pub(crate) fn try_namespaces(namespaces: &Namespaces) -> Result<(), Error> {
     let report = Report::new().map_err(Error::Report)?;
     // SAFETY: what runs in the child makes system calls only.
     let child = unsafe { clone(namespaces.clone_flags(), None) }.map_err(Error::Clone)?;
-    let Some((_, pidfd)) = child else {
+    let Some((pid, pidfd)) = child else {
         if let Err(failure) = namespaces.complete() {
             report.fail(failure);
         }
         end_child()
     };
-    let process = Process::new(pidfd, report);
+    let process = Process::new(pid, pidfd, report);
     process.wait(None)?;
     // SAFETY: the child has ended.
     match unsafe { process.report.failure() } {
@@ -487,13 +485,13 @@ mod tests {
         let flags = namespaces.clone_flags();
         // SAFETY: the child does nothing but wait for its end.
         let child = unsafe { clone(flags, Some(cgroup.as_fd())) };
-        let Some((_, pidfd)) = child.unwrap() else {
+        let Some((pid, pidfd)) = child.unwrap() else {
             loop {
                 // SAFETY: takes nothing.
                 unsafe { libc::pause() };
             }
         };
-        let process = Process::new(pidfd, Report::new().unwrap());
+        let process = Process::new(pid, pidfd, Report::new().unwrap());
         let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap();
         drop(process);
         fs::remove_dir(&dir).unwrap();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::{fs, path::Path};
 
 use launch::{CpuLimit, CpuSet, MemoryLimit, MemorySwap, Resources};
+use nix::sys::sysinfo::sysinfo;
 use nix::unistd::{SysconfVar, sysconf};
 
 /// Why a workload's limits do not fit this host, or the host can't be asked.
@@ -56,11 +57,8 @@ pub enum Error {
         source: io::Error,
     },
     /// The host's memory is not known.
-    #[error("{path} does not say MemTotal")]
-    NoMemTotal {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("the size of the memory is not known")]
+    NoMemory(#[source] io::Error),
     /// The host's CPUs are not known.
     #[error("{path} does not list CPUs")]
     NoCpuList {
@@ -137,29 +135,15 @@ fn online_cpuset() -> Result<CpuSet, Error> {
     })
 }
 
-/// The memory that the host's kernel manages, in bytes: `MemTotal` of proc_meminfo(5).
+/// The memory that the host's kernel manages, in bytes: what proc_meminfo(5) has as `MemTotal`,
+/// without all the counting that the rest of it takes.
 ///
 /// # Errors
 ///
-/// When `/proc` can't be read.
+/// When the kernel does not tell.
 pub fn memory_total_bytes() -> Result<u64, Error> {
-    let path = Path::new("/proc/meminfo");
-    let text = fs::read_to_string(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    mem_total_bytes(&text).ok_or_else(|| Error::NoMemTotal {
-        path: path.to_owned(),
-    })
-}
-
-fn mem_total_bytes(meminfo: &str) -> Option<u64> {
-    let value = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    // The unit is always kB, and means KiB.
-    let kib: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
-    kib.checked_mul(1024)
+    let info = sysinfo().map_err(|errno| Error::NoMemory(errno.into()))?;
+    Ok(info.ram_total())
 }
 
 /// How many CPUs the host has online.
@@ -226,19 +210,15 @@ mod tests {
     }
 
     #[test]
-    fn meminfo_counts_in_kib() {
-        for (text, expected) in [
-            (
-                "MemTotal:       24684084 kB\nMemFree: 1 kB\n",
-                Some(24684084 << 10),
-            ),
-            ("MemFree: 1 kB\n", None),
-            ("MemTotal: x kB\n", None),
-            ("MemTotal: 18446744073709551615 kB\n", None),
-            ("", None),
-        ] {
-            assert_eq!(mem_total_bytes(text), expected, "{text}");
-        }
+    fn the_memory_is_what_meminfo_says() {
+        let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
+        let total = memory_total_bytes().unwrap();
+        let line = format!("MemTotal: {} kB", total >> 10);
+        let mut lines = meminfo.lines().map(|line| line.split_whitespace());
+        assert!(
+            lines.any(|words| words.eq(line.split_whitespace())),
+            "{line}"
+        );
     }
 
     #[test]
