@@ -37,7 +37,6 @@ mod workload;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use launch::ExitStatus;
 
 use args::{Action, Cli};
@@ -50,7 +49,7 @@ fn main() -> ExitCode {
     if vmm::is_monitor() {
         vmm::monitor_main();
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(answer) if usage::is_answer(&answer) => {
             return exit(

@@ -15,7 +15,9 @@ mod template;
 mod volume;
 mod workload;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 
 pub use compare::CompareArgs;
 pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};
@@ -38,6 +40,35 @@ pub use workload::{NoImage, Pull, Source, WorkloadArgs};
 pub struct Cli {
     #[command(subcommand)]
     pub action: Action,
+}
+
+impl Cli {
+    /// What was typed, `line` with the program's name first.
+    ///
+    /// # Errors
+    ///
+    /// What the parser refuses, or was asked to print.
+    pub fn of(line: Vec<OsString>) -> Result<Self, clap::Error> {
+        match run_alone(&line) {
+            Some(run) => Ok(Self {
+                action: Action::Run(run),
+            }),
+            None => Self::try_parse_from(line),
+        }
+    }
+}
+
+/// What was typed after `jaula run`, without all that is known of the other subcommands: to lay
+/// that out takes longer than a system call or two hundred. `None` if it is anything else, or
+/// something is to be said of it.
+fn run_alone(line: &[OsString]) -> Option<RunArgs> {
+    let words = line.get(1..)?;
+    if words.first()? != "run" {
+        return None;
+    }
+    let command = clap::Command::new("run").disable_help_flag(true);
+    let matches = RunArgs::augment_args(command).try_get_matches_from(words);
+    RunArgs::from_arg_matches(&matches.ok()?).ok()
 }
 
 const EXAMPLES: &str = "\
@@ -157,5 +188,38 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_alone_is_read_as_among_all_subcommands() {
+        for (words, is_run) in [
+            (&["run", "busybox", "true"][..], true),
+            (
+                &["run", "-m", "1g", "-e", "A=b", "--rootfs", "/", "ls", "-l"],
+                true,
+            ),
+            (
+                &["run", "-d", "--name", "x", "busybox", "--", "sh", "--help"],
+                true,
+            ),
+            (&["run", "--frobnicate", "busybox"], false),
+            (&["run", "--help"], false),
+            (&["run", "-V"], false),
+            (&["run", "--as", "fish", "busybox"], false),
+            (&["--help"], false),
+            (&["ps"], false),
+            (&[], false),
+        ] {
+            let line: Vec<OsString> = std::iter::once(&"jaula")
+                .chain(words)
+                .map(OsString::from)
+                .collect();
+            let alone = run_alone(&line).map(|run| format!("{:?}", Action::Run(run)));
+            let among_all = Cli::try_parse_from(&line).map(|cli| format!("{:?}", cli.action));
+            assert_eq!(alone.is_some(), is_run, "{words:?}");
+            if let Some(alone) = alone {
+                assert_eq!(alone, among_all.unwrap(), "{words:?}");
+            }
+        }
     }
 }
