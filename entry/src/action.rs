@@ -54,6 +54,15 @@ pub(crate) enum Action {
     },
 }
 
+/// Where a mount point is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// In the stage's directory itself.
+    Stage,
+    /// In its `dev`.
+    Dev,
+}
+
 /// A file system that is a kernel's own: it has no device, and needs no path to be mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Filesystem {
@@ -66,7 +75,7 @@ pub(crate) struct Filesystem {
     /// `MOUNT_ATTR_*`.
     pub(crate) attributes: u64,
     /// The directory that holds the mount point; it is there already.
-    pub(crate) parent: &'static CStr,
+    pub(crate) parent: Parent,
     /// The mount point's name in it.
     pub(crate) name: &'static CStr,
 }

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use crate::action::{Action, Filesystem, NO_SUID_DEV, NO_SUID_EXEC, NO_SUID_EXEC_DEV};
+use crate::action::{Action, Filesystem, NO_SUID_DEV, NO_SUID_EXEC, NO_SUID_EXEC_DEV, Parent};
 use crate::failure::Step;
 use crate::privileges::Privileges;
 use crate::syscall::{self, Result};
@@ -88,7 +88,7 @@ pub(crate) const DEV: Filesystem = Filesystem {
     kind: c"tmpfs",
     options: &[(c"mode", c"755"), (c"size", c"65536k")],
     attributes: NO_SUID_DEV | libc::MOUNT_ATTR_STRICTATIME,
-    parent: c".",
+    parent: Parent::Stage,
     name: c"dev",
 };
 
@@ -98,7 +98,7 @@ const PTS: Filesystem = Filesystem {
     kind: c"devpts",
     options: &[(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"gid", c"5")],
     attributes: NO_SUID_EXEC,
-    parent: c"dev",
+    parent: Parent::Dev,
     name: c"pts",
 };
 
@@ -113,7 +113,7 @@ const SHM: Filesystem = Filesystem {
     kind: c"tmpfs",
     options: &[(c"mode", c"1777"), (c"size", c"65536k")],
     attributes: NO_SUID_EXEC_DEV,
-    parent: c"dev",
+    parent: Parent::Dev,
     name: c"shm",
 };
 
@@ -122,7 +122,7 @@ const MQUEUE: Filesystem = Filesystem {
     kind: c"mqueue",
     options: &[],
     attributes: NO_SUID_EXEC_DEV,
-    parent: c"dev",
+    parent: Parent::Dev,
     name: c"mqueue",
 };
 

@@ -14,7 +14,7 @@ use crate::failure::{At, Failure, Step};
 use crate::inner_path::InnerPath;
 use crate::mounts;
 use crate::path::{InvalidPath, c_path};
-use crate::rootfs;
+use crate::site;
 use crate::syscall::{self, Errno, Result};
 
 /// A device node of the host's, as it was found.
@@ -132,7 +132,7 @@ impl GivenDevices {
     ) -> std::result::Result<(), Failure> {
         self.each(|given| match &given.node {
             Node::Made { name, like } => {
-                let store = rootfs::node_store(stage)?;
+                let store = site::node_store(stage)?;
                 syscall::make_node(store.as_fd(), name, like.mode, like.number)?;
                 syscall::give_away(store.as_fd(), name, like.uid, like.gid)?;
                 let node = syscall::clone_mount(store.as_raw_fd(), name)?;

@@ -38,6 +38,7 @@ mod privileges;
 mod rootfs;
 mod scenery;
 mod signals;
+mod site;
 mod stage;
 mod streams;
 mod syscall;

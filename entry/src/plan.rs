@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::action::{Action, Filesystem, NO_SUID_EXEC_DEV};
+use crate::action::{Action, Filesystem, NO_SUID_EXEC_DEV, Parent};
 use crate::devices;
 use crate::failure::Step;
 use crate::masks::{self, Cover};
@@ -15,7 +15,7 @@ const PROC: Filesystem = Filesystem {
     kind: c"proc",
     options: &[],
     attributes: NO_SUID_EXEC_DEV,
-    parent: c".",
+    parent: Parent::Stage,
     name: c"proc",
 };
 
@@ -24,7 +24,7 @@ const SYS: Filesystem = Filesystem {
     kind: c"sysfs",
     options: &[],
     attributes: NO_SUID_EXEC_DEV | libc::MOUNT_ATTR_RDONLY,
-    parent: c".",
+    parent: Parent::Stage,
     name: c"sys",
 };
 
@@ -78,7 +78,10 @@ mod tests {
                 Action::Mount(fs) => Some(format!(
                     "{} on {}/{}",
                     fs.kind.to_str().unwrap(),
-                    fs.parent.to_str().unwrap(),
+                    match fs.parent {
+                        Parent::Stage => ".",
+                        Parent::Dev => "dev",
+                    },
                     fs.name.to_str().unwrap()
                 )),
                 _ => None,

@@ -8,19 +8,14 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
-use crate::action::{Action, Filesystem};
 use crate::failure::{At, Failure, Step};
 use crate::given_devices::GivenDevices;
-use crate::masks::Cover;
 use crate::mounts::Mounts;
 use crate::name_files::NameFiles;
 use crate::scenery::Scenery;
-use crate::syscall::{self, Errno, FilesystemContext, Result};
+use crate::syscall::{self, Errno, Result};
 use crate::text::Text;
 use crate::working_directory::WorkingDirectory;
-
-/// Where device nodes are made, below the directory of the stage.
-const NODE_STORE: &CStr = c"nodes";
 
 /// The directories of the overlay, each a path where the caller is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,16 +89,6 @@ fn move_into(root: BorrowedFd<'_>, name: &CStr, mount: BorrowedFd<'_>) -> Result
     syscall::attach(mount, point.as_fd())
 }
 
-/// Does all that is planned below a directory.
-pub(crate) fn apply_all(
-    directory: BorrowedFd<'_>,
-    actions: &[Action],
-) -> std::result::Result<(), Failure> {
-    actions
-        .iter()
-        .try_for_each(|action| apply(directory, action).at(step(action)))
-}
-
 fn mount_overlay(layers: &Layers, names: &NameFiles) -> std::result::Result<OwnedFd, Failure> {
     // Opened here and not by the caller: an overlay takes only mounts of the mount namespace it
     // is made in.
@@ -146,98 +131,6 @@ fn mount_overlay(layers: &Layers, names: &NameFiles) -> std::result::Result<Owne
     // node that the command makes, or that came with the image, does not work in it.
     syscall::mount_overlay(point, options.as_c_str()).at(Step::Overlay)?;
     syscall::open_directory(point).at(Step::Overlay)
-}
-
-/// The directory in which device nodes are made, below that of the stage.
-pub(crate) fn node_store(stage: BorrowedFd<'_>) -> Result<OwnedFd> {
-    target(stage, NODE_STORE, libc::O_DIRECTORY)
-}
-
-fn step(action: &Action) -> Step {
-    match action {
-        Action::Mount(filesystem) | Action::BorrowedTree { filesystem, .. } => filesystem.step,
-        Action::NodeStore
-        | Action::Node { .. }
-        | Action::BorrowedNode { .. }
-        | Action::Link { .. } => Step::Dev,
-        Action::Cover { index, .. } => Step::Mask(*index),
-    }
-}
-
-fn apply(root: BorrowedFd<'_>, action: &Action) -> Result<()> {
-    match action {
-        Action::Mount(filesystem) => mount(root, filesystem),
-        Action::BorrowedTree { source, filesystem } => borrow(root, source, filesystem),
-        Action::NodeStore => syscall::make_directory(root, NODE_STORE, 0o700),
-        Action::Node { name, device } => {
-            let store = node_store(root)?;
-            syscall::make_node(store.as_fd(), name, libc::S_IFCHR | 0o666, *device)?;
-            bind_node(root, syscall::clone_mount(store.as_raw_fd(), name)?, name)
-        }
-        Action::BorrowedNode { name, source } => {
-            bind_node(root, syscall::clone_mount(libc::AT_FDCWD, source)?, name)
-        }
-        Action::Link { name, target: to } => {
-            let dev = target(root, c"dev", libc::O_DIRECTORY)?;
-            syscall::make_link(dev.as_fd(), name, to)
-        }
-        Action::Cover { path, cover, .. } => match target(root, path, 0) {
-            Err(Errno(libc::ENOENT)) => Ok(()),
-            Err(errno) => Err(errno),
-            Ok(covered) => cover_with(root, covered.as_fd(), *cover),
-        },
-    }
-}
-
-fn bind_node(root: BorrowedFd<'_>, node: OwnedFd, name: &CStr) -> Result<()> {
-    let dev = target(root, c"dev", libc::O_DIRECTORY)?;
-    syscall::make_node(dev.as_fd(), name, libc::S_IFREG | 0o666, 0)?;
-    syscall::attach(node.as_fd(), target(dev.as_fd(), name, 0)?.as_fd())
-}
-
-fn borrow(root: BorrowedFd<'_>, source: &CStr, filesystem: &Filesystem) -> Result<()> {
-    // With all that is mounted in it: of a mount that is another user namespace's, a part alone
-    // would show what the rest hides, so the kernel refuses it.
-    let tree = syscall::clone_tree(libc::AT_FDCWD, source)?;
-    syscall::restrict_tree(tree.as_fd(), filesystem.attributes)?;
-    syscall::make_directory(root, filesystem.name, 0o755)?;
-    let point = target(root, filesystem.name, libc::O_DIRECTORY)?;
-    syscall::attach(tree.as_fd(), point.as_fd())
-}
-
-fn mount(root: BorrowedFd<'_>, filesystem: &Filesystem) -> Result<()> {
-    let parent = target(root, filesystem.parent, libc::O_DIRECTORY)?;
-    match syscall::make_directory(parent.as_fd(), filesystem.name, 0o755) {
-        Ok(()) | Err(Errno(libc::EEXIST)) => {}
-        Err(errno) => return Err(errno),
-    }
-    let context = FilesystemContext::open(filesystem.kind)?;
-    // Means nothing; what is shown in /proc/mounts.
-    context.set(c"source", filesystem.kind)?;
-    for (name, value) in filesystem.options {
-        context.set(name, value)?;
-    }
-    let mount = context.mount(filesystem.attributes)?;
-    let point = target(parent.as_fd(), filesystem.name, libc::O_DIRECTORY)?;
-    syscall::attach(mount.as_fd(), point.as_fd())
-}
-
-fn cover_with(root: BorrowedFd<'_>, covered: BorrowedFd<'_>, cover: Cover) -> Result<()> {
-    let mount = match cover {
-        Cover::ReadOnly => {
-            let mount = syscall::clone_mount(covered.as_raw_fd(), c"")?;
-            syscall::make_read_only(mount.as_fd())?;
-            mount
-        }
-        Cover::Hidden if syscall::is_directory(covered)? => {
-            FilesystemContext::open(c"tmpfs")?.mount(libc::MOUNT_ATTR_RDONLY)?
-        }
-        Cover::Hidden => {
-            let null = target(root, c"dev/null", 0)?;
-            syscall::clone_mount(null.as_raw_fd(), c"")?
-        }
-    };
-    syscall::attach(mount.as_fd(), covered)
 }
 
 /// Opens what something is mounted on or made in. A link on the way there is an error: nothing

@@ -12,6 +12,7 @@ use crate::privileges::Privileges;
 use crate::rootfs;
 use crate::scenery::Scenery;
 use crate::signals;
+use crate::site::Site;
 use crate::syscall;
 
 /// The first half of the way to a command: all that depends neither on it nor on its image. So
@@ -25,7 +26,7 @@ impl Stage {
     /// Prepares everything: [`Stage::set`] will only make system calls.
     ///
     /// `directory` is one where the caller is, on a tmpfs that device nodes work on, in which
-    /// nothing is called `proc`, `sys`, `dev` or `nodes` yet.
+    /// nothing is called `proc`, `sys`, `dev`, `nodes` or `empty` yet.
     ///
     /// # Errors
     ///
@@ -61,7 +62,7 @@ impl Stage {
         // Before anything is mounted: nothing of it may reach another mount namespace.
         syscall::make_all_mounts_private().at(Step::PrivateMounts)?;
         let stage = syscall::open_directory(&self.directory).at(Step::Stage)?;
-        rootfs::apply_all(stage.as_fd(), &self.actions)?;
+        Site::new(stage.as_fd()).apply_all(&self.actions)?;
         let [proc, sys, dev] = plan::TOP_LEVEL;
         let mount = |filesystem: &Filesystem| {
             rootfs::target(stage.as_fd(), filesystem.name, libc::O_DIRECTORY).at(filesystem.step)

@@ -447,12 +447,36 @@ pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()
     })
 }
 
+/// The same on what is called `name` in a directory: one component, and no link is followed.
+pub(crate) fn attach_at(
+    mount: BorrowedFd<'_>,
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+) -> Result<()> {
+    // SAFETY: both paths are C strings.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            directory.as_raw_fd(),
+            name.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })
+}
+
 /// Makes this one mount read-only, and none below it.
 pub(crate) fn make_read_only(mount: BorrowedFd<'_>) -> Result<()> {
+    add_attributes(mount, libc::MOUNT_ATTR_RDONLY)
+}
+
+/// Gives this one mount `attributes`, which are `MOUNT_ATTR_*`, and none below it.
+pub(crate) fn add_attributes(mount: BorrowedFd<'_>, attributes: u64) -> Result<()> {
     // SAFETY: mount_attr is plain numbers, for which all zero is valid.
-    let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
-    attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
-    set_attributes(mount, 0, &attributes)
+    let mut wanted: libc::mount_attr = unsafe { std::mem::zeroed() };
+    wanted.attr_set = attributes;
+    set_attributes(mount, 0, &wanted)
 }
 
 /// Gives this mount and all below it `attributes`, which are `MOUNT_ATTR_*`, and keeps what is
