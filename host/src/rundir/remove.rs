@@ -3,7 +3,7 @@
 //! owner out (overlayfs makes one of mode 000 itself).
 
 use std::ffi::CStr;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -23,8 +23,15 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 ///
 /// When something can't be removed, as a mount point can't.
 pub(super) fn tree(path: &Path) -> io::Result<()> {
-    all_but(path, &[])?;
-    std::fs::remove_dir(path)
+    let mut top = Top::open(path, &[])?;
+    loop {
+        let removed = top.remove_some()?;
+        // Most often one reading shows all that there is.
+        match std::fs::remove_dir(path) {
+            Err(error) if removed && error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            result => return result,
+        }
+    }
 }
 
 /// Removes what is in the directory `path` but for what has one of these names there, as
@@ -34,13 +41,7 @@ pub(super) fn tree(path: &Path) -> io::Result<()> {
 ///
 /// As there.
 pub(super) fn all_but(path: &Path, kept: &[&str]) -> io::Result<()> {
-    let dir = open(AT_FDCWD, path, OFlag::O_RDONLY)?;
-    let mut top = Top {
-        device: fstat(&dir)?.st_dev,
-        dir,
-        lifted: 0,
-        kept,
-    };
+    let mut top = Top::open(path, kept)?;
     while top.remove_some()? {}
     Ok(())
 }
@@ -55,7 +56,17 @@ struct Top<'a> {
     kept: &'a [&'a str],
 }
 
-impl Top<'_> {
+impl<'a> Top<'a> {
+    fn open(path: &Path, kept: &'a [&'a str]) -> io::Result<Self> {
+        let dir = open(AT_FDCWD, path, OFlag::O_RDONLY)?;
+        Ok(Self {
+            device: fstat(&dir)?.st_dev,
+            dir,
+            lifted: 0,
+            kept,
+        })
+    }
+
     /// Removes what one reading of the directory shows; `false` if that is nothing.
     fn remove_some(&mut self) -> io::Result<bool> {
         let dir = self.dir.try_clone()?;
@@ -99,7 +110,7 @@ impl Top<'_> {
             result => result?,
         };
         if fstat(&dir)?.st_dev != self.device {
-            return Err(io::ErrorKind::CrossesDevices.into());
+            return Err(ErrorKind::CrossesDevices.into());
         }
         fchmod(&dir, Mode::S_IRWXU)?;
         Ok(dir)
