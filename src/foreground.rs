@@ -19,6 +19,10 @@ const INTERRUPTS_TO_KILL: u32 = 3;
 /// How often it is looked whether the user means it.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// A command that ends within this time does so without a thread that passes signals on. One that
+/// is sent meanwhile is held back for as long.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
 /// What the command has of the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Attached {
@@ -93,6 +97,9 @@ fn attend<R: Running + ?Sized>(
     if terminal.is_some() {
         // It may have another size since that was looked at.
         running.resize(terminal::window_size())?;
+    }
+    if let Some(status) = running.wait(Some(AT_ONCE))? {
+        return Ok(status);
     }
     let interrupts = AtomicU32::new(0);
     let status = signals.during(

@@ -1,6 +1,7 @@
 //! The command line: parses, builds a workload, calls a launcher, prints.
 
 mod args;
+mod attention;
 mod compare;
 mod date;
 mod detached;

@@ -32,9 +32,10 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     let mut signals = Signals::hold()?;
     let interruption = Interruption::default();
     let progress = progress::on_stderr();
-    let prepared = signals.during(
-        |signal| interruption.take(signal),
-        || prepare(args, progress.as_ref()),
+    let prepared = signals.once_it_takes_long(
+        &|signal| interruption.take(signal),
+        progress.as_ref(),
+        |progress| prepare(args, progress),
     )?;
     interruption.check()?;
     let Ready {

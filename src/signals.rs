@@ -73,7 +73,23 @@ impl Signals {
         })
     }
 
-    fn take_until(&self, stop: BorrowedFd<'_>, take: impl Fn(Signal)) -> io::Result<()> {
+    /// Gives those to `take` that have come.
+    pub(super) fn take_pending(&self, take: impl Fn(Signal)) -> io::Result<()> {
+        loop {
+            let mut fds = [PollFd::new(self.taken.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::ZERO) {
+                Err(Errno::EINTR) => {}
+                Ok(0) => return Ok(()),
+                polled => {
+                    polled?;
+                    self.take_one(&take)?;
+                }
+            }
+        }
+    }
+
+    /// Gives each signal to `take` until nobody can write to `stop` any more.
+    pub(super) fn take_until(&self, stop: BorrowedFd<'_>, take: impl Fn(Signal)) -> io::Result<()> {
         loop {
             let mut fds = [
                 PollFd::new(self.taken.as_fd(), PollFlags::POLLIN),
@@ -85,16 +101,23 @@ impl Signals {
             };
             let [signalled, stopped] = fds.map(|fd| fd.any().unwrap_or(true));
             // What has come is taken first: it was sent before the work was done.
-            if signalled && let Some(info) = self.taken.read_signal()? {
-                if let Ok(signal) = i32::try_from(info.ssi_signo)
-                    .map_err(|_| Errno::EINVAL)
-                    .and_then(Signal::try_from)
-                {
-                    take(signal);
-                }
+            if signalled {
+                self.take_one(&take)?;
             } else if stopped {
                 return Ok(());
             }
         }
+    }
+
+    /// Waits for one.
+    fn take_one(&self, take: impl Fn(Signal)) -> io::Result<()> {
+        if let Some(info) = self.taken.read_signal()?
+            && let Ok(signal) = i32::try_from(info.ssi_signo)
+                .map_err(|_| Errno::EINVAL)
+                .and_then(Signal::try_from)
+        {
+            take(signal);
+        }
+        Ok(())
     }
 }
