@@ -12,6 +12,7 @@ mod bundle;
 mod contestant;
 mod floor;
 mod memory;
+mod spans;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use bench::{Environment, size, time};
 use guest_images::store::Store;
 use guest_images::{Cache, ImageRef, Sources};
-use launch::NoProgress;
+use launch::{NoProgress, RootFs};
 
 use bundle::Bundle;
 use contestant::{Contestant, Entrant, NOT_INSTALLED};
@@ -39,13 +40,17 @@ fn main() -> Result<()> {
     let tmpfs = tempfile::tempdir_in("/dev/shm")?;
     let root = image_root()?;
     let jaula = jaula()?;
-    let mut contestants = contestants(&root, &jaula, tmpfs.path())?;
+    let mut contestants = contestants(root.layers.top(), &jaula, tmpfs.path())?;
     contest(&mut contestants)?;
     println!("container: {}", Environment::of_this_host(None));
     println!("  launch to exit of `true`, {} runs each", 2 * ROUNDS);
     print(&contestants);
-    let [waiting, long] = memory::while_it_runs(&jaula, tmpfs.path())?;
+    println!("  where the time between launch() and the command's end goes, medians");
+    for (name, span_ns) in spans::of_a_launch(root, &tmpfs.path().join("spans"))? {
+        println!("    {name:8} {:>8}", time(span_ns));
+    }
     println!("  jaula's own memory while a container runs (PSS)");
+    let [waiting, long] = memory::while_it_runs(&jaula, tmpfs.path())?;
     println!("    right after the launch {:>9}", size(waiting));
     println!("    two seconds later      {:>9}", size(long));
     Ok(())
@@ -139,12 +144,12 @@ fn print(contestants: &[Contestant]) {
     }
 }
 
-/// The directory of the built-in image, which is all of its root.
-fn image_root() -> Result<PathBuf> {
+/// The built-in image, of which one directory is all.
+fn image_root() -> Result<RootFs> {
     let cache = Cache::new(host::paths::cache_dir()?, []);
     let store = Store::new(host::paths::data_dir()?.join("images"));
     let image = ImageRef::Busybox.resolve(Sources::new(&cache, &store), &NoProgress)?;
-    Ok(image.root(false).layers.top().to_owned())
+    Ok(image.root(false))
 }
 
 /// The release binary: it is built beside the directory of this bench's own.
