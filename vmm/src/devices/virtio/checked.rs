@@ -233,6 +233,28 @@ impl Readable<'_> {
         }
     }
 
+    /// Writes as much as `file` takes at once, straight from guest memory; how much that is.
+    ///
+    /// # Errors
+    ///
+    /// As `pwritev2(2)`.
+    pub fn write_to(&self, file: &File, target: Target) -> io::Result<u32> {
+        let (offset, flags) = match target {
+            Target::At(offset) => (offset, 0),
+            Target::End => (0, libc::RWF_APPEND),
+        };
+        let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+        self.0.copy_by(|vectors| {
+            let count = vectors.len() as libc::c_int;
+            // SAFETY: the array lives through the call and has the length that is passed; the
+            // kernel does not write to it. Each of its entries is the pointer and the length of a
+            // `VolatileSlice`, which by its invariant may be read as long as it lives; the slices
+            // are borrowed and their guards alive until after the call. Nothing is written to
+            // guest memory. The descriptor is open, as `file` is borrowed.
+            unsafe { libc::pwritev2(file.as_raw_fd(), vectors.as_ptr(), count, offset, flags) }
+        })
+    }
+
     /// Sends as much as the stream takes at once, straight from guest memory; how much that is.
     ///
     /// # Errors
@@ -254,6 +276,15 @@ impl Readable<'_> {
             unsafe { libc::sendmsg(stream.as_raw_fd(), &message, libc::MSG_NOSIGNAL) }
         })
     }
+}
+
+/// Where in a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// From this offset on.
+    At(u64),
+    /// Where the file ends at that moment.
+    End,
 }
 
 /// Guest memory that a device may write.
@@ -314,7 +345,11 @@ impl Writable<'_> {
 
     /// Reads what `file` gives at once from `offset` on, straight into guest memory; how much
     /// that is.
-    fn read_at(&self, file: &File, offset: u64) -> io::Result<u32> {
+    ///
+    /// # Errors
+    ///
+    /// As `preadv(2)`.
+    pub fn read_at(&self, file: &File, offset: u64) -> io::Result<u32> {
         let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
         self.0.copy_by(|vectors| {
             let count = vectors.len() as libc::c_int;
@@ -420,6 +455,27 @@ mod tests {
         there.write_all(b"answer").unwrap();
         assert_eq!(Writable(from.clone()).receive(&here).unwrap(), 6);
         assert_eq!(&content(&from)[..7], b"answer\x06");
+    }
+
+    #[test]
+    fn a_file_gets_what_the_pieces_hold_where_it_is_wanted() {
+        let memory = crate::memory::allocate(MEMORY_BYTES).unwrap();
+        let from = pieces(&memory, &[1, 2, 3]);
+        Writable(from.clone()).copy_from(b"abcdef").unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        for target in [Target::At(2), Target::End] {
+            assert_eq!(Readable(from.clone()).write_to(&file, target).unwrap(), 6);
+        }
+        let mut found = String::new();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_string(&mut found).unwrap();
+        assert_eq!(found, "01abcdef89abcdef");
+        assert!(
+            Readable(from)
+                .write_to(&file, Target::At(u64::MAX))
+                .is_err()
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 pub mod block;
 mod checked;
+pub mod fs;
 mod interrupt;
 pub mod mmio;
 mod queue;
@@ -20,7 +21,7 @@ mod driver;
 
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-pub use checked::{Buffers, Chain, ChainError, Readable, TooShort, Writable};
+pub use checked::{Buffers, Chain, ChainError, Readable, Target, TooShort, Writable};
 pub use interrupt::Interrupt;
 pub use queue::{BrokenQueue, DeviceQueue, Outcome, QueuePosition, Step};
 

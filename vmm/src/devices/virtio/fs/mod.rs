@@ -1,0 +1,173 @@
+//! Files and directories of the host's for a guest: a file system (virtio 1.2, section 5.11) that
+//! speaks FUSE.
+//!
+//! One device serves all shares of a machine: its root has them as `0`, `1` and so on, and the
+//! guest mounts it once. So a machine that is saved before anything is shared has the device
+//! already.
+//!
+//! Host and guest see the same at any time: the guest's kernel keeps neither names nor
+//! attributes, writes go through, and data that it keeps it drops when the file's size or time of
+//! change is another. Names in a directory that many files were looked up in are all asked for
+//! again; that is the price. Locks are the guest's own.
+//!
+//! `wire` is the protocol, `request` reads what comes, `exchange` brings requests to the `server`
+//! and answers back, and that does what is asked for. `event_handler` is how the device is woken,
+//! `state` what is saved of it.
+
+mod event_handler;
+mod exchange;
+mod handles;
+mod inode_numbers;
+mod limits;
+mod name;
+mod nodes;
+mod owners;
+mod request;
+mod server;
+mod share;
+mod state;
+mod wire;
+
+use std::io;
+
+use virtio_bindings::virtio_ids::VIRTIO_ID_FS;
+
+use super::{
+    BrokenQueue, DeviceQueue, Interrupt, Outcome, QueueSlot, Step, VirtioDevice, WrongQueueCount,
+};
+pub use limits::Limits;
+use server::Server;
+pub use share::{Share, ShareError};
+
+/// The queues: one for what is not to wait, which is to forget nodes, and one for all else
+/// (section 5.11.2).
+const QUEUES: usize = 2;
+/// Room for a request of [`MAX_PAGES`].
+const QUEUE_SIZE: u16 = 256;
+/// Descriptors that Linux uses for a request, its data aside (`FUSE_HEADER_OVERHEAD` in
+/// `fs/fuse/virtio_fs.c`).
+const HEADER_DESCRIPTORS: u16 = 4;
+/// Most pages that are read or written at once.
+const MAX_PAGES: u16 = QUEUE_SIZE - HEADER_DESCRIPTORS;
+
+/// Longest tag, in bytes (section 5.11.4).
+const TAG_BYTES: usize = 36;
+/// The device configuration: the tag, and the number of request queues, 32 bits.
+const CONFIG_BYTES: usize = TAG_BYTES + 4;
+
+/// A device that shares files of the host's.
+pub struct Fs {
+    server: Server,
+    /// What requests are read into.
+    request: Vec<u8>,
+    config: [u8; CONFIG_BYTES],
+    slots: [QueueSlot; QUEUES],
+    active: Option<Active>,
+}
+
+/// What the device has while a driver uses it.
+struct Active {
+    queues: [DeviceQueue; QUEUES],
+    interrupt: Interrupt,
+}
+
+impl Fs {
+    /// A device with this tag, by which the guest mounts it, and these shares, called by their
+    /// places in the list. `limits` are those of the process.
+    ///
+    /// # Errors
+    ///
+    /// When there are no more descriptors, or the tag is too long.
+    pub fn new(tag: &str, shares: Vec<Share>, limits: Limits) -> io::Result<Self> {
+        let mut config = [0; CONFIG_BYTES];
+        config
+            .get_mut(..TAG_BYTES)
+            .and_then(|room| room.get_mut(..tag.len()))
+            .ok_or(io::ErrorKind::InvalidInput)?
+            .copy_from_slice(tag.as_bytes());
+        config[TAG_BYTES..].copy_from_slice(&(QUEUES as u32 - 1).to_le_bytes());
+        Ok(Self {
+            server: Server::new(shares, limits)?,
+            request: Vec::new(),
+            config,
+            slots: [QueueSlot::new(QUEUE_SIZE)?, QueueSlot::new(QUEUE_SIZE)?],
+            active: None,
+        })
+    }
+
+    /// Serves all that the driver asks for.
+    fn serve(&mut self) {
+        let Some(active) = &mut self.active else {
+            return;
+        };
+        if let Err(error) = active.serve(&mut self.server, &mut self.request) {
+            tracing::warn!("shares: {error}: {:?}", std::error::Error::source(&error));
+            active.interrupt.demand_reset();
+            self.reset();
+        }
+    }
+}
+
+impl Active {
+    /// Empties the queues, and interrupts the driver where it wants that: for each request, since
+    /// the next one may take long.
+    fn serve(&mut self, server: &mut Server, request: &mut Vec<u8>) -> Result<(), BrokenQueue> {
+        for queue in &mut self.queues {
+            loop {
+                queue.disable_notification()?;
+                while queue
+                    .serve_next(|chain| Outcome::Used(exchange::answer(chain, server, request)))?
+                    == Step::Used
+                {
+                    if queue.needs_interrupt()? {
+                        self.interrupt.signal_used();
+                    }
+                }
+                if !queue.enable_notification()? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl VirtioDevice for Fs {
+    fn device_id(&self) -> u32 {
+        VIRTIO_ID_FS
+    }
+
+    fn features(&self) -> u64 {
+        0
+    }
+
+    fn config(&self) -> &[u8] {
+        &self.config
+    }
+
+    fn queues(&self) -> &[QueueSlot] {
+        &self.slots
+    }
+
+    fn activate(
+        &mut self,
+        queues: Vec<DeviceQueue>,
+        interrupt: Interrupt,
+    ) -> Result<(), WrongQueueCount> {
+        let queues = <[_; QUEUES]>::try_from(queues).map_err(|all| WrongQueueCount(all.len()))?;
+        self.active = Some(Active { queues, interrupt });
+        Ok(())
+    }
+
+    fn served_queues(&self) -> Option<Vec<&DeviceQueue>> {
+        Some(self.active.as_ref()?.queues.iter().collect())
+    }
+
+    fn reset(&mut self) {
+        self.active = None;
+        self.server.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests;
