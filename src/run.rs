@@ -12,7 +12,7 @@ use crate::instances::announce::Announced;
 use crate::instances::asked;
 use crate::interruption::Interruption;
 use crate::not_executed::NotExecuted;
-use crate::notation::{Invalid, MountRequest};
+use crate::notation::Invalid;
 use crate::out_of_memory::OutOfMemory;
 use crate::signals::Signals;
 use crate::workload::Held;
@@ -88,14 +88,6 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
     let way = args
         .way()
         .map_err(|error| launch::Error::new(error).with_remedy("leave it out, or add --as vm"))?;
-    // Before a directory or a volume is made for what the launcher refuses.
-    let mut mounts = args.workload.files.mounts();
-    if let Way::Vm(_) = way
-        && let Some(flag) = mounts.find_map(MountRequest::of_the_host)
-    {
-        let side = Side::Vm;
-        return Err(Unsupported { flag, side }.into());
-    }
     if let (Way::Vm(_), true) = (way, args.workload.network.publish_all) {
         let (flag, side) = ("--publish-all", Side::Vm);
         return Err(Unsupported { flag, side }.into());

@@ -18,6 +18,8 @@ pub enum Step {
     CgroupNamespace,
     /// The disk with the image is mounted.
     Disk,
+    /// The device with the host's files is mounted.
+    Shares,
     /// The file system that takes the workload's writes is made ready.
     Scratch,
     /// The directory is opened in which mounts are prepared.
@@ -111,6 +113,7 @@ impl fmt::Display for Step {
             Self::Cgroup => "entering the cgroup",
             Self::CgroupNamespace => "making a cgroup namespace",
             Self::Disk => "mounting the disk",
+            Self::Shares => "mounting the host's files",
             Self::Scratch => "preparing a file system for writes",
             Self::Stage => "opening the stage",
             Self::PrivateMounts => "making mounts private",

@@ -15,18 +15,6 @@ pub struct MountRequest {
     pub read_only: bool,
 }
 
-impl MountRequest {
-    /// How it is typed, if it is of the host's files.
-    pub fn of_the_host(&self) -> Option<&'static str> {
-        match self.source {
-            RequestedSource::Host { make: true, .. } => Some("--volume SRC:DST"),
-            RequestedSource::Host { make: false, .. } => Some("--mount type=bind"),
-            RequestedSource::Volume { .. } => Some("a named volume"),
-            RequestedSource::Anonymous | RequestedSource::Tmpfs { .. } => None,
-        }
-    }
-}
-
 /// What a mount is to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestedSource {

@@ -16,6 +16,7 @@ use crate::bus::{self, AttachError, Bus};
 use crate::devices::doorbell::Doorbell;
 use crate::devices::serial::Serial;
 use crate::devices::virtio::block::Block;
+use crate::devices::virtio::fs::Fs;
 use crate::devices::virtio::mmio::{MmioTransport, QUEUE_NOTIFY};
 use crate::devices::virtio::vsock::Vsock;
 use crate::devices::virtio::{Interrupt, VirtioDevice};
@@ -34,6 +35,8 @@ pub struct Devices {
     pub disk: Arc<Mutex<Block>>,
     /// Its sockets.
     pub sockets: Arc<Mutex<Vsock>>,
+    /// The host's files that it may use.
+    pub shares: Arc<Mutex<Fs>>,
     /// Called on the vCPU's thread when the guest rings the doorbell.
     pub on_mark: Box<dyn FnMut(Mark, MonotonicNs) + Send>,
     /// Called on the vCPU's thread for each line on the serial port.
@@ -219,7 +222,7 @@ pub fn restore(
 /// Never, unless the parameters have outgrown the command line.
 pub fn command_line(ring0: Ring0, verbose: bool) -> Result<CString, CommandLineError> {
     let mut line = CommandLine::new(ring0, verbose)?;
-    for place in [&DISK, &SOCKETS] {
+    for place in [&DISK, &SOCKETS, &SHARES] {
         line.virtio_device(place.base(), place.gsi())?;
     }
     line.finish()
@@ -245,6 +248,7 @@ fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Bus, BuildErro
     )?;
     attach_virtio(vm, &mut bus, &DISK, devices.disk)?;
     attach_virtio(vm, &mut bus, &SOCKETS, devices.sockets)?;
+    attach_virtio(vm, &mut bus, &SHARES, devices.shares)?;
     Ok(bus)
 }
 
@@ -253,6 +257,7 @@ struct Place(u8);
 
 const DISK: Place = Place(0);
 const SOCKETS: Place = Place(1);
+const SHARES: Place = Place(2);
 
 impl Place {
     /// The first ISA interrupt that no PC device has: those below are taken, or probed for, by

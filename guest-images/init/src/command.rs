@@ -3,7 +3,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use entry::{Entry, Failure, Privileges, Spec, Stage, Sysfs};
 use guest_protocol::{Mark, Task};
-use launch::{ExitStatus, WindowSize};
+use launch::{ExitStatus, Mount, MountSource, WindowSize};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
 
@@ -33,6 +33,7 @@ struct Orders {
     entry: Entry,
     ends: TheirEnds,
     terminal: Option<WindowSize>,
+    has_shares: bool,
 }
 
 /// A process in namespaces of its own that has done all that it can without knowing the command.
@@ -56,7 +57,11 @@ impl Prepared {
                 entry,
                 ends,
                 terminal,
+                has_shares,
             } = orders.wait();
+            if *has_shares {
+                root::mount_shares()?;
+            }
             entry.open_outside()?;
             root::mount_image()?;
             Err(entry.run(scenery, &ends.ties(*terminal), ring))
@@ -88,10 +93,13 @@ impl Prepared {
             filter: None,
             privileges: Privileges::Root,
         })?;
+        // All that is bound is in shares.
+        let is_bound = |mount: &Mount| matches!(mount.source, MountSource::Bind(_));
         let orders = Orders {
             entry,
             ends,
             terminal: task.terminal,
+            has_shares: task.mounts.iter().any(is_bound),
         };
         started(self.0, orders)
     }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use entry::{Failure, Step};
+use guest_protocol::{SHARES, SHARES_TAG};
 use launch::Layers;
 use rustix::fs::{Gid, Mode, Stat, Uid, chmod, chown, mkdir, stat};
 use rustix::io::Errno;
@@ -66,10 +67,20 @@ pub(crate) fn leave_initial_root() -> Result<(), Fatal> {
 
 /// Makes the directories.
 pub(crate) fn make_directories() -> Result<(), Fatal> {
-    [IMAGE, UPPER, WORK, STAGE]
+    [IMAGE, UPPER, WORK, STAGE, SHARES]
         .into_iter()
         .try_for_each(|path| mkdir(path, Mode::RWXU))
         .map_err(Fatal::when("making a directory"))
+}
+
+/// Mounts the device with the host's files. Makes system calls and nothing else.
+pub(crate) fn mount_shares() -> Result<(), Failure> {
+    // No device node works there, and what is executed from there is what the host lets the
+    // command execute.
+    mount(SHARES_TAG, SHARES, "virtiofs", MountFlags::NODEV, None).map_err(|errno| Failure {
+        step: Step::Shares,
+        errno: errno.raw_os_error(),
+    })
 }
 
 /// Mounts the image from the disk, and has the upper layer take after it. Makes system calls and

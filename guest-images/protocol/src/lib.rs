@@ -33,6 +33,7 @@ mod frame;
 mod message;
 mod ports;
 mod session;
+mod shares;
 
 /// The context ID of a guest. Each guest has a vsock device of its own, so all may share one.
 /// The host is 2 (`VMADDR_CID_HOST`, `vsock(7)`).
@@ -47,3 +48,4 @@ pub use session::{
     Execute, FromSession, MAX_USERS_BYTES, SessionNumber, SessionStreams, ToSession, UserFile,
     Users,
 };
+pub use shares::{SHARES, SHARES_TAG, share_path};

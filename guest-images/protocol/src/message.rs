@@ -13,7 +13,8 @@ pub struct Task {
     pub hostname: Hostname,
     /// What names are looked up in.
     pub files: NameFiles,
-    /// What is mounted in its root, in this order; none of it is the host's.
+    /// What is mounted in its root, in this order. What is bound is the guest's: the host's files
+    /// are at their [`share_path`](crate::share_path).
     pub mounts: Vec<Mount>,
     /// The size at first of the terminal that it has in place of three streams: what is typed comes
     /// as standard input, and what it shows goes out as standard output.

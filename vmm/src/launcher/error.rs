@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use super::MIN_MEMORY;
 use crate::boot::cmdline::CommandLineError;
 use crate::boot::kernel::KernelError;
+use crate::devices::virtio::fs::ShareError;
 use crate::kvm::KvmError;
 use crate::monitor::{AssignmentError, ChannelError, Reason};
 use crate::ring0::ProbeError;
@@ -28,6 +29,10 @@ pub(crate) enum Error {
     Kernel { path: PathBuf, source: KernelError },
     #[error("can't open the disk image {}", path.display())]
     Disk { path: PathBuf, source: io::Error },
+    #[error("{} can't be shared with a virtual machine", path.display())]
+    Share { path: PathBuf, source: ShareError },
+    #[error("{count} files and directories are more than a virtual machine can share")]
+    TooManyShares { count: usize, most: usize },
     #[error(transparent)]
     CommandLine(#[from] CommandLineError),
     #[error("can't make the name of a template")]
@@ -99,6 +104,13 @@ impl Error {
                 "give an x86-64 vmlinux or bzImage, or none for the one that jaula builds"
                     .to_owned(),
             ),
+            Self::Share {
+                source: ShareError::Special,
+                ..
+            } => Some("leave it out, or run it --as container".to_owned()),
+            Self::TooManyShares { most, .. } => Some(format!(
+                "mount at most {most}, or a directory that holds them"
+            )),
             Self::Snapshot { source, .. } => match source {
                 SnapshotError::State(error) => error.remedy().map(str::to_owned),
                 SnapshotError::Memory(error) => error.remedy().map(str::to_owned),

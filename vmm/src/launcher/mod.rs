@@ -13,6 +13,7 @@ mod probe;
 mod process;
 mod resume;
 mod save;
+mod shares;
 mod signal;
 mod start_mode;
 mod template;
@@ -24,8 +25,8 @@ use guest_images::{Cache, disk_of};
 use guest_protocol::Task;
 use host::RunDir;
 use launch::{
-    Chain, Command, Finding, Launcher, MemoryLimit, Mount, MountSource, Network, Prepared,
-    Progress, Resources, Seccomp, Side, Unsupported, Workload,
+    Chain, Command, Finding, Launcher, MemoryLimit, Network, Prepared, Progress, Resources,
+    Seccomp, Side, Unsupported, Workload,
 };
 
 use crate::kvm;
@@ -160,6 +161,9 @@ impl Launcher for VmLauncher {
         progress: &dyn Progress,
     ) -> Result<Box<dyn Prepared>, launch::Error> {
         check_supported(workload)?;
+        let (shares, mounts) = shares::of(&workload.mounts)?;
+        // What can't be shared is told before anything takes long.
+        shares.iter().try_for_each(|file| file.open().map(drop))?;
         let blueprint = self.blueprint(&workload.resources, progress)?;
         let disk = disk_of(&workload.root, &self.cache, progress)?;
         Ok(Box::new(PreparedVm {
@@ -178,12 +182,13 @@ impl Launcher for VmLauncher {
             facts: blueprint.facts(&label(&workload.command)),
             origin: self.origin(blueprint, progress)?,
             disk,
+            shares,
             work: Work::New(Box::new(Task {
                 command: workload.command.clone(),
                 hostname: workload.hostname.clone(),
                 files: NameFiles::without_network(&workload.hostname, &workload.names)
                     .map_err(|error| launch::Error::new(error).with_remedy("give it an address"))?,
-                mounts: workload.mounts.clone(),
+                mounts,
                 terminal: workload.terminal,
                 init: workload.init,
                 ulimits: workload.ulimits.clone(),
@@ -206,8 +211,6 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
     } = &workload.resources;
     // One that refuses nothing, or no more than is usual, is as good as none in a machine.
     let has_profile = matches!(workload.security.seccomp, Seccomp::Profile(_));
-    let is_bind = |mount: &Mount| matches!(mount.source, MountSource::Bind(_));
-    let has_bind = workload.mounts.iter().any(is_bind);
     let network = match &workload.network {
         Network::None => None,
         Network::Host => Some("--network host"),
@@ -216,7 +219,6 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
     };
     let asked = [
         memory_swap.is_some().then_some("--memory-swap"),
-        has_bind.then_some("a mount of the host's files"),
         (!workload.devices.is_empty()).then_some("--device"),
         network,
         has_profile.then_some("--security-opt seccomp=FILE"),
@@ -262,7 +264,8 @@ mod tests {
     use std::path::Path;
 
     use launch::{
-        Device, DeviceAccess, MemorySwap, MountPoint, Port, Protocol, PublishedPort, WindowSize,
+        Device, DeviceAccess, MemorySwap, Mount, MountPoint, MountSource, Port, Protocol,
+        PublishedPort, WindowSize,
     };
 
     use super::*;
@@ -307,7 +310,7 @@ mod tests {
             ),
             (
                 &|it| it.mounts = vec![mount(MountSource::Bind("/srv".into()))],
-                Some("a mount of the host's files"),
+                None,
             ),
             (&|it| it.mounts = vec![mount(MountSource::Anonymous)], None),
             (

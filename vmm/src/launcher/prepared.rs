@@ -11,6 +11,7 @@ use super::error::Error;
 use super::instance::VmInstance;
 use super::process::MonitorProcess;
 use super::save;
+use super::shares::HostFile;
 use crate::monitor::{Assignment, Job, Origin, Run, Work};
 use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, MachineFacts};
@@ -26,6 +27,7 @@ pub(super) struct PreparedVm {
     pub(super) facts: MachineFacts,
     pub(super) origin: PreparedOrigin,
     pub(super) disk: PathBuf,
+    pub(super) shares: Vec<HostFile>,
     pub(super) work: Work,
 }
 
@@ -85,6 +87,11 @@ impl PreparedVm {
                 },
                 work: self.work.clone(),
                 disk: disk.into(),
+                shares: self
+                    .shares
+                    .iter()
+                    .map(HostFile::open)
+                    .collect::<Result<_, _>>()?,
                 stdin: stdio.stdin,
                 stdout: stdio.stdout,
                 stderr: stdio.stderr,

@@ -45,6 +45,8 @@ pub fn resume(
         host,
         facts: snapshot.description().machine.clone(),
         disk,
+        // It had none when it was saved.
+        shares: Vec::new(),
         origin: PreparedOrigin::Restore(dir),
         work: Work::Running,
     }))

@@ -51,11 +51,21 @@ pub(crate) struct Run<F> {
     pub(crate) work: Work,
     /// The root disk's image.
     pub(crate) disk: F,
+    /// Files of the host's that the guest may use.
+    pub(crate) shares: Vec<SharedFile<F>>,
     pub(crate) stdin: F,
     pub(crate) stdout: F,
     pub(crate) stderr: F,
     /// A listening socket for those who want something of the running instance.
     pub(crate) requests: F,
+}
+
+/// A file or directory of the host's that the guest may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SharedFile<F> {
+    /// Opened with `O_PATH`.
+    pub(crate) root: F,
+    pub(crate) read_only: bool,
 }
 
 /// What a machine's command is.
@@ -178,6 +188,16 @@ impl<F> Run<F> {
             },
             work: self.work,
             disk: f(self.disk)?,
+            shares: self
+                .shares
+                .into_iter()
+                .map(|shared| {
+                    Ok(SharedFile {
+                        root: f(shared.root)?,
+                        read_only: shared.read_only,
+                    })
+                })
+                .collect::<Result<_, E>>()?,
             stdin: f(self.stdin)?,
             stdout: f(self.stdout)?,
             stderr: f(self.stderr)?,
@@ -245,6 +265,12 @@ mod tests {
                     security: launch::Security::default(),
                 })),
                 disk: file(),
+                shares: (0..200)
+                    .map(|number| SharedFile {
+                        root: file(),
+                        read_only: number % 2 == 0,
+                    })
+                    .collect(),
                 stdin: file(),
                 stdout: file(),
                 stderr: file(),

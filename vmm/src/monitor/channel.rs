@@ -16,8 +16,9 @@ use serde::de::DeserializeOwned;
 
 /// Longest packet: the longest text of a failure, and some.
 const MAX_PACKET_BYTES: usize = 8192;
-/// Most descriptors that come at once.
-const MAX_DESCRIPTORS: usize = 8;
+/// Most descriptors that come at once: what a packet takes (`SCM_MAX_FD` of the kernel's
+/// `include/net/scm.h`).
+pub(crate) const MAX_DESCRIPTORS: usize = 253;
 
 /// Why nothing can be sent or received.
 #[derive(Debug, thiserror::Error)]

@@ -20,13 +20,14 @@ use super::gate::{self, Gate, GateKeeper};
 use super::pump::InputEnd;
 use super::requests;
 use super::saving::SaveError;
-use super::session::{Session, SessionError, disk, is_verbose, reached};
+use super::session::{Session, SessionError, disk, is_verbose, reached, shares};
 use super::threads::{Threads, tell};
 use super::vcpu_thread::VcpuThread;
 use super::{Channel, Reason, ToLauncher, pump, saving, streams};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices, Saved};
 use crate::devices::virtio::block::Block;
+use crate::devices::virtio::fs::Fs;
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::{GuestEnd, Said};
 use crate::kvm;
@@ -63,9 +64,12 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let sockets = Arc::new(Mutex::new(sockets));
     let disk_image = run.disk.try_clone().map_err(SessionError::Sockets)?;
     let disk = disk(run.disk)?;
+    let has_shares = !run.shares.is_empty();
+    let shares = shares(run.shares)?;
     let devices = Devices {
         disk: disk.clone(),
         sockets: sockets.clone(),
+        shares: shares.clone(),
         on_mark: mark_reporter(channel.clone(), sender.clone()),
         on_line: words.listener(),
     };
@@ -103,6 +107,9 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         Work::New(task) => task.mounts.clone(),
         Work::Running => Vec::new(),
     };
+    if has_shares {
+        threads.start("shares", move |events| serve_shares(shares, events))?;
+    }
     let (guest_ready, ready) = mpsc::channel();
     let entropy = control::entropy().map_err(SessionError::Entropy)?;
     let awaited = answer.clone();
@@ -165,6 +172,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         answer,
         mounts,
         has_begun: is_running,
+        has_shares,
         end: None,
         outputs: OUTPUTS,
     };
@@ -241,6 +249,8 @@ struct Instance<'a> {
     mounts: Vec<Mount>,
     /// Whether the command has.
     has_begun: bool,
+    /// Whether it may use files of the host's: what it knows of them is not saved.
+    has_shares: bool,
     end: Option<End>,
     outputs: usize,
 }
@@ -335,6 +345,9 @@ impl Instance<'_> {
         if !self.has_begun {
             return Err(SaveError::NotBegun);
         }
+        if self.has_shares {
+            return Err(SaveError::Shares);
+        }
         let draft = Draft::reopen(dir)?;
         let held = self.gate_keeper.hold().map_err(SaveError::Hold)?;
         if self.answer.has_left() {
@@ -349,6 +362,19 @@ impl Instance<'_> {
         drop(held);
         saved.ok_or(SaveError::Stopped)??;
         self.disk_image.try_clone().map_err(SaveError::Hold)
+    }
+}
+
+fn serve_shares(shares: Arc<Mutex<Fs>>, events: &Sender<Event>) {
+    let serve = || -> Result<(), event_manager::Error> {
+        let mut manager = EventManager::<Arc<Mutex<dyn MutEventSubscriber>>>::new()?;
+        manager.add_subscriber(shares);
+        loop {
+            manager.run()?;
+        }
+    };
+    if let Err(error) = serve() {
+        tell(events, Event::DevicesFailed(error));
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) enum SaveError {
     NotBegun,
     #[error("its command has ended")]
     Ended,
+    #[error("it uses files of the host's, which a snapshot can't hold")]
+    Shares,
     #[error("its guest has stopped")]
     Stopped,
     #[error("its devices can't be held still, or its disk can't be kept")]
@@ -28,6 +30,7 @@ impl SaveError {
     pub(super) fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::NotBegun => Some("try again in a moment"),
+            Self::Shares => Some("start one without --volume and --mount type=bind"),
             Self::Draft(error) => error.remedy(),
             _ => None,
         }

@@ -5,17 +5,18 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
-use guest_protocol::FrameError;
+use guest_protocol::{FrameError, SHARES_TAG};
 use launch::MonotonicNs;
 use nix::errno::Errno;
 
-use super::assignment::AssignmentError;
+use super::assignment::{AssignmentError, SharedFile};
 use super::launcher_watch::LauncherWatch;
 use super::saving::SaveError;
 use super::{Channel, Phase, ToLauncher};
 use crate::boot::kernel::KernelError;
 use crate::builder::BuildError;
 use crate::devices::virtio::block::{Block, BlockError, InvalidId};
+use crate::devices::virtio::fs::{Fs, Limits, Share, ShareError};
 use crate::guest_end::{GuestEnd, Said};
 use crate::kvm::KvmError;
 use crate::ring0::Ring0;
@@ -45,6 +46,10 @@ pub(super) enum SessionError {
     Entropy(#[source] io::Error),
     #[error("can't make the guest's sockets")]
     Sockets(#[source] io::Error),
+    #[error("can't share the host's files")]
+    Shares(#[source] io::Error),
+    #[error(transparent)]
+    Share(#[from] ShareError),
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
@@ -109,6 +114,20 @@ pub(super) struct Session {
 pub(super) fn disk(image: OwnedFd) -> Result<Arc<Mutex<Block>>, SessionError> {
     let disk = Block::new(File::from(image), DISK_ID.parse()?).map_err(SessionError::Disk)?;
     Ok(Arc::new(Mutex::new(disk)))
+}
+
+/// The host's files that the guest may use.
+pub(super) fn shares(files: Vec<SharedFile<OwnedFd>>) -> Result<Arc<Mutex<Fs>>, SessionError> {
+    let limits = match files.is_empty() {
+        true => Limits::NONE,
+        false => Limits::of_process(),
+    };
+    let shares = files
+        .into_iter()
+        .map(|file| Share::new(file.root, file.read_only))
+        .collect::<Result<_, _>>()?;
+    let fs = Fs::new(SHARES_TAG, shares, limits).map_err(SessionError::Shares)?;
+    Ok(Arc::new(Mutex::new(fs)))
 }
 
 /// Whether the guest's kernel tells what it does.

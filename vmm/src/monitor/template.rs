@@ -10,7 +10,7 @@ use std::thread;
 use guest_protocol::{GUEST_CID, Mark, Ports};
 
 use super::assignment::KernelFile;
-use super::session::{Session, SessionError, disk, is_verbose};
+use super::session::{Session, SessionError, disk, is_verbose, shares};
 use super::{saving, streams};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices};
@@ -51,6 +51,7 @@ pub(super) fn make(
         sockets: Arc::new(Mutex::new(
             Vsock::new(GUEST_CID, guest_ends).map_err(SessionError::Sockets)?,
         )),
+        shares: shares(Vec::new())?,
         on_mark: Box::new({
             let ready = ready.clone();
             move |mark, _| {

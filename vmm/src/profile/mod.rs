@@ -13,12 +13,13 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use guest_protocol::{GUEST_CID, Mark};
+use guest_protocol::{GUEST_CID, Mark, SHARES_TAG};
 use launch::MemoryLimit;
 
 use crate::boot::kernel::{Backing, Kernel, KernelError};
 use crate::builder::{self, Boot, BuildError, Devices};
 use crate::devices::virtio::block::{Block, BlockError, Id};
+use crate::devices::virtio::fs::{Fs, Limits};
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::GuestEnd;
 use crate::kvm::{self, KvmError};
@@ -103,12 +104,13 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
     };
     let devices = Devices {
         // What PID 1 does after its first mark is not looked at any more, so nothing is on the
-        // disk and nobody behind the sockets.
+        // disk, nobody behind the sockets, and nothing shared.
         disk: Arc::new(Mutex::new(Block::new(
             File::open("/dev/null")?,
             Id::default(),
         )?)),
         sockets: Arc::new(Mutex::new(Vsock::new(GUEST_CID, BTreeMap::new())?)),
+        shares: Arc::new(Mutex::new(Fs::new(SHARES_TAG, Vec::new(), Limits::NONE)?)),
         on_mark: Box::new({
             let booted = booted.clone();
             move |mark, _| {
