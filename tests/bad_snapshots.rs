@@ -18,7 +18,7 @@ use harness::refused::assert_refused;
 use harness::small_disk::SmallDisk;
 use harness::{JAULA, Place, World, can_run};
 use launch::Side;
-use vmm::snapshot::envelope::{self, HEADER_BYTES};
+use vmm::snapshot::envelope::{self, FORMAT_VERSION, HEADER_BYTES};
 use vmm::snapshot::{Description, MEMORY, PAGE_BYTES, Ring0Kind, STATE, StateFile};
 
 /// A world with the snapshot `good` of a counter that is at 1.
@@ -66,10 +66,16 @@ fn a_state_that_is_not_as_it_was_written() {
     }
     let version_at = 8;
     let length_at = 12;
+    for (version, why) in [
+        (FORMAT_VERSION + 1, "newer than this jaula's"),
+        (FORMAT_VERSION - 1, "older than this jaula's"),
+    ] {
+        let mut state = good.clone();
+        state[version_at..length_at].copy_from_slice(&version.to_le_bytes());
+        refused_with(&state, why);
+    }
     for (byte, bit, why) in [
         (0, 0, "this is no snapshot of jaula's"),
-        (version_at, 1, "newer than this jaula's"),
-        (version_at, 0, "older than this jaula's"),
         (length_at, 7, "the snapshot's state is"),
         (length_at + 7, 7, "the snapshot's state is damaged"),
         (HEADER_BYTES - 1, 3, "the snapshot's state is damaged"),
