@@ -89,7 +89,7 @@ fn a_user_of_the_image_is_found_by_name_and_has_its_groups() {
     let script = "id; cat /srv/private/new; echo > /srv/mine; stat -c %u:%g /srv/mine";
     assert_eq!(
         ann.says(&["run", "-u", "app", "several:1", "sh", "-c", script]),
-        "uid=1000(app) gid=1001(app) groups=2000(extra)\n1000:1001\n"
+        "uid=1000(app) gid=1001(app) groups=1001(app),2000(extra)\n1000:1001\n"
     );
     assert_eq!(
         ann.says(&[
@@ -101,7 +101,7 @@ fn a_user_of_the_image_is_found_by_name_and_has_its_groups() {
             "several:1",
             "id"
         ]),
-        "uid=5 gid=6 groups=2000(extra)\n"
+        "uid=5 gid=6 groups=6,2000(extra)\n"
     );
 }
 

@@ -303,7 +303,9 @@ fn look_at_who_enters() {
                 .flatten()
                 .flatten()
             {
-                directories += u32::from(fs::metadata(open.path()).is_ok_and(|it| it.is_dir()));
+                // One without anything of the host's is what a null device is made in.
+                let mut entries = fs::read_dir(open.path()).into_iter().flatten().flatten();
+                directories += u32::from(entries.any(|entry| entry.file_name() != "null"));
             }
             programs.push(program);
         }

@@ -48,7 +48,7 @@ fn the_user_is_the_one_that_was_asked_for() {
     };
     let workload = world.workload_as(&["id"], "/", credentials);
     let outcome = world.run(&workload).unwrap();
-    assert_eq!(outcome.stdout, "uid=1000 gid=1001 groups=7,8\n");
+    assert_eq!(outcome.stdout, "uid=1000 gid=1001 groups=7,8,1001\n");
 }
 
 #[test]

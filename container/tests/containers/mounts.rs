@@ -145,7 +145,7 @@ fn a_directory_is_not_mounted_on_a_file() {
     let error = try_run(&world, &[tmpfs("/bin/busybox")], "true").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "can't mount on /bin/busybox in the container"
+        "can't mount on /bin/busybox in the image"
     );
     assert!(error.remedy().is_some());
 }
@@ -274,7 +274,7 @@ fn a_link_into_proc_is_no_mount_point() {
         let error = try_run(&world, &[tmpfs("/link")], "true").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "can't mount on /link in the container",
+            "can't mount on /link in the image",
             "{to}"
         );
     }
