@@ -17,6 +17,7 @@ use crate::route_socket::RouteSocket;
 use crate::rules;
 use crate::subnet::{self, Range, Subnet};
 use crate::sysctl;
+use crate::tap::Tap;
 
 /// The bridge's name.
 pub const NAME: &str = "jaula0";
@@ -88,6 +89,11 @@ impl Bridge {
         self.subnet.prefix_length()
     }
 
+    /// The longest packet that it takes, in bytes.
+    pub fn mtu(&self) -> u32 {
+        self.link.mtu
+    }
+
     /// Connects a network namespace: gives it an interface with an address that nobody else on
     /// the bridge has, a way out, and a loopback interface that is up.
     ///
@@ -104,6 +110,34 @@ impl Bridge {
         self.set_up(namespace, connection.address)
             .map_err(Error::Interface)?;
         Ok(connection)
+    }
+
+    /// Makes a tap that is connected, with an address that nobody else on the bridge has.
+    ///
+    /// # Errors
+    ///
+    /// When no address is free, or the kernel refuses.
+    pub fn connect_tap(&mut self, instance: &InstanceId) -> Result<(Connection, Tap), Error> {
+        let (connection, tap) = self.lease_tap(instance)?;
+        link::add_to_bridge(
+            &mut self.socket,
+            &connection.name,
+            instance.as_str(),
+            self.link,
+        )
+        .map_err(Error::Link)?;
+        link::allow_hairpin(&mut self.socket, &connection.name).map_err(Error::Link)?;
+        Ok((connection, tap))
+    }
+
+    fn lease_tap(&self, instance: &InstanceId) -> Result<(Connection, Tap), Error> {
+        for address in self.subnet.addresses(instance) {
+            let name = subnet::link_name(address);
+            if let Ok(tap) = Tap::create(&name)? {
+                return Ok((Connection { address, name }, tap));
+            }
+        }
+        Err(Error::NoAddress(self.subnet.to_string()))
     }
 
     /// Makes a link whose name nobody else's has: with the name goes the address.
@@ -152,6 +186,11 @@ impl Connection {
         self.address
     }
 
+    /// The Ethernet address that goes with it.
+    pub fn ethernet_address(&self) -> [u8; 6] {
+        subnet::ethernet_address(self.address)
+    }
+
     /// The name of the host's end of the link.
     pub fn link_name(&self) -> &str {
         &self.name
@@ -186,7 +225,7 @@ fn make(socket: &mut RouteSocket) -> Result<Link, Error> {
     };
     // Any will do, as long as it stays the same.
     let ethernet_address = subnet::ethernet_address(Ipv4Addr::UNSPECIFIED);
-    match link::create_bridge(socket, NAME, ethernet_address, mtu) {
+    match link::create_bridge(socket, NAME, ethernet_address.into(), mtu) {
         // Made by somebody else just now.
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(errno) => return Err(Error::Bridge(errno)),

@@ -49,6 +49,12 @@ pub enum Error {
     /// The instance's link can't be made.
     #[error("can't link the instance to bridge {bridge}", bridge = crate::bridge::NAME)]
     Link(#[source] Errno),
+    /// Taps can't be made here.
+    #[error("can't open /dev/net/tun")]
+    TapDevice(#[source] io::Error),
+    /// The virtual machine's link can't be made.
+    #[error("can't make a tap")]
+    Tap(#[source] io::Error),
     /// The instance's end of the link can't be set up.
     #[error("can't set up the instance's interface")]
     Interface(#[source] Errno),
@@ -135,6 +141,7 @@ impl Error {
             ),
             Self::NoAddress(_) => Some("end some instances"),
             Self::Bridge(Errno::EOPNOTSUPP) => Some("load the driver: modprobe bridge"),
+            Self::TapDevice(_) => Some("load the driver: modprobe tun"),
             Self::Link(Errno::EOPNOTSUPP) => Some("load the driver: modprobe veth"),
             Self::PacketFilter(Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP) => {
                 Some("load nftables: modprobe nf_tables")

@@ -1,7 +1,7 @@
 //! Connects an instance.
 //!
 //! - [`Bridge`] is what instances of root's are connected to: a [`Namespace`] gets a link to it, an
-//!   address and a way out; [`Publication`] makes ports of the host's lead to one. [`OnBridge`] is
+//!   address and a way out, or a [`Tap`] is one end of such a link; [`Publication`] makes ports of the host's lead to one. [`OnBridge`] is
 //!   all of that together.
 //! - [`UserMode`] is the same for those of ordinary users.
 //! - [`files_without_network`] and its like are what names are looked up in.
@@ -25,6 +25,7 @@ mod route_socket;
 mod rules;
 mod subnet;
 mod sysctl;
+mod tap;
 mod user_mode;
 
 pub use bridge::{Bridge, Connection, NAME as BRIDGE};
@@ -33,4 +34,5 @@ pub use name_files::{files_in_user_mode, files_on_host, files_without_network};
 pub use namespace::{Namespace, PendingNamespace};
 pub use on_bridge::OnBridge;
 pub use publication::{Publication, Reservation};
+pub use tap::Tap;
 pub use user_mode::{UserMode, UserModePorts, UserModeReservation, user_mode_finding};

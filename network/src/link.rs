@@ -161,7 +161,7 @@ pub(crate) fn create_pair(socket: &mut RouteSocket, pair: &Pair<'_>) -> Result<(
     let mut inner = LinkMessage::default();
     inner.attributes = vec![
         LinkAttribute::IfName(pair.inner_name.to_owned()),
-        LinkAttribute::Address(ethernet_address(pair.address)),
+        LinkAttribute::Address(ethernet_address(pair.address).into()),
         LinkAttribute::Mtu(pair.bridge.mtu),
         LinkAttribute::NetNsFd(pair.namespace.as_raw_fd()),
     ];
@@ -179,6 +179,26 @@ pub(crate) fn create_pair(socket: &mut RouteSocket, pair: &Pair<'_>) -> Result<(
         ]),
     ];
     socket.create(RouteNetlinkMessage::NewLink(outer))
+}
+
+/// Makes an interface that is there a port of a bridge, with all that [`create_pair`] gives to the
+/// host's end.
+pub(crate) fn add_to_bridge(
+    socket: &mut RouteSocket,
+    name: &str,
+    alias: &str,
+    bridge: Link,
+) -> Result<(), Errno> {
+    let mut message = LinkMessage::default();
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::IfAlias(alias.to_owned()),
+        LinkAttribute::Mtu(bridge.mtu),
+        LinkAttribute::Controller(bridge.index),
+    ];
+    socket.change(RouteNetlinkMessage::SetLink(message))
 }
 
 /// Lets a port of a bridge send back what came from it. Where rules of the packet filter apply to

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::name_files::files_on_bridge;
 use crate::namespace::Namespace;
 use crate::publication::{Publication, Reservation};
+use crate::tap::Tap;
 
 /// A place on the bridge, to which published ports lead, and the instance's end of the link.
 ///
@@ -21,6 +22,7 @@ pub struct OnBridge<End> {
     connection: Connection,
     gateway: Ipv4Addr,
     prefix_length: u8,
+    mtu: u32,
     end: End,
 }
 
@@ -41,6 +43,20 @@ impl OnBridge<Namespace> {
     }
 }
 
+impl OnBridge<Tap> {
+    /// Makes a tap, and makes ports lead to it. Whoever has it gives the interface at its other
+    /// end the address, and a way out.
+    ///
+    /// # Errors
+    ///
+    /// When the bridge, the link or the rules can't be made.
+    pub fn join_with_tap(ports: Option<Reservation>, dir: &InstanceDir) -> Result<Self, Error> {
+        let mut bridge = Bridge::open()?;
+        let (connection, tap) = bridge.connect_tap(dir.id())?;
+        Self::publish(&bridge, connection, tap, ports, dir)
+    }
+}
+
 impl<End> OnBridge<End> {
     fn publish(
         bridge: &Bridge,
@@ -54,6 +70,7 @@ impl<End> OnBridge<End> {
             publication: ports.map(publish).transpose()?,
             gateway: bridge.gateway(),
             prefix_length: bridge.prefix_length(),
+            mtu: bridge.mtu(),
             connection,
             end,
         })
@@ -73,6 +90,26 @@ impl<End> OnBridge<End> {
             gateway: self.gateway.into(),
             ports: ports.collect(),
         }
+    }
+
+    /// Its address, its Ethernet address, and the name of the host's end of the link.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The bridge's own address, by which it reaches the host and all else.
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.gateway
+    }
+
+    /// How many leading bits of their addresses all on the bridge share.
+    pub fn prefix_length(&self) -> u8 {
+        self.prefix_length
+    }
+
+    /// The longest packet that the bridge takes, in bytes.
+    pub fn mtu(&self) -> u32 {
+        self.mtu
     }
 
     /// What the instance looks names up in.

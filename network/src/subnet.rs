@@ -110,9 +110,9 @@ pub(crate) fn link_name(address: Ipv4Addr) -> String {
 
 /// The Ethernet address that goes with an address: locally administered, not multicast. With the
 /// same one each time, neighbours that still remember an earlier instance reach the next one.
-pub(crate) fn ethernet_address(address: Ipv4Addr) -> Vec<u8> {
+pub(crate) fn ethernet_address(address: Ipv4Addr) -> [u8; 6] {
     let [a, b, c, d] = address.octets();
-    vec![0x02, 0x6a, a, b, c, d]
+    [0x02, 0x6a, a, b, c, d]
 }
 
 /// FNV-1a (RFC 9923), of 64 bits: the same in every build, which std's is not promised to be.

@@ -6,3 +6,4 @@ mod lab;
 mod published;
 mod reach;
 mod setup;
+mod taps;
