@@ -169,19 +169,30 @@ impl Pieces<'_> {
     /// Lets `call`, a system call that copies, work on the first pieces; how many bytes it has
     /// copied.
     fn copy_by(&self, call: impl FnOnce(&[libc::iovec]) -> libc::ssize_t) -> io::Result<u32> {
+        self.copy_behind(&[], call)
+    }
+
+    /// The same with `first` before the pieces, for `call` to read only.
+    fn copy_behind(
+        &self,
+        first: &[u8],
+        call: impl FnOnce(&[libc::iovec]) -> libc::ssize_t,
+    ) -> io::Result<u32> {
+        let first = (!first.is_empty()).then(|| libc::iovec {
+            iov_base: first.as_ptr().cast_mut().cast(),
+            iov_len: first.len(),
+        });
         let guards: Vec<_> = self
             .0
             .iter()
-            .take(libc::UIO_MAXIOV as usize)
+            .take(libc::UIO_MAXIOV as usize - usize::from(first.is_some()))
             .map(VolatileSlice::ptr_guard_mut)
             .collect();
-        let vectors: Vec<_> = guards
-            .iter()
-            .map(|guard| libc::iovec {
-                iov_base: guard.as_ptr().cast(),
-                iov_len: guard.len(),
-            })
-            .collect();
+        let pieces = guards.iter().map(|guard| libc::iovec {
+            iov_base: guard.as_ptr().cast(),
+            iov_len: guard.len(),
+        });
+        let vectors: Vec<_> = first.into_iter().chain(pieces).collect();
         // Negative on an error, else at most the sum of the lengths.
         u32::try_from(call(&vectors)).map_err(|_| io::Error::last_os_error())
     }
@@ -255,6 +266,24 @@ impl Readable<'_> {
         })
     }
 
+    /// Writes `first` and it, straight from guest memory, to `file` in one call; how many bytes
+    /// of both that are.
+    ///
+    /// # Errors
+    ///
+    /// As `writev(2)`.
+    pub fn write_behind(&self, first: &[u8], file: &File) -> io::Result<u32> {
+        self.0.copy_behind(first, |vectors| {
+            let count = vectors.len() as libc::c_int;
+            // SAFETY: the array lives through the call and has the length that is passed. Its
+            // first entry is the pointer and the length of a borrowed slice, each other one those
+            // of a `VolatileSlice`, which by its invariant may be read as long as it lives; the
+            // slices are borrowed and their guards alive until after the call. Nothing is written
+            // to either. The descriptor is open, as `file` is borrowed.
+            unsafe { libc::writev(file.as_raw_fd(), vectors.as_ptr(), count) }
+        })
+    }
+
     /// Sends as much as the stream takes at once, straight from guest memory; how much that is.
     ///
     /// # Errors
@@ -305,6 +334,16 @@ impl Writable<'_> {
     pub fn split_at(self, bytes: u32) -> Result<(Self, Self), TooShort> {
         let (first, second) = self.0.split_at(bytes)?;
         Ok((Self(first), Self(second)))
+    }
+
+    /// Takes as much of the start of `more` to its end as makes it `bytes` long, or all of it; how
+    /// much that is.
+    pub fn append_up_to(&mut self, more: Self, bytes: u32) -> u32 {
+        let taken = more.bytes().min(bytes.saturating_sub(self.bytes()));
+        if let Ok((front, _)) = more.split_at(taken) {
+            self.0.0.extend(front.0.0);
+        }
+        taken
     }
 
     /// Copies `bytes` to its start.

@@ -13,6 +13,7 @@ mod checked;
 pub mod fs;
 mod interrupt;
 pub mod mmio;
+pub mod net;
 mod queue;
 pub mod vsock;
 
@@ -23,7 +24,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 pub use checked::{Buffers, Chain, ChainError, Readable, Target, TooShort, Writable};
 pub use interrupt::Interrupt;
-pub use queue::{BrokenQueue, DeviceQueue, Outcome, QueuePosition, Step};
+pub use queue::{BrokenQueue, DeviceQueue, Filling, Outcome, QueuePosition, Step};
 
 use super::SavedState;
 
@@ -66,7 +67,8 @@ pub struct WrongQueueCount(pub usize);
 /// The device's own saved state leaves out its queues and whether it serves them, which the
 /// transport saves: a device is restored first, and then activated.
 pub trait VirtioDevice: SavedState + Send {
-    /// What it is, a number of virtio 1.2, section 5.
+    /// What it is, a number of virtio 1.2, section 5; 0 for a place with nothing in it (section
+    /// 4.2.2.2), which a driver leaves alone.
     fn device_id(&self) -> u32;
 
     /// Feature bits of its own; the transport adds those that concern the transport and rings.
@@ -77,6 +79,10 @@ pub trait VirtioDevice: SavedState + Send {
 
     /// Its queues, in the order of their numbers.
     fn queues(&self) -> &[QueueSlot];
+
+    /// The driver has chosen these of the features, and of the transport's. Comes before
+    /// [`VirtioDevice::activate`]; to most devices it makes no difference.
+    fn negotiated(&mut self, _features: u64) {}
 
     /// The driver is ready: from now on the device serves these queues, one for each of
     /// [`VirtioDevice::queues`], and signals this interrupt.

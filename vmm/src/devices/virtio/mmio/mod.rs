@@ -208,6 +208,7 @@ impl<D: VirtioDevice> MmioTransport<D> {
     fn activate(&mut self) {
         let queues = self.queues_at(&vec![QueuePosition::default(); self.queues.len()]);
         let mut device = lock(&self.device);
+        device.negotiated(self.driver_features);
         let activated = match queues {
             Ok(queues) => device
                 .activate(queues, self.interrupt.clone())

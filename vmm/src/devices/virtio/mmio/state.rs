@@ -114,6 +114,7 @@ impl<D: VirtioDevice> SavedState for MmioTransport<D> {
         let mut device = lock(&self.device);
         device.restore(state.device).map_err(InvalidState::Device)?;
         if let Some(queues) = queues {
+            device.negotiated(self.driver_features);
             device.activate(queues, self.interrupt.clone())?;
         }
         Ok(())
@@ -133,7 +134,9 @@ impl<D: VirtioDevice> MmioTransport<D> {
     /// Whether a transport of this device can be in such a state.
     fn check(&self, state: &State<D::State>) -> Result<(), InvalidState<D::Error>> {
         let device = lock(&self.device);
-        if state.device_id != device.device_id() {
+        // Something may have been put into a place that was empty, and that no driver has touched.
+        let was_empty = state.device_id == 0 && state.phase == Phase::Reset;
+        if state.device_id != device.device_id() && !was_empty {
             return Err(InvalidState::OtherDevice(state.device_id));
         }
         if state.config.len() != device.config().len() {

@@ -1,0 +1,79 @@
+use super::header::{HEADER_BYTES, Header};
+use super::tap::{MAX_FRAME_BYTES, Tap};
+use super::{FRAMES_AT_ONCE, Turn};
+use crate::devices::virtio::{
+    BrokenQueue, Chain, ChainError, DeviceQueue, Outcome, Readable, Step, TooShort,
+};
+
+/// Length of what every frame begins with: the addresses of receiver and sender, 48 bits each, and
+/// the type of the rest, 16 bits (IEEE 802.3, clause 3).
+const ETHERNET_HEADER_BYTES: u32 = 14;
+
+/// The direction from the guest to the host.
+pub(super) struct Transmitter {
+    pub(super) queue: DeviceQueue,
+    features: u64,
+}
+
+/// A chain that is sent to nobody.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error("a frame without a header")]
+    NoHeader(#[from] TooShort),
+    #[error("a header that asks for what was not negotiated")]
+    Header,
+    #[error("a frame of {0} bytes")]
+    Size(u32),
+}
+
+impl Transmitter {
+    pub(super) fn new(queue: DeviceQueue, features: u64) -> Self {
+        Self { queue, features }
+    }
+
+    /// Sends what the guest offers. As on any Ethernet, a frame may be lost.
+    pub(super) fn serve(&mut self, tap: &Tap) -> Result<Turn, BrokenQueue> {
+        let features = self.features;
+        let mut left = FRAMES_AT_ONCE;
+        loop {
+            self.queue.disable_notification()?;
+            while left > 0
+                && self.queue.serve_next(|chain| send(chain, features, tap))? == Step::Used
+            {
+                left -= 1;
+            }
+            let used = left < FRAMES_AT_ONCE;
+            if left == 0 || !self.queue.enable_notification()? {
+                return Ok(Turn {
+                    used,
+                    unfinished: left == 0,
+                });
+            }
+        }
+    }
+}
+
+fn send(chain: Chain<'_>, features: u64, tap: &Tap) -> Outcome {
+    match frame(chain, features) {
+        Ok((header, frame)) => tap.send(header, &frame),
+        Err(error) => tracing::debug!("network: {error}"),
+    }
+    Outcome::Used(0)
+}
+
+/// Takes a chain apart. The header is copied: what is checked is what is sent.
+fn frame(chain: Chain<'_>, features: u64) -> Result<(Header, Readable<'_>), Refused> {
+    let (first, frame) = chain.buffers()?.readable.split_at(HEADER_BYTES as u32)?;
+    let mut header = Header::default();
+    first.copy_to(&mut header.0)?;
+    if !header.is_allowed_with(features) {
+        return Err(Refused::Header);
+    }
+    let bytes = frame.bytes();
+    if !(ETHERNET_HEADER_BYTES..=MAX_FRAME_BYTES as u32).contains(&bytes) {
+        return Err(Refused::Size(bytes));
+    }
+    Ok((header, frame))
+}
