@@ -1,7 +1,7 @@
 //! `jaula run`: one side, with the caller's own streams and signals.
 
 use host::instances::Asked;
-use launch::{Launcher, Prepared, Progress, Side, Unsupported};
+use launch::{Launcher, Prepared, Progress};
 
 use crate::args::{RunArgs, Way};
 use crate::detached::{Inherited, Job};
@@ -88,10 +88,6 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
     let way = args
         .way()
         .map_err(|error| launch::Error::new(error).with_remedy("leave it out, or add --as vm"))?;
-    if let (Way::Vm(_), true) = (way, args.workload.network.publish_all) {
-        let (flag, side) = ("--publish-all", Side::Vm);
-        return Err(Unsupported { flag, side }.into());
-    }
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let images = installation.images()?;

@@ -96,9 +96,6 @@ fn a_vm_refuses_by_its_flag_what_it_can_not_honour() {
     for (flags, name) in [
         (&["--device", "/dev/null"][..], "--device"),
         (&["--network", "host"], "--network host"),
-        (&["--network", "bridge"], "--network bridge"),
-        (&["-p", "8080:80"], "--publish"),
-        (&["-P"], "--publish-all"),
         (&["-m", "64m", "--memory-swap", "64m"], "--memory-swap"),
         (
             &["--security-opt", "seccomp=DIR/profile"],

@@ -21,6 +21,7 @@ pub fn render(name: &SnapshotName, description: &Description) -> String {
                 jaula_version,
                 saved_at_unix_seconds,
                 label,
+                is_connected,
             },
         memory,
     } = description;
@@ -43,6 +44,13 @@ pub fn render(name: &SnapshotName, description: &Description) -> String {
         ),
         ("memory digest", memory.digest().to_string()),
         ("processors", vcpus.to_string()),
+        (
+            "network",
+            match is_connected {
+                true => "bridge".to_owned(),
+                false => "none".to_owned(),
+            },
+        ),
         ("kernel digest", kernel.to_string()),
         ("kernel command line", command_line.clone()),
         ("init digest", init.to_string()),

@@ -162,6 +162,7 @@ mod tests {
                 jaula_version: "0.1.0".into(),
                 saved_at_unix_seconds: 1_767_323_045,
                 label: "sh\u{1b}[2J".into(),
+                is_connected: true,
             },
             memory: draft.write_memory(&memory).unwrap(),
         };

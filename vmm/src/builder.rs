@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use guest_protocol::{DOORBELL_BYTES, DOORBELL_GPA, Mark};
+use guest_protocol::{DOORBELL_BYTES, DOORBELL_GPA, Mark, NETWORK_PLACE};
 use kvm_ioctls::Kvm;
 use launch::MonotonicNs;
 use vmm_sys_util::eventfd::EventFd;
@@ -18,6 +18,7 @@ use crate::devices::serial::Serial;
 use crate::devices::virtio::block::Block;
 use crate::devices::virtio::fs::Fs;
 use crate::devices::virtio::mmio::{MmioTransport, QUEUE_NOTIFY};
+use crate::devices::virtio::net::Net;
 use crate::devices::virtio::vsock::Vsock;
 use crate::devices::virtio::{Interrupt, VirtioDevice};
 use crate::layout;
@@ -37,6 +38,8 @@ pub struct Devices {
     pub sockets: Arc<Mutex<Vsock>>,
     /// The host's files that it may use.
     pub shares: Arc<Mutex<Fs>>,
+    /// Its network interface, or the place for one.
+    pub network: Arc<Mutex<Net>>,
     /// Called on the vCPU's thread when the guest rings the doorbell.
     pub on_mark: Box<dyn FnMut(Mark, MonotonicNs) + Send>,
     /// Called on the vCPU's thread for each line on the serial port.
@@ -222,7 +225,7 @@ pub fn restore(
 /// Never, unless the parameters have outgrown the command line.
 pub fn command_line(ring0: Ring0, verbose: bool) -> Result<CString, CommandLineError> {
     let mut line = CommandLine::new(ring0, verbose)?;
-    for place in [&DISK, &SOCKETS, &SHARES] {
+    for place in [&DISK, &SOCKETS, &SHARES, &NETWORK] {
         line.virtio_device(place.base(), place.gsi())?;
     }
     line.finish()
@@ -249,6 +252,7 @@ fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Bus, BuildErro
     attach_virtio(vm, &mut bus, &DISK, devices.disk)?;
     attach_virtio(vm, &mut bus, &SOCKETS, devices.sockets)?;
     attach_virtio(vm, &mut bus, &SHARES, devices.shares)?;
+    attach_virtio(vm, &mut bus, &NETWORK, devices.network)?;
     Ok(bus)
 }
 
@@ -258,6 +262,7 @@ struct Place(u8);
 const DISK: Place = Place(0);
 const SOCKETS: Place = Place(1);
 const SHARES: Place = Place(2);
+const NETWORK: Place = Place(NETWORK_PLACE);
 
 impl Place {
     /// The first ISA interrupt that no PC device has: those below are taken, or probed for, by
@@ -294,4 +299,21 @@ fn attach_virtio(
         Arc::new(Mutex::new(transport)),
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pid_1_finds_the_network_interface_by_its_number_on_the_command_line() {
+        let hardware = Ring0::Hardware {
+            instructions_per_second: 1,
+        };
+        let line = command_line(hardware, false).unwrap();
+        let line = line.to_str().unwrap();
+        let (before, _) = line.split_once(&format!("{:#x}", NETWORK.base())).unwrap();
+        let number = before.matches("virtio_mmio.device=").count() - 1;
+        assert_eq!(number, usize::from(NETWORK_PLACE));
+    }
 }

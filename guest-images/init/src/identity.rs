@@ -1,5 +1,5 @@
-//! What copies of one machine must not share: the state of the random number generator, and the
-//! time at which the machine was saved.
+//! What copies of one machine must not share: the state of the random number generator, the
+//! time at which the machine was saved, and its addresses.
 
 use std::os::fd::OwnedFd;
 
@@ -10,6 +10,7 @@ use rustix::ioctl::{NoArg, Setter, ioctl, opcode};
 use rustix::time::{ClockId, clock_settime};
 
 use crate::fatal::Fatal;
+use crate::network;
 
 /// Bytes that the kernel takes at once; what the host sends.
 const POOL_BYTES: usize = size_of::<Entropy>();
@@ -48,13 +49,17 @@ impl Identity {
         Ok(Self { random })
     }
 
-    /// Takes random numbers and the time from the host.
+    /// Takes random numbers, the time and the addresses from the host.
     pub(crate) fn assume(&self, incarnation: &Incarnation) -> Result<(), Fatal> {
         // The first, as time goes on meanwhile.
         clock_settime(ClockId::Realtime, timespec(incarnation.wall_clock_ns))
             .map_err(Fatal::when("setting the clock"))?;
         self.reseed(&incarnation.entropy)
-            .map_err(Fatal::when("seeding the random numbers"))
+            .map_err(Fatal::when("seeding the random numbers"))?;
+        match &incarnation.interface {
+            Some(interface) => network::connect(interface),
+            None => Ok(()),
+        }
     }
 
     fn reseed(&self, entropy: &Entropy) -> Result<(), Errno> {

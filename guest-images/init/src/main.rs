@@ -27,6 +27,7 @@ mod ends;
 mod fatal;
 mod forward;
 mod identity;
+mod network;
 mod out_of_memory;
 mod place;
 mod reaper;

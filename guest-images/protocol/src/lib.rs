@@ -30,6 +30,7 @@
 mod doorbell;
 mod entropy;
 mod frame;
+mod interface;
 mod message;
 mod ports;
 mod session;
@@ -42,6 +43,7 @@ pub const GUEST_CID: u64 = 3;
 pub use doorbell::{DOORBELL_BYTES, DOORBELL_GPA, Mark, UnknownMark};
 pub use entropy::Entropy;
 pub use frame::{FrameError, MAX_MESSAGE_BYTES, read_message, write_message};
+pub use interface::{Interface, NETWORK_PLACE};
 pub use message::{End, Incarnation, Start, Task, ToGuest, ToHost};
 pub use ports::Ports;
 pub use session::{

@@ -2,7 +2,7 @@ use entry::NameFiles;
 use launch::{Command, ExitStatus, Hostname, Mount, PidsLimit, Security, Ulimit, WindowSize};
 use serde::{Deserialize, Serialize};
 
-use crate::{Entropy, SessionNumber};
+use crate::{Entropy, Interface, SessionNumber};
 
 /// What PID 1 is to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct Incarnation {
     pub entropy: Entropy,
     /// The host's `CLOCK_REALTIME` when this was sent, in nanoseconds since 1970.
     pub wall_clock_ns: u64,
+    /// What connects it to a network, if anything does.
+    pub interface: Option<Interface>,
 }
 
 /// What makes one guest of a machine that waits for its task, sent once.

@@ -116,7 +116,7 @@ impl Blueprint {
     }
 
     /// What its snapshots say of it. When they are made is not known yet.
-    pub(super) fn facts(&self, label: &str) -> MachineFacts {
+    pub(super) fn facts(&self, label: &str, is_connected: bool) -> MachineFacts {
         MachineFacts {
             vcpus: 1,
             kernel: self.kernel_digest.clone(),
@@ -125,6 +125,7 @@ impl Blueprint {
             jaula_version: VERSION.to_owned(),
             saved_at_unix_seconds: 0,
             label: label.to_owned(),
+            is_connected,
         }
     }
 }

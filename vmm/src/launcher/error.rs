@@ -19,6 +19,10 @@ use crate::snapshot::{MemoryFileError, StateError, StoreError};
 pub(crate) enum Error {
     #[error("a virtual machine has one CPU in this version, so {0} can't be given to it")]
     Cpus(CpuLimit),
+    #[error("{0} takes root: an ordinary user can't connect a virtual machine to the host")]
+    NetworkOfRoot(&'static str),
+    #[error("can't keep the tap open")]
+    Tap(#[source] io::Error),
     #[error("a virtual machine does not boot with {0} of memory")]
     Memory(MemoryLimit),
     #[error(transparent)]
@@ -98,6 +102,9 @@ impl Error {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Cpus(_) => Some("ask for at most 1".to_owned()),
+            Self::NetworkOfRoot(_) => {
+                Some("run as root, or use --network none or --as container".to_owned())
+            }
             Self::Memory(_) => Some(format!("give it {MIN_MEMORY} or more")),
             Self::Kvm(error) => Some(error.remedy().to_owned()),
             Self::Kernel { .. } => Some(

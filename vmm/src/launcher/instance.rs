@@ -5,6 +5,7 @@ use launch::{
     Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline,
     WindowSize,
 };
+use network::{OnBridge, Tap};
 use nix::sys::signal::Signal;
 
 use super::process::MonitorProcess;
@@ -12,14 +13,18 @@ use crate::monitor::Phase;
 
 /// A machine that was launched.
 pub(super) struct VmInstance {
-    // Dropped from top to bottom: what runs, then the cgroup that held it, then the files.
+    // Dropped from top to bottom: what runs, then what connected it and the cgroup that held it,
+    // then the files.
     pub(super) monitor: MonitorProcess,
+    pub(super) network: Option<OnBridge<Tap>>,
     pub(super) placement: Placement,
     pub(super) dir: InstanceDir,
     /// When `launch` was entered.
     pub(super) start: MonotonicNs,
     /// When the cgroup and the directory were there.
     pub(super) cgroup_made: MonotonicNs,
+    /// When the network was there, if there is one.
+    pub(super) network_made: Option<MonotonicNs>,
 }
 
 impl Running for VmInstance {
@@ -54,13 +59,15 @@ impl Instance for VmInstance {
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
-        // It has no network.
-        None
+        self.network.as_ref().map(OnBridge::endpoint)
     }
 
     fn timeline(&self) -> Timeline {
         let mut timeline = Timeline::starting(self.start);
         timeline.mark("cgroup", self.cgroup_made);
+        if let Some(at) = self.network_made {
+            timeline.mark("network", at);
+        }
         let moments = match self.monitor.moments() {
             Ok(moments) => moments,
             Err(error) => {

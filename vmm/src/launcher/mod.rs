@@ -8,6 +8,7 @@ mod blueprint;
 mod error;
 mod exec;
 mod instance;
+mod network;
 mod prepared;
 mod probe;
 mod process;
@@ -20,9 +21,7 @@ mod template;
 
 use std::path::PathBuf;
 
-use entry::NameFiles;
 use guest_images::{Cache, disk_of};
-use guest_protocol::Task;
 use host::RunDir;
 use launch::{
     Chain, Command, Finding, Launcher, MemoryLimit, Network, Prepared, Progress, Resources,
@@ -30,12 +29,11 @@ use launch::{
 };
 
 use crate::kvm;
-use crate::monitor::Work;
 use crate::ring0::{self, Ring0};
 use blueprint::Blueprint;
 use error::Error;
 pub use exec::{RunningVm, UserFiles};
-use prepared::{PreparedOrigin, PreparedVm};
+use prepared::{PreparedOrigin, PreparedVm, PreparedWork};
 pub use resume::resume;
 pub use save::save;
 pub use signal::signal;
@@ -164,7 +162,9 @@ impl Launcher for VmLauncher {
         let (shares, mounts) = shares::of(&workload.mounts)?;
         // What can't be shared is told before anything takes long.
         shares.iter().try_for_each(|file| file.open().map(drop))?;
+        network::check(&workload.network)?;
         let blueprint = self.blueprint(&workload.resources, progress)?;
+        let is_connected = matches!(workload.network, Network::Bridge { .. });
         let disk = disk_of(&workload.root, &self.cache, progress)?;
         Ok(Box::new(PreparedVm {
             run: RunDir::at(&self.run_dir)?,
@@ -177,24 +177,16 @@ impl Launcher for VmLauncher {
                 ..Resources::default()
             },
             supervised: workload.supervised,
+            network: workload.network.clone(),
             ring0: blueprint.ring0,
             host: blueprint.host.clone(),
-            facts: blueprint.facts(&label(&workload.command)),
+            facts: blueprint.facts(&label(&workload.command), is_connected),
             origin: self.origin(blueprint, progress)?,
             disk,
             shares,
-            work: Work::New(Box::new(Task {
-                command: workload.command.clone(),
-                hostname: workload.hostname.clone(),
-                files: NameFiles::without_network(&workload.hostname, &workload.names)
-                    .map_err(|error| launch::Error::new(error).with_remedy("give it an address"))?,
+            work: PreparedWork::New(Box::new(Workload {
                 mounts,
-                terminal: workload.terminal,
-                init: workload.init,
-                ulimits: workload.ulimits.clone(),
-                read_only: workload.root.read_only,
-                pids: workload.resources.pids,
-                security: workload.security.clone(),
+                ..workload.clone()
             })),
         }))
     }
@@ -211,16 +203,11 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
     } = &workload.resources;
     // One that refuses nothing, or no more than is usual, is as good as none in a machine.
     let has_profile = matches!(workload.security.seccomp, Seccomp::Profile(_));
-    let network = match &workload.network {
-        Network::None => None,
-        Network::Host => Some("--network host"),
-        Network::Bridge { publish } if publish.is_empty() => Some("--network bridge"),
-        Network::Bridge { .. } => Some("--publish"),
-    };
+    let is_hosts = workload.network == Network::Host;
     let asked = [
         memory_swap.is_some().then_some("--memory-swap"),
         (!workload.devices.is_empty()).then_some("--device"),
-        network,
+        is_hosts.then_some("--network host"),
         has_profile.then_some("--security-opt seccomp=FILE"),
     ];
     let side = Side::Vm;
@@ -302,7 +289,7 @@ mod tests {
             },
         };
         type Ask<'a> = &'a dyn Fn(&mut Workload);
-        let cases: [(Ask<'_>, Option<&str>); 11] = [
+        let cases: [(Ask<'_>, Option<&str>); 10] = [
             (&|_| (), None),
             (
                 &|it| it.resources.memory_swap = Some(MemorySwap::Unlimited),
@@ -325,16 +312,12 @@ mod tests {
             ),
             (&|it| it.network = Network::Host, Some("--network host")),
             (
-                &|it| it.network = Network::Bridge { publish: vec![] },
-                Some("--network bridge"),
-            ),
-            (
                 &|it| {
                     it.network = Network::Bridge {
                         publish: vec![port],
                     }
                 },
-                Some("--publish"),
+                None,
             ),
             (
                 &|it| it.security.seccomp = Seccomp::Profile("{}".into()),

@@ -2,17 +2,20 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use entry::NameFiles;
+use guest_protocol::Task;
 use host::RunDir;
 use host::cgroup::Extras;
-use launch::{Instance, InstanceId, MonotonicNs, Prepared, Resources, Stdio};
+use launch::{Instance, InstanceId, MonotonicNs, Network, Prepared, Resources, Stdio, Workload};
 
 use super::blueprint::Blueprint;
 use super::error::Error;
 use super::instance::VmInstance;
+use super::network::{self, Wanted};
 use super::process::MonitorProcess;
 use super::save;
 use super::shares::HostFile;
-use crate::monitor::{Assignment, Job, Origin, Run, Work};
+use crate::monitor::{Assignment, Job, NetworkLink, Origin, Run, Work};
 use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, MachineFacts};
 
@@ -22,13 +25,22 @@ pub(super) struct PreparedVm {
     pub(super) name: Option<InstanceId>,
     pub(super) host_resources: Resources,
     pub(super) supervised: bool,
+    pub(super) network: Network,
     pub(super) ring0: Ring0,
     pub(super) host: HostIdentity,
     pub(super) facts: MachineFacts,
     pub(super) origin: PreparedOrigin,
     pub(super) disk: PathBuf,
     pub(super) shares: Vec<HostFile>,
-    pub(super) work: Work,
+    pub(super) work: PreparedWork,
+}
+
+/// What the machine runs.
+pub(super) enum PreparedWork {
+    /// The command of this workload.
+    New(Box<Workload>),
+    /// What it ran when it was saved.
+    Running,
 }
 
 /// What the machine starts from.
@@ -42,6 +54,7 @@ pub(super) enum PreparedOrigin {
 impl Prepared for PreparedVm {
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         let start = MonotonicNs::now();
+        let wanted = Wanted::take(&self.network)?;
         let dir = self.run.create(self.name.as_ref())?;
         let extras = Extras {
             statistics: self.supervised,
@@ -50,16 +63,28 @@ impl Prepared for PreparedVm {
         };
         let placement = dir.make_cgroup(&self.host_resources, &extras)?;
         let cgroup_made = MonotonicNs::now();
+        let on_bridge = wanted.connect(&dir)?;
+        let network_made = on_bridge.is_some().then(MonotonicNs::now);
+        let work = match &self.work {
+            PreparedWork::New(workload) => {
+                let files = network::files(on_bridge.as_ref(), workload)?;
+                Work::New(Box::new(task(workload, files)))
+            }
+            PreparedWork::Running => Work::Running,
+        };
+        let link = on_bridge.as_ref().map(network::link).transpose()?;
         let requests = save::listen(dir.path())?;
         // The command's streams are the monitor's alone from there on: their ends must be seen.
-        let assignment = self.assignment(stdio, requests)?;
+        let assignment = self.assignment(work, link, stdio, requests)?;
         let monitor = MonitorProcess::spawn(placement.cgroup(), assignment)?;
         let instance = VmInstance {
             monitor,
+            network: on_bridge,
             placement,
             dir,
             start,
             cgroup_made,
+            network_made,
         };
         instance.monitor.wait_built()?;
         Ok(Box::new(instance))
@@ -67,7 +92,13 @@ impl Prepared for PreparedVm {
 }
 
 impl PreparedVm {
-    fn assignment(&self, stdio: Stdio, requests: OwnedFd) -> Result<Assignment<OwnedFd>, Error> {
+    fn assignment(
+        &self,
+        work: Work,
+        network: Option<NetworkLink<OwnedFd>>,
+        stdio: Stdio,
+        requests: OwnedFd,
+    ) -> Result<Assignment<OwnedFd>, Error> {
         let disk = File::open(&self.disk).map_err(|source| Error::Disk {
             path: self.disk.clone(),
             source,
@@ -85,18 +116,35 @@ impl PreparedVm {
                     },
                     PreparedOrigin::Restore(dir) => Origin::Restore(dir.clone()),
                 },
-                work: self.work.clone(),
+                work,
                 disk: disk.into(),
                 shares: self
                     .shares
                     .iter()
                     .map(HostFile::open)
                     .collect::<Result<_, _>>()?,
+                network,
                 stdin: stdio.stdin,
                 stdout: stdio.stdout,
                 stderr: stdio.stderr,
                 requests,
             }),
         })
+    }
+}
+
+/// What PID 1 is told to run.
+fn task(workload: &Workload, files: NameFiles) -> Task {
+    Task {
+        command: workload.command.clone(),
+        hostname: workload.hostname.clone(),
+        files,
+        mounts: workload.mounts.clone(),
+        terminal: workload.terminal,
+        init: workload.init,
+        ulimits: workload.ulimits.clone(),
+        read_only: workload.root.read_only,
+        pids: workload.resources.pids,
+        security: workload.security.clone(),
     }
 }

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use host::RunDir;
-use launch::{InstanceId, Prepared, Resources};
+use launch::{InstanceId, Network, Prepared, Resources};
 
 use super::error::{Error, SnapshotError};
-use super::prepared::{PreparedOrigin, PreparedVm};
+use super::prepared::{PreparedOrigin, PreparedVm, PreparedWork};
 use super::save::DISK;
-use super::{host_ring0, template};
-use crate::monitor::Work;
+use super::{host_ring0, network, template};
 use crate::snapshot::{HostIdentity, SnapshotName, Store};
 
 /// Checks the snapshot `name` and makes it ready to be launched, any number of times: each
-/// instance goes on where the saved one was, with streams of its own. `id` is the name that the
+/// instance goes on where the saved one was, with streams of its own, and with a place of its own
+/// on the bridge if the saved one had one. `id` is the name that the
 /// user gave the instance.
 ///
 /// # Errors
@@ -36,6 +36,12 @@ pub fn resume(
         let source = SnapshotError::NoDisk;
         return Err(Error::Snapshot { path: dir, source }.into());
     }
+    let facts = snapshot.description().machine.clone();
+    let network = match facts.is_connected {
+        true => Network::Bridge { publish: vec![] },
+        false => Network::None,
+    };
+    network::check(&network)?;
     Ok(Box::new(PreparedVm {
         run: RunDir::at(run_dir)?,
         name: id,
@@ -43,11 +49,12 @@ pub fn resume(
         supervised: false,
         ring0,
         host,
-        facts: snapshot.description().machine.clone(),
+        network,
+        facts,
         disk,
         // It had none when it was saved.
         shares: Vec::new(),
         origin: PreparedOrigin::Restore(dir),
-        work: Work::Running,
+        work: PreparedWork::Running,
     }))
 }

@@ -3,7 +3,7 @@ use std::io::{self, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use guest_protocol::{FrameError, Task, read_message, write_message};
+use guest_protocol::{FrameError, Interface, Task, read_message, write_message};
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub(crate) struct Run<F> {
     pub(crate) disk: F,
     /// Files of the host's that the guest may use.
     pub(crate) shares: Vec<SharedFile<F>>,
+    /// What connects it to a network, if anything does.
+    pub(crate) network: Option<NetworkLink<F>>,
     pub(crate) stdin: F,
     pub(crate) stdout: F,
     pub(crate) stderr: F,
@@ -66,6 +68,16 @@ pub(crate) struct SharedFile<F> {
     /// Opened with `O_PATH`.
     pub(crate) root: F,
     pub(crate) read_only: bool,
+}
+
+/// What connects a machine to a network of the host's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NetworkLink<F> {
+    pub(crate) tap: F,
+    /// The longest packet that the network takes, in bytes.
+    pub(crate) mtu: u16,
+    /// The guest's end.
+    pub(crate) interface: Interface,
 }
 
 /// What a machine's command is.
@@ -198,10 +210,21 @@ impl<F> Run<F> {
                     })
                 })
                 .collect::<Result<_, E>>()?,
+            network: self.network.map(|link| link.try_map(f)).transpose()?,
             stdin: f(self.stdin)?,
             stdout: f(self.stdout)?,
             stderr: f(self.stderr)?,
             requests: f(self.requests)?,
+        })
+    }
+}
+
+impl<F> NetworkLink<F> {
+    fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<NetworkLink<G>, E> {
+        Ok(NetworkLink {
+            tap: f(self.tap)?,
+            mtu: self.mtu,
+            interface: self.interface,
         })
     }
 }
@@ -245,6 +268,7 @@ mod tests {
                 jaula_version: "0".to_owned(),
                 saved_at_unix_seconds: 0,
                 label: "test".to_owned(),
+                is_connected: true,
             },
             job: Job::Run(Run {
                 origin: Origin::Restore("/snapshot".into()),
@@ -271,6 +295,16 @@ mod tests {
                         read_only: number % 2 == 0,
                     })
                     .collect(),
+                network: Some(NetworkLink {
+                    tap: file(),
+                    mtu: 1500,
+                    interface: Interface {
+                        ethernet_address: [2, 0, 0, 0, 0, 1],
+                        address: [192, 0, 2, 2].into(),
+                        prefix_length: 24,
+                        gateway: [192, 0, 2, 1].into(),
+                    },
+                }),
                 stdin: file(),
                 stdout: file(),
                 stderr: file(),

@@ -9,8 +9,8 @@ use std::sync::mpsc::Receiver;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use guest_protocol::{
-    Entropy, FrameError, Incarnation, SessionNumber, Start, Task, ToGuest, ToHost, read_message,
-    write_message,
+    Entropy, FrameError, Incarnation, Interface, SessionNumber, Start, Task, ToGuest, ToHost,
+    read_message, write_message,
 };
 use launch::WindowSize;
 use nix::errno::Errno;
@@ -20,6 +20,7 @@ use nix::sys::socket::{MsgFlags, recv, send};
 pub(super) struct Instructions {
     pub(super) task: Task,
     pub(super) entropy: Entropy,
+    pub(super) interface: Option<Interface>,
     pub(super) disk_sectors: u64,
 }
 
@@ -27,20 +28,21 @@ impl Instructions {
     fn now(self) -> Start {
         Start {
             task: self.task,
-            incarnation: incarnation_now(self.entropy),
+            incarnation: incarnation_now(self.entropy, self.interface),
             disk_sectors: self.disk_sectors,
         }
     }
 }
 
 /// What a machine becomes that takes this on at once.
-pub(super) fn incarnation_now(entropy: Entropy) -> Incarnation {
+pub(super) fn incarnation_now(entropy: Entropy, interface: Option<Interface>) -> Incarnation {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Incarnation {
         entropy,
         wall_clock_ns: since_1970.as_nanos() as u64,
+        interface,
     }
 }
 
@@ -99,9 +101,13 @@ pub(super) fn converse(
 pub(super) fn go_on(
     mut guest: UnixStream,
     entropy: Entropy,
+    interface: Option<Interface>,
     answer: &AnswerWatch,
 ) -> Result<Option<ToHost>, FrameError> {
-    write_message(&mut guest, &ToGuest::Restored(incarnation_now(entropy)))?;
+    write_message(
+        &mut guest,
+        &ToGuest::Restored(incarnation_now(entropy, interface)),
+    )?;
     answer.wait();
     read_message(&mut guest)
 }
@@ -213,7 +219,7 @@ mod tests {
         write_message(&mut theirs, &answer).unwrap();
         assert!(watch.has_left());
         let entropy = entropy().unwrap();
-        assert_eq!(go_on(ours, entropy, &watch).unwrap(), Some(answer));
+        assert_eq!(go_on(ours, entropy, None, &watch).unwrap(), Some(answer));
         assert!(watch.has_left());
     }
 

@@ -20,7 +20,7 @@ use super::gate::{self, Gate, GateKeeper};
 use super::pump::InputEnd;
 use super::requests;
 use super::saving::SaveError;
-use super::session::{Session, SessionError, disk, is_verbose, reached, shares};
+use super::session::{Session, SessionError, disk, is_verbose, network, reached, shares};
 use super::threads::{Threads, tell};
 use super::vcpu_thread::VcpuThread;
 use super::{Channel, Reason, ToLauncher, pump, saving, streams};
@@ -28,6 +28,7 @@ use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices, Saved};
 use crate::devices::virtio::block::Block;
 use crate::devices::virtio::fs::Fs;
+use crate::devices::virtio::net::Net;
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::{GuestEnd, Said};
 use crate::kvm;
@@ -66,10 +67,13 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let disk = disk(run.disk)?;
     let has_shares = !run.shares.is_empty();
     let shares = shares(run.shares)?;
+    let interface = run.network.as_ref().map(|link| link.interface);
+    let network = network(run.network)?;
     let devices = Devices {
         disk: disk.clone(),
         sockets: sockets.clone(),
         shares: shares.clone(),
+        network: network.clone(),
         on_mark: mark_reporter(channel.clone(), sender.clone()),
         on_line: words.listener(),
     };
@@ -101,7 +105,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         .unwrap_or_else(PoisonError::into_inner)
         .sectors();
     threads.start("devices", move |events| {
-        serve_devices(disk, sockets, gate, events);
+        serve_devices(disk, sockets, network, gate, events);
     })?;
     let mounts = match &run.work {
         Work::New(task) => task.mounts.clone(),
@@ -118,6 +122,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
             let instructions = Instructions {
                 task: *task,
                 entropy,
+                interface,
                 disk_sectors: sectors,
             };
             threads.start("control", move |events| {
@@ -130,7 +135,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
             orders.guest_listens();
             sessions.begin(&orders);
             threads.start("control", move |events| {
-                let answer = control::go_on(control, entropy, &awaited);
+                let answer = control::go_on(control, entropy, interface, &awaited);
                 tell(events, Event::Answer(answer));
             })?;
         }
@@ -381,6 +386,7 @@ fn serve_shares(shares: Arc<Mutex<Fs>>, events: &Sender<Event>) {
 fn serve_devices(
     disk: Arc<Mutex<Block>>,
     sockets: Arc<Mutex<Vsock>>,
+    network: Arc<Mutex<Net>>,
     gate: Gate,
     events: &Sender<Event>,
 ) {
@@ -388,6 +394,7 @@ fn serve_devices(
         let mut manager = EventManager::<Arc<Mutex<dyn MutEventSubscriber>>>::new()?;
         manager.add_subscriber(disk);
         manager.add_subscriber(sockets);
+        manager.add_subscriber(network);
         manager.add_subscriber(Arc::new(Mutex::new(gate)));
         loop {
             manager.run()?;

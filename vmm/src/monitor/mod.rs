@@ -10,7 +10,7 @@
 //! |---|---|
 //! | main | decides: takes each [`Event`] from a channel |
 //! | vcpu | runs the guest |
-//! | devices | serves disk and sockets, on an event manager |
+//! | devices | serves disk, sockets and network, on an event manager |
 //! | shares | serves the host's files, if there are any, so that a slow disk of the host's holds up no other device |
 //! | watch | waits for the launcher's signals and end, and for others' requests |
 //! | control | talks to the guest's PID 1 |
@@ -47,7 +47,7 @@ use std::sync::Arc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 pub(crate) use assignment::{
-    Assignment, AssignmentError, Job, KernelFile, Origin, Run, SharedFile, Work,
+    Assignment, AssignmentError, Job, KernelFile, NetworkLink, Origin, Run, SharedFile, Work,
 };
 pub(crate) use channel::{Channel, ChannelError, MAX_DESCRIPTORS, Received};
 pub(crate) use exec::{ExecNews, ExecWord};

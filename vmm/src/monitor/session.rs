@@ -9,7 +9,7 @@ use guest_protocol::{FrameError, SHARES_TAG};
 use launch::MonotonicNs;
 use nix::errno::Errno;
 
-use super::assignment::{AssignmentError, SharedFile};
+use super::assignment::{AssignmentError, NetworkLink, SharedFile};
 use super::launcher_watch::LauncherWatch;
 use super::saving::SaveError;
 use super::{Channel, Phase, ToLauncher};
@@ -17,6 +17,7 @@ use crate::boot::kernel::KernelError;
 use crate::builder::BuildError;
 use crate::devices::virtio::block::{Block, BlockError, InvalidId};
 use crate::devices::virtio::fs::{Fs, Limits, Share, ShareError};
+use crate::devices::virtio::net::{Link, Net, Tap, TapError};
 use crate::guest_end::{GuestEnd, Said};
 use crate::kvm::KvmError;
 use crate::ring0::Ring0;
@@ -42,6 +43,10 @@ pub(super) enum SessionError {
     EmptyDisk(#[source] io::Error),
     #[error(transparent)]
     DiskId(#[from] InvalidId),
+    #[error(transparent)]
+    Tap(#[from] TapError),
+    #[error("can't make the guest's network interface")]
+    Network(#[source] io::Error),
     #[error("the host gives no random numbers")]
     Entropy(#[source] io::Error),
     #[error("can't make the guest's sockets")]
@@ -128,6 +133,20 @@ pub(super) fn shares(files: Vec<SharedFile<OwnedFd>>) -> Result<Arc<Mutex<Fs>>, 
         .collect::<Result<_, _>>()?;
     let fs = Fs::new(SHARES_TAG, shares, limits).map_err(SessionError::Shares)?;
     Ok(Arc::new(Mutex::new(fs)))
+}
+
+/// The network interface, or the place for one.
+pub(super) fn network(link: Option<NetworkLink<OwnedFd>>) -> Result<Arc<Mutex<Net>>, SessionError> {
+    let link = match link {
+        Some(link) => Some(Link {
+            tap: Tap::new(link.tap)?,
+            ethernet_address: link.interface.ethernet_address,
+            mtu: link.mtu,
+        }),
+        None => None,
+    };
+    let network = Net::new(link).map_err(SessionError::Network)?;
+    Ok(Arc::new(Mutex::new(network)))
 }
 
 /// Whether the guest's kernel tells what it does.

@@ -10,7 +10,7 @@ use std::thread;
 use guest_protocol::{GUEST_CID, Mark, Ports};
 
 use super::assignment::KernelFile;
-use super::session::{Session, SessionError, disk, is_verbose, shares};
+use super::session::{Session, SessionError, disk, is_verbose, network, shares};
 use super::{saving, streams};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices};
@@ -22,7 +22,7 @@ use crate::snapshot::Draft;
 use crate::vcpu::{Kick, Stop};
 
 /// Makes it in the directory `into`, which is on the disk afterwards. No device is served
-/// meanwhile: the disk is empty, and the guest has nobody to talk to yet.
+/// meanwhile: the disk is empty, there is no network, and the guest has nobody to talk to yet.
 pub(super) fn make(
     session: Session,
     kernel: KernelFile<OwnedFd>,
@@ -52,6 +52,7 @@ pub(super) fn make(
             Vsock::new(GUEST_CID, guest_ends).map_err(SessionError::Sockets)?,
         )),
         shares: shares(Vec::new())?,
+        network: network(None)?,
         on_mark: Box::new({
             let ready = ready.clone();
             move |mark, _| {

@@ -20,6 +20,7 @@ use crate::boot::kernel::{Backing, Kernel, KernelError};
 use crate::builder::{self, Boot, BuildError, Devices};
 use crate::devices::virtio::block::{Block, BlockError, Id};
 use crate::devices::virtio::fs::{Fs, Limits};
+use crate::devices::virtio::net::Net;
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::GuestEnd;
 use crate::kvm::{self, KvmError};
@@ -111,6 +112,7 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
         )?)),
         sockets: Arc::new(Mutex::new(Vsock::new(GUEST_CID, BTreeMap::new())?)),
         shares: Arc::new(Mutex::new(Fs::new(SHARES_TAG, Vec::new(), Limits::NONE)?)),
+        network: Arc::new(Mutex::new(Net::new(None)?)),
         on_mark: Box::new({
             let booted = booted.clone();
             move |mark, _| {

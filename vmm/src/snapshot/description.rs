@@ -35,6 +35,8 @@ pub struct MachineFacts {
     pub saved_at_unix_seconds: u64,
     /// For people: what runs in it.
     pub label: String,
+    /// Whether it has a network interface.
+    pub is_connected: bool,
 }
 
 /// What is in a memory file. No extent reaches behind its end.

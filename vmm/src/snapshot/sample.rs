@@ -34,6 +34,7 @@ pub fn description(memory: SavedMemory) -> Description {
             command_line: "quiet panic=-1".into(),
             jaula_version: "0.1.0".into(),
             saved_at_unix_seconds: 1,
+            is_connected: false,
             label: "a shell".into(),
         },
         memory,

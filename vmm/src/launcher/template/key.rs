@@ -20,6 +20,8 @@ pub(super) fn of(
         // These change nothing in the machine.
         saved_at_unix_seconds: _,
         label: _,
+        // No template is.
+        is_connected: _,
     } = facts;
     let machine = (vcpus, kernel, init, command_line, memory_bytes);
     let all = postcard::to_stdvec(&(FORMAT_VERSION, jaula_version, machine, host))?;
@@ -41,6 +43,7 @@ mod tests {
             jaula_version: "1.0.0".to_owned(),
             saved_at_unix_seconds: 1,
             label: "a".to_owned(),
+            is_connected: false,
         }
     }
 
