@@ -225,12 +225,16 @@ fn make(socket: &mut RouteSocket) -> Result<Link, Error> {
     };
     // Any will do, as long as it stays the same.
     let ethernet_address = subnet::ethernet_address(Ipv4Addr::UNSPECIFIED);
-    match link::create_bridge(socket, NAME, ethernet_address.into(), mtu) {
+    match link::create_bridge(socket, NAME, ethernet_address.into()) {
         // Made by somebody else just now.
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(errno) => return Err(Error::Bridge(errno)),
     }
-    find(socket)?.ok_or(Error::Bridge(Errno::ENODEV))
+    let link = find(socket)?.ok_or(Error::Bridge(Errno::ENODEV))?;
+    if link.mtu != mtu {
+        link::set_mtu(socket, link.index, mtu).map_err(Error::Bridge)?;
+    }
+    Ok(Link { mtu, ..link })
 }
 
 fn give_address(socket: &mut RouteSocket, link: Link) -> Result<Subnet, Error> {

@@ -126,16 +126,23 @@ pub(crate) fn create_bridge(
     socket: &mut RouteSocket,
     name: &str,
     ethernet_address: Vec<u8>,
-    mtu: u32,
 ) -> Result<(), Errno> {
     let mut message = LinkMessage::default();
     message.attributes = vec![
         LinkAttribute::IfName(name.to_owned()),
         LinkAttribute::Address(ethernet_address),
-        LinkAttribute::Mtu(mtu),
         LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
     ];
     socket.create(RouteNetlinkMessage::NewLink(message))
+}
+
+/// Changes the MTU of an interface. A bridge keeps one that it was changed to, and not one that it was
+/// made with (`br_mtu_auto_adjust`, `net/bridge/br_if.c`).
+pub(crate) fn set_mtu(socket: &mut RouteSocket, index: u32, mtu: u32) -> Result<(), Errno> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::Mtu(mtu)];
+    socket.change(RouteNetlinkMessage::SetLink(message))
 }
 
 /// A pair of Ethernet interfaces of which each gets what the other sends.

@@ -82,6 +82,20 @@ fn an_instance_that_is_gone_leaves_the_bridge_only() {
 }
 
 #[test]
+fn the_bridge_takes_no_longer_packets_when_its_last_instance_is_gone() {
+    let Some(lab) = Lab::new() else { return };
+    ip("link set outside mtu 1400");
+    for name in ["web", "db"] {
+        let mut bridge = Bridge::open().unwrap();
+        let instance = lab.instance(&mut bridge, name, &[]);
+        for link in [BRIDGE, instance.connection.link_name()] {
+            let shown = tool("ip", &format!("-o link show {link}"));
+            assert!(shown.contains("mtu 1400"), "{shown}");
+        }
+    }
+}
+
+#[test]
 fn the_same_name_gets_the_same_address_when_it_is_free() {
     let Some(lab) = Lab::new() else { return };
     let mut bridge = Bridge::open().unwrap();
