@@ -269,8 +269,20 @@ fn open_by_handle() -> libc::c_long {
     }
 }
 
+/// Whether it is a directory that is neither this root nor one that has only a null device, which
+/// is made for the command.
+fn is_of_the_host(path: &Path) -> bool {
+    let which = |it: fs::Metadata| (it.dev(), it.ino());
+    let [Ok(found), Ok(root)] = [path, Path::new("/")].map(|path| fs::metadata(path).map(which))
+    else {
+        return false;
+    };
+    let mut entries = fs::read_dir(path).into_iter().flatten().flatten();
+    found != root && entries.any(|entry| entry.file_name() != "null")
+}
+
 /// Looks at each process that comes, until there is a file `/stop`: at programs that are not of
-/// this root, and at directories that it has open. Then it tries to overwrite the former.
+/// this root, and at directories of the host's that it has open. Then it tries to overwrite the former.
 #[test]
 #[ignore = "runs in a container"]
 fn look_at_who_enters() {
@@ -303,9 +315,7 @@ fn look_at_who_enters() {
                 .flatten()
                 .flatten()
             {
-                // One without anything of the host's is what a null device is made in.
-                let mut entries = fs::read_dir(open.path()).into_iter().flatten().flatten();
-                directories += u32::from(entries.any(|entry| entry.file_name() != "null"));
+                directories += u32::from(is_of_the_host(&open.path()));
             }
             programs.push(program);
         }
