@@ -93,7 +93,7 @@ pub trait Prepared: Send + Sync {
     /// Starts the workload. The timeline's zero is the entry of this function.
     ///
     /// Returns when the start can no longer fail for a reason that is found out early; what fails
-    /// later is reported by [`Instance::wait`]. Call it while the process has one thread if you
+    /// later is reported by [`Running::wait`]. Call it while the process has one thread if you
     /// can: what is forked then is cheapest.
     ///
     /// # Errors

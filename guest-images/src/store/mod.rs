@@ -10,7 +10,7 @@
 //! ```
 //!
 //! An image gets a name when all its layers are there and checked, so one that was loaded by half
-//! can't be run. See [`shelf`] for how two processes at once, and one that is killed, are survived.
+//! can't be run. See `shelf` for how two processes at once, and one that is killed, are survived.
 
 mod archive;
 mod blob_digest;
