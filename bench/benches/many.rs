@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use bench::{Environment, quantile, size, time};
+use bench::{Environment, pss_bytes, quantile, size, time};
 use launch::MonotonicNs;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -72,8 +72,8 @@ fn at_once(jaula: &Path) -> Result<()> {
         container.answer()?;
     }
     let answered_ns = MonotonicNs::now().since(start);
-    let shares_bytes = containers.iter().map(Container::pss_bytes);
-    let shares_bytes = shares_bytes.collect::<Result<Vec<_>>>()?;
+    let shares_bytes = containers.iter().map(|it| pss_bytes(it.jaula.id()));
+    let shares_bytes = shares_bytes.collect::<std::io::Result<Vec<_>>>()?;
     let start = MonotonicNs::now();
     for container in &mut containers {
         container.let_end();
@@ -117,14 +117,6 @@ impl Container {
             "here\n" => Ok(()),
             _ => Err("a container did not answer".into()),
         }
-    }
-
-    /// The proportional share of memory of jaula's own process, in bytes: proc_pid_smaps(5).
-    fn pss_bytes(&self) -> Result<u64> {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.jaula.id()))?;
-        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-        let kib = pss.and_then(|pss| pss.split_whitespace().next());
-        Ok(kib.ok_or("jaula has no PSS")?.parse::<u64>()? << 10)
     }
 
     fn let_end(&mut self) {

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, PipeReader, pipe};
 use std::time::Instant;
 
-use bench::{Environment, quantile, size, time};
+use bench::{Environment, pss_bytes, quantile, size, time};
 use guest_images::Cache;
 use launch::{Instance, MemoryLimit, MonotonicNs, Prepared, Stdio};
 use vm_runs::{Result, prepare, print_times, until_end_of_ns};
@@ -111,11 +111,11 @@ fn clones(prepared: &dyn Prepared) -> Result<()> {
     let mut starts_ns = Vec::new();
     let mut shares_bytes = Vec::new();
     for _ in 0..CLONES {
-        let before = pss_bytes()?;
+        let before = pss_of_all_bytes()?;
         let (clone, start_ns) = Clone::start(prepared)?;
         clones.push(clone);
         starts_ns.push(start_ns);
-        shares_bytes.push(pss_bytes()?.saturating_sub(before));
+        shares_bytes.push(pss_of_all_bytes()?.saturating_sub(before));
     }
     let median = |samples: &[u64]| quantile(samples, 0.5).unwrap_or_default();
     let (first, last) = (&starts_ns[..COMPARED], &starts_ns[CLONES - COMPARED..]);
@@ -178,16 +178,12 @@ impl Clone {
     }
 }
 
-/// The proportional share of memory of all monitors, in bytes: proc_pid_smaps(5). A page that
-/// n of them share counts as an nth in each.
-fn pss_bytes() -> Result<u64> {
+/// The proportional share of memory of all monitors, in bytes.
+fn pss_of_all_bytes() -> Result<u64> {
     let children = fs::read_to_string("/proc/thread-self/children")?;
     let mut bytes = 0;
     for pid in children.split_whitespace() {
-        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-        let kib = pss.and_then(|pss| pss.split_whitespace().next());
-        bytes += kib.ok_or("a monitor has no PSS")?.parse::<u64>()? << 10;
+        bytes += pss_bytes(pid.parse()?)?;
     }
     Ok(bytes)
 }

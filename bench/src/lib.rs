@@ -11,6 +11,7 @@ mod difference;
 mod environment;
 mod interrupt;
 mod measure;
+mod pss;
 mod quantile;
 pub mod table;
 mod units;
@@ -25,6 +26,7 @@ pub use comparison::{
 pub use difference::{Difference, Hunk, Pair};
 pub use environment::Environment;
 pub use interrupt::Interrupt;
+pub use pss::pss_bytes;
 pub use quantile::quantile;
 pub use table::visible;
 pub use units::{size, time};

@@ -1,9 +1,10 @@
-use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use bench::pss_bytes;
 
 use crate::{Result, jaula_run};
 
@@ -34,11 +35,4 @@ fn measure(jaula: &mut Child) -> Result<[u64; 2]> {
     let at_first = pss_bytes(jaula.id())?;
     thread::sleep(Duration::from_secs(2));
     Ok([at_first, pss_bytes(jaula.id())?])
-}
-
-fn pss_bytes(pid: u32) -> Result<u64> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let kib = pss.and_then(|pss| pss.split_whitespace().next());
-    Ok(kib.ok_or("the process has no PSS")?.parse::<u64>()? << 10)
 }
