@@ -12,7 +12,8 @@ mod environment;
 mod interrupt;
 mod measure;
 mod pss;
-mod quantile;
+
+pub mod statistics;
 pub mod table;
 mod units;
 mod way;
@@ -27,7 +28,7 @@ pub use difference::{Difference, Hunk, Pair};
 pub use environment::Environment;
 pub use interrupt::Interrupt;
 pub use pss::pss_bytes;
-pub use quantile::quantile;
+pub use statistics::quantile;
 pub use table::visible;
 pub use units::{size, time};
 pub use way::Way;

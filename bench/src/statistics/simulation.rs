@@ -1,0 +1,83 @@
+//! What the verdicts promise, tried on series whose truth is known.
+
+use rand::{RngExt, SeedableRng};
+
+use super::{PairedComparison, Random, Verdict};
+
+const COMPARISONS: usize = 1_000;
+/// Fewer than usual, so that this takes a moment; the ends of intervals shake more for it.
+const RESAMPLES: usize = 200;
+
+/// How a launch might take: most near the least, a few much more.
+fn skewed(random: &mut Random) -> f64 {
+    let share: f64 = random.random();
+    1e6 * (1.0 + 0.3 * -(1.0 - share).ln())
+}
+
+/// Of so many comparisons how many end in a verdict of which `is_counted`; the series takes
+/// `factor` times what the reference does, and both are stretched by what `drift` makes of the
+/// round.
+fn count(
+    pairs: usize,
+    factor: f64,
+    drift: fn(usize) -> f64,
+    is_counted: fn(Verdict) -> bool,
+) -> usize {
+    let mut random = Random::seed_from_u64(pairs as u64);
+    let mut counted = 0;
+    for _ in 0..COMPARISONS {
+        let series: Vec<_> = (0..pairs)
+            .map(|round| {
+                let one = skewed(&mut random) * factor * drift(round);
+                let other = skewed(&mut random) * drift(round);
+                (one as u64, other as u64)
+            })
+            .collect();
+        let comparison = PairedComparison::with_resamples(&series, RESAMPLES, &mut random);
+        counted += usize::from(is_counted(comparison.unwrap().verdict));
+    }
+    counted
+}
+
+fn steady(_round: usize) -> f64 {
+    1.0
+}
+
+fn slowing(round: usize) -> f64 {
+    1.0 + round as f64 / 20.0
+}
+
+fn states_a_difference(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Faster | Verdict::Slower)
+}
+
+/// 5 % of 1,000.
+const FALSE_AT_MOST: usize = COMPARISONS / 20;
+
+#[test]
+fn a_difference_that_is_not_there_is_seen_at_most_at_the_stated_rate() {
+    for (pairs, drift) in [(6, steady as fn(usize) -> f64), (10, slowing), (20, steady)] {
+        let count = count(pairs, 1.0, drift, states_a_difference);
+        assert!(count <= FALSE_AT_MOST, "{count} with {pairs} pairs");
+    }
+}
+
+#[test]
+fn a_difference_that_counts_is_called_none_at_most_at_the_stated_rate() {
+    for pairs in [6, 10, 20] {
+        let count = count(pairs, 1.08, steady, |it| it == Verdict::Equivalent);
+        assert!(count <= FALSE_AT_MOST, "{count} with {pairs} pairs");
+    }
+}
+
+#[test]
+fn a_difference_is_never_seen_the_wrong_way_round() {
+    let count = count(10, 1.5, steady, |it| it == Verdict::Faster);
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_difference_that_is_large_is_seen() {
+    let count = count(10, 2.0, slowing, |it| it == Verdict::Slower);
+    assert!(count >= 950, "{count}");
+}
