@@ -1,14 +1,16 @@
 //! `jaula compare`: every way, one after the other, and what differs.
 
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek};
 
-use bench::{Comparison, Environment, Interrupt, Outcome, Plan, Ways, table};
+use bench::{Comparison, Environment, Interrupt, Outcome, Plan, SeriesPlan, Ways, table};
 use launch::{ExitStatus, Progress};
+use nix::sys::signal::Signal;
 use vmm::StartMode;
 use vmm::ring0::Ring0;
 
-use crate::args::CompareArgs;
+use crate::args::{CompareArgs, MeasuringArgs};
 use crate::error::Error;
 use crate::installation::Installation;
 use crate::interruption::Interruption;
@@ -31,22 +33,43 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     let interrupt = Interrupt::default();
     let progress = progress::on_stderr();
     let comparison = signals.during(
-        |signal| {
-            interrupt.raise();
-            interruption.take(signal);
-        },
+        |signal| call_off(signal, &interrupt, &interruption),
         || measure(args, stdin.as_ref(), progress.as_ref(), &interrupt),
     )?;
+    let comparison = match comparison {
+        Ok(comparison) => comparison,
+        Err(error) => {
+            interruption.check()?;
+            return Err(error.into());
+        }
+    };
+    print(args, &comparison)?;
+    // What was timed until then is on the screen.
     interruption.check()?;
-    let comparison = comparison?;
-    if args.json {
-        let json = serde_json::to_string_pretty(&comparison).map_err(launch::Error::new)?;
-        output::print(&json)?;
+    Ok(exit_code(&comparison))
+}
+
+/// The first signal ends timed runs, which are reported then; before there are any, and the second
+/// time, it ends all.
+fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interruption) {
+    if interrupt.holds_results() && !interrupt.is_raised() {
+        if interruption.note(signal) {
+            interrupt.raise();
+        }
+    } else {
+        interrupt.raise();
+        interruption.take(signal);
+    }
+}
+
+fn print(args: &CompareArgs, comparison: &Comparison) -> Result<(), Error> {
+    let text = if args.json {
+        serde_json::to_string_pretty(comparison).map_err(launch::Error::new)?
     } else {
         let width = terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| width.0);
-        output::print(&table::render(&comparison, width))?;
-    }
-    Ok(exit_code(&comparison))
+        table::render(comparison, width)
+    };
+    Ok(output::print(&text)?)
 }
 
 fn measure(
@@ -71,8 +94,28 @@ fn measure(
         workload: &workload,
         stdin,
         environment: Environment::of_this_host(ring0()),
+        series: series_plan(&args.measuring),
     };
     bench::compare(plan, progress, interrupt).map_err(launch::Error::new)
+}
+
+fn series_plan(args: &MeasuringArgs) -> SeriesPlan {
+    let mut metrics = args.metrics.clone();
+    metrics.sort_unstable();
+    metrics.dedup();
+    SeriesPlan {
+        runs: args.runs,
+        warm_up: args.warmup,
+        budget: args.budget_time,
+        metrics,
+        seed: args.seed.unwrap_or_else(any_seed),
+    }
+}
+
+/// Another one each time; short enough to be typed.
+fn any_seed() -> u64 {
+    // The keys of a hash map are random numbers of the system's.
+    RandomState::new().build_hasher().finish() >> 32
 }
 
 /// Who executes a guest kernel's instructions here; not known where no VM can run.

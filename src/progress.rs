@@ -22,6 +22,9 @@ pub fn on_stderr() -> Box<dyn Progress> {
     }
 }
 
+/// How work is shown of which it is known how long it is.
+const KNOWN_LENGTH: &str = "{spinner} {msg} {wide_bar} {percent} % {elapsed}, {eta} left";
+
 /// A bar for a person to watch.
 #[derive(Default)]
 struct Bar(Mutex<Option<ProgressBar>>);
@@ -36,11 +39,12 @@ impl Progress for Bar {
     fn advance(&self, done: u64, total: u64) {
         let bar = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = bar.as_ref() {
-            if bar.length().is_none()
-                && let Ok(style) =
-                    ProgressStyle::with_template("{spinner} {msg} {wide_bar} {percent} % {elapsed}")
-            {
-                bar.set_style(style);
+            if bar.length().is_none() {
+                // From here on whoever works says when to draw: what is timed is not disturbed.
+                bar.disable_steady_tick();
+                if let Ok(style) = ProgressStyle::with_template(KNOWN_LENGTH) {
+                    bar.set_style(style);
+                }
             }
             bar.set_length(total);
             bar.set_position(done);

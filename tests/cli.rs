@@ -290,7 +290,9 @@ fn a_comparison_shows_every_way_and_what_differs() {
     let world = World::new();
     let script = "cat; uname -r; echo same; exit 3";
     let seen = see(
-        world.jaula(["compare", "-i", "--json", "busybox", "sh", "-c", script]),
+        world.jaula([
+            "compare", "--runs", "0", "-i", "--json", "busybox", "sh", "-c", script,
+        ]),
         b"read by all\n",
     );
     assert_eq!(seen.code, Some(0), "{}", seen.stderr);
@@ -317,6 +319,46 @@ fn a_comparison_shows_every_way_and_what_differs() {
     };
     assert!(has_booted(&comparison.ways.vm_cold));
     assert!(!has_booted(&comparison.ways.vm_warm));
+    assert_eq!(comparison.series, None);
+}
+
+#[test]
+fn timed_runs_take_turns_as_long_as_there_is_time_and_each_is_kept() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let seen = World::new().run([
+        "compare",
+        "--runs=3",
+        "--budget-time=1ms",
+        "--metrics=gone,main",
+        "--seed=5",
+        "--json",
+        "busybox",
+        "true",
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    let series = comparison.series.unwrap();
+    assert_eq!((series.seed, series.runs_asked, series.rounds), (5, 3, 1));
+    assert_eq!(series.ended, bench::Ended::OutOfTime);
+    assert_eq!(series.samples.len(), 3);
+    for (order, sample) in series.samples.iter().enumerate() {
+        assert_eq!((sample.order, sample.round), (order, 0));
+        assert_eq!(sample.outcome, bench::SampleOutcome::Ended { exit_code: 0 });
+        let spans: u64 = sample.spans.iter().map(|span| span.duration_ns).sum();
+        assert_eq!(sample.launch_to_exit_ns, Some(spans));
+    }
+    assert!(series.samples.is_sorted_by_key(|sample| sample.started_at));
+    let metrics: Vec<_> = comparison.results.iter().map(|it| it.metric).collect();
+    assert_eq!(metrics, [bench::Metric::Main, bench::Metric::Gone]);
+    for row in comparison.results.iter().flat_map(|it| &it.rows) {
+        assert_eq!(row.summary.unwrap().count, 1);
+        let verdict = row.against.as_ref().map(|it| it.comparison.verdict);
+        let expected = bench::statistics::Verdict::TooFewPairs;
+        assert!(verdict.is_none_or(|verdict| verdict == expected));
+    }
 }
 
 #[test]

@@ -212,6 +212,38 @@ fn an_interrupted_comparison_ends_soon_and_leaves_nothing() {
 }
 
 #[test]
+fn interrupted_timed_runs_are_reported_and_leave_nothing() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let world = World::new();
+    let name = format!("{}0", world.name_prefix());
+    let notes = world.dir().join("notes");
+    std::fs::create_dir(&notes).unwrap();
+    let volume = format!("{}:/notes", notes.display());
+    let mut compare = world.jaula(["compare", "--name", &name, "--json", "--metrics=exit"]);
+    compare.args(["--runs=1000", "--budget-time=1h", "-v", &volume]);
+    compare.args(["busybox", "sh", "-c", "echo >> /notes/runs; sleep 1"]);
+    let child = compare.spawn().unwrap();
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    // Those that are checked, one each way, and a timed one that has begun.
+    let runs = || std::fs::read(notes.join("runs")).unwrap_or_default().len();
+    while runs() < 4 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    kill(pid, Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.ends_with("jaula: interrupted by SIGINT\n"), "{said}");
+    let comparison: bench::Comparison = serde_json::from_slice(&output.stdout).unwrap();
+    let series = comparison.series.unwrap();
+    assert_eq!(series.ended, bench::Ended::Interrupted);
+    assert_eq!(series.runs_asked, 1000);
+    world.assert_no_traces();
+}
+
+#[test]
 fn a_run_that_ends_by_itself_leaves_nothing_even_without_a_next_one() {
     for way in [Way::Container, Way::VmCold, Way::VmWarm] {
         if can_run(way.side()) {

@@ -1,11 +1,14 @@
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
-use launch::{Launcher, Progress, Workload};
+use launch::{Launcher, Prepared, Progress, Workload};
 
-use crate::measure::{MeasureError, measure};
-use crate::{Comparison, Difference, Environment, Interrupt, Way, WayReport, Ways, WorkloadFacts};
+use crate::measure::{self, Follow, MeasureError, Run};
+use crate::series::Entrant;
+use crate::{
+    Comparison, Difference, Environment, Interrupt, Outcome, Series, SeriesPlan, Way, WayReport,
+    Ways, WorkloadFacts, results, series,
+};
 
 /// Why there is no comparison. A launcher that fails is not such a reason, unless all do: it is
 /// in the report.
@@ -14,9 +17,6 @@ pub enum Error {
     /// No launcher can run this workload at all; this is the container's reason.
     #[error("neither a container nor a vm can be prepared")]
     Prepare(#[source] launch::Error),
-    /// What the command reads can't be opened.
-    #[error("standard input can't be opened")]
-    Stdin(#[source] io::Error),
     /// A run could not be measured.
     #[error("the {way} can't be measured")]
     Measure {
@@ -25,7 +25,10 @@ pub enum Error {
         /// Why.
         source: MeasureError,
     },
-    /// The interrupt was raised.
+    /// A timed run could not be measured.
+    #[error("a timed run can't be measured")]
+    Series(#[source] MeasureError),
+    /// The interrupt was raised before there was anything to report.
     #[error("interrupted")]
     Interrupted,
 }
@@ -40,63 +43,123 @@ pub struct Plan<'a> {
     pub stdin: Option<&'a File>,
     /// Where it runs, for the report.
     pub environment: Environment,
+    /// The timed runs.
+    pub series: SeriesPlan,
 }
 
-/// Runs the workload once each way, one after the other, and compares what came of it.
+type PreparedWays = Ways<Result<Box<dyn Prepared>, launch::Error>>;
+
+/// Runs the workload once each way and compares what came of it, then times it.
 ///
 /// All ways are prepared before any is launched, so that the preparation of one does not disturb
-/// the run of another. One that can't be prepared is reported as failed.
+/// the run of another. One that can't be prepared, or fails, is reported as failed and not timed.
+/// An interrupt ends the timed runs early, and what was timed is reported.
 ///
 /// # Errors
 ///
-/// When no way can be prepared, one can't be measured, or `interrupt` was raised. Nothing is left
-/// running.
+/// When no way can be prepared, one can't be measured, or `interrupt` was raised before anything was
+/// timed. Nothing is left running.
 pub fn compare(
     plan: Plan<'_>,
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Comparison, Error> {
-    let prepared = Ways::try_of(|way| {
-        if interrupt.is_raised() {
-            return Err(Error::Interrupted);
-        }
-        Ok(plan.launchers.get(way).prepare(plan.workload, progress))
-    })?;
-    let prepared = match prepared {
-        Ways {
-            container: Err(error),
-            vm_cold: Err(_),
-            vm_warm: Err(_),
-        } => return Err(Error::Prepare(error)),
-        some => some,
-    };
+    let prepared = prepare(&plan, progress, interrupt)?;
     let ways = Ways::try_of(|way| {
         let prepared = match prepared.get(way) {
             Ok(prepared) => prepared.as_ref(),
-            Err(error) => return Ok(WayReport::not_launched(way, error)),
+            Err(error) => return Ok(report(way, Run::not_launched(error))),
         };
-        let stdin = open_stdin(plan.stdin).map_err(Error::Stdin)?;
-        measure(way, prepared, stdin, interrupt).map_err(|error| match error {
-            MeasureError::Interrupted => Error::Interrupted,
-            source => Error::Measure { way, source },
-        })
+        let stdin = measure::open_stdin(plan.stdin).map_err(MeasureError::Stdin);
+        stdin
+            .and_then(|stdin| measure::run(prepared, stdin, Follow::ToEnd, interrupt))
+            .map(|run| report(way, run))
+            .map_err(|error| match error {
+                MeasureError::Interrupted => Error::Interrupted,
+                source => Error::Measure { way, source },
+            })
     })?;
+    let entrants = entrants(&prepared, &ways);
+    let series = time(&plan, &entrants, progress, interrupt)?;
+    let contenders: Vec<_> = entrants.iter().map(|entrant| entrant.contender).collect();
     Ok(Comparison {
         workload: WorkloadFacts::from(plan.workload),
         environment: plan.environment,
         stdout_differences: Difference::of_neighbours(&ways, |report| &report.stdout),
         stderr_differences: Difference::of_neighbours(&ways, |report| &report.stderr),
         ways,
+        results: series
+            .iter()
+            .flat_map(|series| results::of_series(series, &contenders))
+            .collect(),
+        series,
     })
 }
 
-/// Opens `file` anew, so that each run has a position of its own in it.
-fn open_stdin(file: Option<&File>) -> io::Result<OwnedFd> {
-    let opened = match file {
-        Some(file) => File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?,
-        None => File::open("/dev/null")?,
+fn prepare(
+    plan: &Plan<'_>,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<PreparedWays, Error> {
+    let prepared = Ways::try_of(|way| {
+        if interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        Ok(plan.launchers.get(way).prepare(plan.workload, progress))
+    })?;
+    match prepared {
+        Ways {
+            container: Err(error),
+            vm_cold: Err(_),
+            vm_warm: Err(_),
+        } => Err(Error::Prepare(error)),
+        some => Ok(some),
+    }
+}
+
+/// One that was followed to its end.
+fn report(way: Way, mut run: Run) -> WayReport {
+    let unknown = || Outcome::Failed {
+        error: "its end is not known".into(),
+        remedy: None,
     };
-    Ok(opened.into())
+    let outcome = run.outcome.take().unwrap_or_else(unknown);
+    WayReport::new(way, outcome, run)
+}
+
+/// Those that could run the command, in the order in which they are shown.
+fn entrants<'a>(prepared: &'a PreparedWays, ways: &Ways<WayReport>) -> Vec<Entrant<'a>> {
+    let of_way = |way: Way| {
+        let report = ways.get(way);
+        let Outcome::Ended { exit_code, .. } = report.outcome else {
+            return None;
+        };
+        Some(Entrant {
+            contender: way.into(),
+            prepared: prepared.get(way).as_ref().ok()?.as_ref(),
+            exit_code,
+            took: Duration::from_nanos(report.launch_to_exit_ns?),
+        })
+    };
+    [Way::Container, Way::VmCold, Way::VmWarm]
+        .into_iter()
+        .filter_map(of_way)
+        .collect()
+}
+
+/// Times those that there are, unless there is nothing to hold one against.
+fn time(
+    plan: &Plan<'_>,
+    entrants: &[Entrant<'_>],
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Option<Series>, Error> {
+    if plan.series.runs == 0 || entrants.len() < 2 {
+        return Ok(None);
+    }
+    series::run(&plan.series, entrants, plan.stdin, progress, interrupt)
+        .map(Some)
+        .map_err(Error::Series)
 }
 
 #[cfg(test)]
@@ -107,7 +170,8 @@ mod tests {
     use launch::{ExitStatus, NoProgress, Prepared, Side};
 
     use super::*;
-    use crate::{FootprintMoment, FootprintReading, Outcome, Pair};
+    use crate::statistics::Verdict;
+    use crate::{Contender, FootprintMoment, FootprintReading, Metric, Pair};
 
     fn plan<'a>(launchers: Ways<&'a dyn Launcher>, workload: &'a Workload) -> Plan<'a> {
         Plan {
@@ -115,6 +179,17 @@ mod tests {
             workload,
             stdin: None,
             environment: Environment::of_this_host(None),
+            series: series_plan(8),
+        }
+    }
+
+    fn series_plan(runs: usize) -> SeriesPlan {
+        SeriesPlan {
+            runs,
+            warm_up: 0,
+            budget: Duration::from_secs(600),
+            metrics: vec![Metric::Main, Metric::Exit],
+            seed: 1,
         }
     }
 
@@ -314,6 +389,58 @@ mod tests {
     }
 
     #[test]
+    fn every_timed_run_is_kept_and_held_against_the_one_of_its_round() {
+        let comparison = run(
+            &exiting(0).spans([("exec", 5_000)]),
+            &exiting(0).spans([("kernel boot", 9_000_000)]),
+            &exiting(0).spans([("restore", 5_010)]),
+        );
+        let series = comparison.series.unwrap();
+        assert_eq!((series.rounds, series.samples.len()), (8, 24));
+        assert!(series.samples.iter().all(|sample| !sample.has_failed()));
+        for result in &comparison.results {
+            let against = result.rows.iter().filter_map(|row| row.against.as_ref());
+            let verdicts: Vec<_> = against.map(|it| it.comparison.verdict).collect();
+            assert_eq!(verdicts, [Verdict::Slower, Verdict::Equivalent]);
+        }
+    }
+
+    #[test]
+    fn a_way_that_fails_is_not_timed_and_one_alone_neither() {
+        let failing = FakeLauncher::failing("x");
+        let comparison = run(&exiting(0), &failing, &exiting(0));
+        assert_eq!(comparison.series.unwrap().samples.len(), 16);
+        let comparison = run(&exiting(0), &failing, &failing);
+        assert_eq!(comparison.series, None);
+        assert!(comparison.results.is_empty());
+    }
+
+    #[test]
+    fn a_run_that_ends_in_another_way_than_the_checked_one_is_counted_and_in_no_figure() {
+        let fake = exiting(0);
+        let workload = workload();
+        let prepared = fake.prepare(&workload, &NoProgress).unwrap();
+        let entrant = |contender, exit_code| Entrant {
+            contender,
+            prepared: prepared.as_ref(),
+            exit_code,
+            took: Duration::ZERO,
+        };
+        let contenders = [Contender::Container, Contender::VmCold];
+        let entrants = [entrant(contenders[0], 0), entrant(contenders[1], 3)];
+        let interrupt = Interrupt::default();
+        let plan = series_plan(6);
+        let series = series::run(&plan, &entrants, None, &NoProgress, &interrupt).unwrap();
+        let results = results::of_series(&series, &contenders);
+        let [good, bad] = &results[0].rows[..] else {
+            panic!("{results:?}");
+        };
+        assert_eq!((good.failures, good.summary.unwrap().count), (0, 6));
+        assert_eq!((bad.failures, bad.summary), (6, None));
+        assert_eq!(bad.against, None);
+    }
+
+    #[test]
     fn after_an_interrupt_nothing_is_prepared_or_launched() {
         let interrupt = Interrupt::default();
         interrupt.raise();
@@ -352,7 +479,7 @@ mod tests {
         file.write_all(b"input").unwrap();
         for _ in 0..2 {
             let mut text = String::new();
-            File::from(open_stdin(Some(&file)).unwrap())
+            File::from(measure::open_stdin(Some(&file)).unwrap())
                 .read_to_string(&mut text)
                 .unwrap();
             assert_eq!(text, "input");

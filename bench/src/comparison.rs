@@ -1,10 +1,11 @@
 use launch::{ExitStatus, Footprint, Span, Workload};
 use serde::{Deserialize, Serialize};
 
-use crate::{Captured, Difference, Environment, Way, Ways};
+use crate::measure::Run;
+use crate::{Captured, Difference, Environment, MetricResult, Series, Way, Ways};
 
 /// What `jaula compare` found. Every duration is in nanoseconds of the host's clock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// What ran, the same each way.
     pub workload: WorkloadFacts,
@@ -17,6 +18,10 @@ pub struct Comparison {
     pub stdout_differences: Vec<Difference>,
     /// How the standard errors differ, likewise.
     pub stderr_differences: Vec<Difference>,
+    /// The timed runs; `None` if none were asked for, or only one way could run the command.
+    pub series: Option<Series>,
+    /// What follows from them, metric by metric.
+    pub results: Vec<MetricResult>,
 }
 
 /// The part of a [`Workload`] that figures must be read with.
@@ -53,7 +58,7 @@ impl From<&Workload> for WorkloadFacts {
     }
 }
 
-/// One run.
+/// The run that was checked, before any was timed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WayReport {
     /// Which way it ran.
@@ -73,6 +78,21 @@ pub struct WayReport {
     pub stdout: Captured,
     /// What the command wrote to standard error.
     pub stderr: Captured,
+}
+
+impl WayReport {
+    pub(crate) fn new(way: Way, outcome: Outcome, run: Run) -> Self {
+        Self {
+            way,
+            outcome,
+            launch_to_main_ns: run.launch_to_main_ns,
+            launch_to_exit_ns: run.launch_to_exit_ns,
+            spans: run.spans,
+            footprint: run.footprint,
+            stdout: run.stdout,
+            stderr: run.stderr,
+        }
+    }
 }
 
 /// How a run ended.

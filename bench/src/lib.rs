@@ -1,18 +1,21 @@
 //! Runs launchers, measures them and compares.
 //!
-//! [`compare()`] runs one workload each [`Way`] and returns a [`Comparison`]: plain data, with
-//! units in its names, that serialises to JSON as it is and that [`table::render`] shows to a
-//! person. It states figures and differences and draws no conclusion from them.
+//! [`compare()`] runs one workload each [`Way`], looks whether all did the same, lets them take turns
+//! in a [`series`] of timed runs, and returns a [`Comparison`]: plain data, with units in its names,
+//! that serialises to JSON as it is and that [`table::render`] shows to a person. What it concludes
+//! is no more than the [`statistics`] of the series allow.
 
 mod capture;
 mod compare;
 mod comparison;
+mod contender;
 mod difference;
 mod environment;
 mod interrupt;
 mod measure;
 mod pss;
-
+mod results;
+pub mod series;
 pub mod statistics;
 pub mod table;
 mod units;
@@ -24,10 +27,13 @@ pub use compare::{Error, Plan, compare};
 pub use comparison::{
     Comparison, FootprintMoment, FootprintReading, Outcome, WayReport, WorkloadFacts,
 };
+pub use contender::Contender;
 pub use difference::{Difference, Hunk, Pair};
 pub use environment::Environment;
 pub use interrupt::Interrupt;
 pub use pss::pss_bytes;
+pub use results::{Against, MetricResult, ResultRow};
+pub use series::{Ended, Metric, Sample, SampleOutcome, Series, SeriesPlan, UnknownMetric};
 pub use statistics::quantile;
 pub use table::visible;
 pub use units::{size, time};

@@ -1,12 +1,13 @@
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Stdio, Timeline};
+use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Span, Stdio, Timeline};
 
 use crate::capture::Capture;
-use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome, Way, WayReport};
+use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome};
 
 /// How often a run looks whether it was interrupted, or is due for a reading.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -17,6 +18,9 @@ const FOOTPRINT_AFTER_MAIN: Duration = Duration::from_secs(2);
 /// Why a run could not be measured at all.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
+    /// What the command reads can't be opened.
+    #[error("standard input can't be opened")]
+    Stdin(#[source] io::Error),
     /// No pipe, no thread, no `/dev/null`.
     #[error("the output of the command can't be captured")]
     Capture(#[source] io::Error),
@@ -25,13 +29,38 @@ pub enum MeasureError {
     Interrupted,
 }
 
-/// Runs `prepared` once, on `stdin`, to its end.
-pub(crate) fn measure(
-    way: Way,
+/// How far a run is followed. It is killed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follow {
+    /// To the doorbell before the command's `execve`.
+    ToMain,
+    /// To the end of the command.
+    ToEnd,
+}
+
+/// What came of one run.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// How it ended; `None` if it was not followed so far.
+    pub(crate) outcome: Option<Outcome>,
+    /// The entry of `launch()`; `None` if that failed.
+    pub(crate) started_at: Option<MonotonicNs>,
+    pub(crate) launch_to_main_ns: Option<u64>,
+    pub(crate) launch_to_exit_ns: Option<u64>,
+    pub(crate) exit_to_gone_ns: Option<u64>,
+    pub(crate) spans: Vec<Span>,
+    pub(crate) footprint: FootprintReading,
+    pub(crate) stdout: Captured,
+    pub(crate) stderr: Captured,
+}
+
+/// Runs `prepared` once, on `stdin`.
+pub(crate) fn run(
     prepared: &dyn Prepared,
     stdin: OwnedFd,
+    follow: Follow,
     interrupt: &Interrupt,
-) -> Result<WayReport, MeasureError> {
+) -> Result<Run, MeasureError> {
     if interrupt.is_raised() {
         return Err(MeasureError::Interrupted);
     }
@@ -44,26 +73,38 @@ pub(crate) fn measure(
     });
     let instance = match launched {
         Ok(instance) => instance,
-        Err(error) => return Ok(WayReport::not_launched(way, &error)),
+        Err(error) => return Ok(Run::not_launched(&error)),
     };
     // Not before the launch, which is cheapest while there is one thread.
     let stdout = stdout.start().map_err(MeasureError::Capture)?;
     let stderr = stderr.start().map_err(MeasureError::Capture)?;
 
-    let (outcome, footprint) = follow(instance.as_ref(), interrupt)?;
+    let (outcome, footprint) = watch(instance.as_ref(), follow, interrupt)?;
     let timeline = instance.timeline();
     // Nobody holds the writing ends after this, so that both captures end.
     drop(instance);
-    Ok(WayReport {
-        way,
+    let gone = MonotonicNs::now();
+    let has_ended = outcome.is_some();
+    Ok(Run {
         outcome,
+        started_at: Some(timeline.start()),
         launch_to_main_ns: timeline.launch_to_main_ns(),
-        launch_to_exit_ns: Some(timeline.total_ns()),
+        launch_to_exit_ns: has_ended.then(|| timeline.total_ns()),
+        exit_to_gone_ns: has_ended.then(|| gone.since(timeline.end())),
         spans: timeline.spans().to_vec(),
         footprint,
         stdout: finish(stdout)?,
         stderr: finish(stderr)?,
     })
+}
+
+/// Opens `file` anew, so that each run has a position of its own in it; nothing to read if `None`.
+pub(crate) fn open_stdin(file: Option<&File>) -> io::Result<OwnedFd> {
+    let opened = match file {
+        Some(file) => File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?,
+        None => File::open("/dev/null")?,
+    };
+    Ok(opened.into())
 }
 
 fn finish(capture: JoinHandle<io::Result<Captured>>) -> Result<Captured, MeasureError> {
@@ -73,15 +114,22 @@ fn finish(capture: JoinHandle<io::Result<Captured>>) -> Result<Captured, Measure
         .map_err(MeasureError::Capture)
 }
 
-/// Waits for the end, and reads the footprint when it is due.
-fn follow(
+/// Waits as long as the run is followed, and reads the footprint when it is due.
+fn watch(
     instance: &dyn Instance,
+    follow: Follow,
     interrupt: &Interrupt,
-) -> Result<(Outcome, FootprintReading), MeasureError> {
+) -> Result<(Option<Outcome>, FootprintReading), MeasureError> {
     let mut footprint = None;
     loop {
         if interrupt.is_raised() {
             return Err(MeasureError::Interrupted);
+        }
+        if follow == Follow::ToMain && instance.timeline().launch_to_main_ns().is_some() {
+            let footprint = FootprintReading::Unavailable {
+                reason: "the run was not followed so far".into(),
+            };
+            return Ok((None, footprint));
         }
         let outcome = match instance.wait(Some(LOOK_EVERY)) {
             Ok(None) => {
@@ -96,7 +144,7 @@ fn follow(
         };
         let footprint =
             footprint.unwrap_or_else(|| read_footprint(instance, FootprintMoment::AfterExit));
-        return Ok((outcome, footprint));
+        return Ok((Some(outcome), footprint));
     }
 }
 
@@ -118,14 +166,15 @@ fn read_footprint(instance: &dyn Instance, moment: FootprintMoment) -> Footprint
     }
 }
 
-impl WayReport {
-    /// Of a run that failed before anything ran.
-    pub(crate) fn not_launched(way: Way, error: &launch::Error) -> Self {
+impl Run {
+    /// Of one that failed before anything ran.
+    pub(crate) fn not_launched(error: &launch::Error) -> Self {
         Self {
-            way,
-            outcome: Outcome::failed(error),
+            outcome: Some(Outcome::failed(error)),
+            started_at: None,
             launch_to_main_ns: None,
             launch_to_exit_ns: None,
+            exit_to_gone_ns: None,
             spans: Vec::new(),
             footprint: FootprintReading::Unavailable {
                 reason: "it was not launched".into(),

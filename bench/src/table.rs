@@ -3,19 +3,20 @@
 mod differences;
 mod escape;
 mod paragraph;
+mod results;
 
 use std::fmt::Write;
 
 use comfy_table::{
     Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets::NOTHING,
 };
-use launch::Charge;
+use launch::{Charge, Span};
 use vmm::ring0::Ring0;
 
 pub use escape::visible;
 
 use crate::units::{size, time};
-use crate::{Comparison, FootprintMoment, FootprintReading, Outcome, WayReport, Ways};
+use crate::{Comparison, FootprintMoment, FootprintReading, Outcome, Sample, WayReport, quantile};
 
 /// No borders: a rule under the heads is enough, and columns are easy to cut out.
 const STYLE: TableStyle = NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
@@ -37,9 +38,12 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
         "{}\n",
         escape::command_line(&comparison.workload.argv)
     )?;
-    writeln!(text, "{}\n", figures(&comparison.ways, width))?;
-    writeln!(text, "Where the time went, from launch to exit\n")?;
-    writeln!(text, "{}\n", spans(&comparison.ways, width))?;
+    writeln!(text, "{}\n", figures(comparison, width))?;
+    if let Some(series) = &comparison.series {
+        writeln!(text, "{}\n", results::render(comparison, series, width))?;
+    }
+    writeln!(text, "{}\n", head_of_spans(comparison))?;
+    writeln!(text, "{}\n", spans(comparison, width))?;
     writeln!(text, "What differs in what they saw\n")?;
     for (name, differences, outputs) in [
         (
@@ -88,8 +92,9 @@ fn finish(table: &Table) -> String {
     lines.join("\n")
 }
 
-fn figures(ways: &Ways<WayReport>, width: u16) -> String {
-    let reports = ways.as_ref().into_array();
+/// What the checked run says; its times only where there are no better ones.
+fn figures(comparison: &Comparison, width: u16) -> String {
+    let reports = comparison.ways.as_ref().into_array();
     let mut table = table(width);
     let ways = reports.map(|report| report.way.to_string());
     table.set_header([String::new()].into_iter().chain(ways));
@@ -98,12 +103,14 @@ fn figures(ways: &Ways<WayReport>, width: u16) -> String {
     };
     let optional_time = |ns: Option<u64>| ns.map_or_else(|| NONE.into(), time);
     row("exit code", &|report| exit_code(&report.outcome));
-    row("launch to main", &|report| {
-        optional_time(report.launch_to_main_ns)
-    });
-    row("launch to exit", &|report| {
-        optional_time(report.launch_to_exit_ns)
-    });
+    if comparison.series.is_none() {
+        row("launch to main", &|report| {
+            optional_time(report.launch_to_main_ns)
+        });
+        row("launch to exit", &|report| {
+            optional_time(report.launch_to_exit_ns)
+        });
+    }
     row("memory, unreclaimable", &|report| match &report.footprint {
         FootprintReading::Taken {
             moment: FootprintMoment::TwoSecondsAfterMain,
@@ -125,17 +132,48 @@ fn exit_code(outcome: &Outcome) -> String {
     }
 }
 
-fn spans(ways: &Ways<WayReport>, width: u16) -> String {
-    let reports = ways.as_ref().into_array();
+fn head_of_spans(comparison: &Comparison) -> &'static str {
+    match &comparison.series {
+        None => "Where the time went, from launch to exit",
+        Some(_) => "Where the time went, in the median run of each way",
+    }
+}
+
+/// Of the run with the median time, so that they sum to what one run took; of the checked one, if
+/// none was timed.
+fn spans_of<'a>(comparison: &'a Comparison, report: &'a WayReport) -> &'a [Span] {
+    let samples = comparison.series.iter().flat_map(|series| &series.samples);
+    let timed: Vec<_> = samples
+        .filter(|it| it.contender == report.way.into() && !it.is_warm_up && !it.has_failed())
+        .map(|sample| (total_ns(sample), sample.order, sample))
+        .collect();
+    let totals: Vec<_> = timed
+        .iter()
+        .map(|(total, order, _)| (*total, *order))
+        .collect();
+    let median = quantile(&totals, 0.5);
+    let found = timed
+        .iter()
+        .find(|(total, order, _)| Some((*total, *order)) == median);
+    found.map_or(&report.spans, |(_, _, sample)| &sample.spans)
+}
+
+fn total_ns(sample: &Sample) -> u64 {
+    sample.spans.iter().map(|span| span.duration_ns).sum()
+}
+
+fn spans(comparison: &Comparison, width: u16) -> String {
+    let reports = comparison.ways.as_ref().into_array();
+    let columns = reports.map(|report| spans_of(comparison, report));
     let mut table = table(width);
     table.set_header(
         reports
             .map(|report| [report.way.to_string(), String::new()])
             .concat(),
     );
-    let rows = reports.map(|report| report.spans.len()).into_iter().max();
+    let rows = columns.map(<[Span]>::len).into_iter().max();
     for row in 0..rows.unwrap_or(0) {
-        let cells = reports.map(|report| match report.spans.get(row) {
+        let cells = columns.map(|spans| match spans.get(row) {
             Some(span) => [
                 Cell::new(&span.name),
                 Cell::new(time(span.duration_ns)).set_alignment(CellAlignment::Right),

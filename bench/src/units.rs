@@ -9,6 +9,12 @@ pub fn time(ns: u64) -> String {
     }
 }
 
+/// A difference in nanoseconds, with its sign.
+pub(crate) fn difference(ns: f64) -> String {
+    let sign = if ns < 0.0 { '−' } else { '+' };
+    format!("{sign}{}", time(ns.abs().round() as u64))
+}
+
 /// Bytes in the unit that suits them, with one decimal.
 pub fn size(bytes: u64) -> String {
     const KIB: f64 = 1024.0;
@@ -24,7 +30,8 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-fn three_digits(value: f64) -> String {
+/// A number with three significant digits, or all those before the point.
+pub(crate) fn three_digits(value: f64) -> String {
     match value {
         ..9.995 => format!("{value:.2}"),
         ..99.95 => format!("{value:.1}"),
@@ -50,6 +57,13 @@ mod tests {
         ] {
             assert_eq!(time(ns), text);
         }
+    }
+
+    #[test]
+    fn differences_have_a_sign() {
+        assert_eq!(difference(-1_234_567.0), "−1.23 ms");
+        assert_eq!(difference(0.0), "+0 ns");
+        assert_eq!(difference(999.6), "+1.00 µs");
     }
 
     #[test]

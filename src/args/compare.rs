@@ -1,5 +1,8 @@
 //! `jaula compare`.
 
+use std::time::Duration;
+
+use bench::{Metric, UnknownMetric};
 use clap::Args;
 
 use super::WorkloadArgs;
@@ -10,7 +13,8 @@ pub(super) const USAGE: &str = "jaula compare [OPTIONS] IMAGE [COMMAND]...
 pub(super) const EXAMPLES: &str = "\
 Examples:
   jaula compare busybox true
-  jaula compare busybox -- sh -c 'uname -r; nproc; free -m'
+  jaula compare --runs 30 --budget-time 5m --metrics main busybox true
+  jaula compare --runs 0 busybox -- sh -c 'uname -r; nproc; free -m'
   jaula compare --json busybox sleep 3 > figures.json";
 
 #[derive(Debug, Args)]
@@ -19,5 +23,43 @@ pub struct CompareArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub measuring: MeasuringArgs,
+    #[command(flatten)]
     pub workload: WorkloadArgs,
+}
+
+/// How often, for how long, and what.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Measuring")]
+pub struct MeasuringArgs {
+    /// Timed runs of each way; 0 for none, only the one that is checked
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = count)]
+    pub runs: usize,
+    /// Runs of each way before those, in no figure; the one that is checked comes before them
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count)]
+    pub warmup: usize,
+    /// Begin no round of runs that would not be over by then ("90s", "5m")
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub budget_time: Duration,
+    /// What to time: main, exit, gone, with commas; runs are followed no further than that needs
+    #[arg(long, value_name = "LIST", default_value = "main,exit", value_delimiter = ',', value_parser = metric)]
+    pub metrics: Vec<Metric>,
+    /// What decides the order of the runs, to have the same one again
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+}
+
+/// More runs than anybody waits for; their samples are kept in memory.
+const MOST_RUNS: usize = 100_000;
+
+fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().map_err(|_| "not a whole number".to_owned())?;
+    match count {
+        0..=MOST_RUNS => Ok(count),
+        _ => Err(format!("at most {MOST_RUNS}")),
+    }
+}
+
+fn metric(word: &str) -> Result<Metric, UnknownMetric> {
+    word.trim().parse()
 }

@@ -19,7 +19,7 @@ use std::ffi::OsString;
 
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 
-pub use compare::CompareArgs;
+pub use compare::{CompareArgs, MeasuringArgs};
 pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};
 pub use instances::{
     ExecArgs, Filter, Format, InspectArgs, KillArgs, LogsArgs, NamesArgs, PortArgs, PsArgs, RmArgs,
@@ -94,8 +94,10 @@ pub enum Action {
     ///
     /// The command runs once as a container, once as a VM that goes on from a template (warm), and
     /// once as a VM that boots (cold), from the same image and with the same limits. Its output is
-    /// captured, not shown: what differs in it is. Ends with 0 when all three could run the
-    /// command, whatever it exited with, and with 125 otherwise.
+    /// captured, not shown: what differs in it is. Then the three take turns and are timed, and
+    /// each VM is held against the container, with a verdict in words. Ends with 0 when all three
+    /// could run the command, whatever it exited with, and with 125 otherwise. Ctrl-C ends timed
+    /// runs early, with a report of those that there were.
     #[command(disable_help_flag = true, override_usage = compare::USAGE, after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
     /// List the images that were loaded or pulled

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use launch::fake::{FakeLauncher, workload};
 use launch::{ExitStatus, NoProgress, Side};
 
 use super::*;
-use crate::{Environment, Interrupt, Plan, compare};
+use crate::{Ended, Environment, Interrupt, Metric, Plan, SeriesPlan, Ways, compare};
 
 fn environment(guest_ring0: Option<Ring0>) -> Environment {
     Environment {
@@ -20,6 +22,27 @@ fn rendered(
     vm_warm: &FakeLauncher,
     ring0: Option<Ring0>,
 ) -> String {
+    timed(container, vm_cold, vm_warm, ring0, 0)
+}
+
+/// A report with so many timed runs of each way.
+fn timed(
+    container: &FakeLauncher,
+    vm_cold: &FakeLauncher,
+    vm_warm: &FakeLauncher,
+    ring0: Option<Ring0>,
+    runs: usize,
+) -> String {
+    render(&compared(container, vm_cold, vm_warm, ring0, runs), 80)
+}
+
+fn compared(
+    container: &FakeLauncher,
+    vm_cold: &FakeLauncher,
+    vm_warm: &FakeLauncher,
+    ring0: Option<Ring0>,
+    runs: usize,
+) -> Comparison {
     let plan = Plan {
         launchers: Ways {
             container,
@@ -29,11 +52,20 @@ fn rendered(
         workload: &workload(),
         stdin: None,
         environment: environment(ring0),
+        series: SeriesPlan {
+            runs,
+            warm_up: 1,
+            budget: Duration::from_secs(600),
+            metrics: vec![Metric::Main, Metric::Exit],
+            seed: 7,
+        },
     };
-    render(
-        &compare(plan, &NoProgress, &Interrupt::default()).unwrap(),
-        80,
-    )
+    let mut comparison = compare(plan, &NoProgress, &Interrupt::default()).unwrap();
+    if let Some(series) = &mut comparison.series {
+        // What these runs took in truth is of no interest.
+        series.took_ns = 1_500_000_000;
+    }
+    comparison
 }
 
 fn exiting(code: u8) -> FakeLauncher {
@@ -213,5 +245,57 @@ fn what_real_runs_give_fits_a_terminal() {
     let text = rendered(&container, &boot, &restore, Some(EMULATED));
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn timed_runs_have_a_verdict_in_words() {
+    let container = exiting(0).spans([("exec", 2_000_000)]);
+    let vm_cold = exiting(0).spans([("kernel boot", 6_000_000_000)]);
+    let vm_warm = exiting(0).spans([("restore", 300_000_000)]);
+    let text = timed(&container, &vm_cold, &vm_warm, None, 8);
+    let expected = "\
+ launch to main   runs   p50       p90       max       verdict
+──────────────────────────────────────────────────────────────────────────
+ container           8   2.00 ms   2.00 ms   2.00 ms
+ vm cold             8    6.00 s    6.00 s    6.00 s   slower, 3000 times
+ vm warm             8    300 ms    300 ms    300 ms   slower, 150 times
+ vm cold against container: +6.00 s (+6.00 s to +6.00 s), p = 0.0002
+ vm warm against container: +298 ms (+298 ms to +298 ms), p = 0.0002
+
+";
+    assert!(text.contains(expected), "{text}");
+    let expected = "
+8 rounds in 1.50 s, each way once in each, in random order and then backwards
+(seed 7); 3 runs before them only warmed up; one run each way was checked
+before. Verdicts are about the median of the differences within rounds, with its
+95 % bootstrap interval; faster and slower also need a Mann-Whitney p below
+0.05, equivalent is a difference of less than 5 %.
+
+Where the time went, in the median run of each way
+";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_few_runs_have_no_verdict() {
+    let text = timed(&exiting(0), &exiting(0), &exiting(0), None, 3);
+    assert!(text.contains("   too few runs\n"), "{text}");
+    assert!(
+        text.contains(" vm warm against container: +0 ns\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_ended_early_says_so() {
+    for (ended, text) in [
+        (Ended::OutOfTime, "there was no time for more in 600 s"),
+        (Ended::Interrupted, "It was interrupted: of 8 rounds these"),
+    ] {
+        let mut comparison = compared(&exiting(0), &exiting(0), &exiting(0), None, 8);
+        comparison.series.as_mut().unwrap().ended = ended;
+        let rendered = render(&comparison, 900);
+        assert!(rendered.contains(text), "{rendered}");
     }
 }

@@ -1,0 +1,90 @@
+use rand::SeedableRng;
+use serde::{Deserialize, Serialize};
+
+use crate::statistics::{PairedComparison, Random, Summary};
+use crate::{Contender, Metric, Sample, Series};
+
+/// What a series says of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricResult {
+    /// Which.
+    pub metric: Metric,
+    /// Of each contender, in the order in which they are shown.
+    pub rows: Vec<ResultRow>,
+}
+
+/// What a series says of one metric of one contender.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResultRow {
+    /// Whose.
+    pub contender: Contender,
+    /// Its times, in nanoseconds; `None` if every run failed.
+    pub summary: Option<Summary>,
+    /// How many runs failed.
+    pub failures: usize,
+    /// How it compares; `None` where there is nothing to hold it against.
+    pub against: Option<Against>,
+}
+
+/// A series held against that of another contender.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Against {
+    /// Which other.
+    pub reference: Contender,
+    /// What came of it.
+    pub comparison: PairedComparison,
+}
+
+/// What follows from a series of these contenders, metric by metric. Runs of the same round are a
+/// pair, if both succeeded.
+pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<MetricResult> {
+    // Drawn from the series' own seed, so that the report can be made again from its samples.
+    let mut random = Random::seed_from_u64(series.seed);
+    let of_metric = |&metric: &Metric| MetricResult {
+        metric,
+        rows: contenders
+            .iter()
+            .map(|&contender| row(series, metric, contender, &mut random))
+            .collect(),
+    };
+    series.metrics.iter().map(of_metric).collect()
+}
+
+fn row(series: &Series, metric: Metric, contender: Contender, random: &mut Random) -> ResultRow {
+    let values: Vec<_> = timed(series, contender)
+        .filter_map(|sample| metric.of(sample))
+        .collect();
+    ResultRow {
+        contender,
+        summary: Summary::of(&values),
+        failures: timed(series, contender)
+            .filter(|it| it.has_failed())
+            .count(),
+        against: contender.reference().and_then(|reference| {
+            let pairs = pairs(series, metric, contender, reference);
+            let comparison = PairedComparison::of(&pairs, random)?;
+            Some(Against {
+                reference,
+                comparison,
+            })
+        }),
+    }
+}
+
+fn timed(series: &Series, contender: Contender) -> impl Iterator<Item = &Sample> {
+    let samples = series.samples.iter();
+    samples.filter(move |sample| !sample.is_warm_up && sample.contender == contender)
+}
+
+fn pairs(
+    series: &Series,
+    metric: Metric,
+    contender: Contender,
+    reference: Contender,
+) -> Vec<(u64, u64)> {
+    let pair = |sample: &Sample| {
+        let other = timed(series, reference).find(|other| other.round == sample.round)?;
+        Some((metric.of(sample)?, metric.of(other)?))
+    };
+    timed(series, contender).filter_map(pair).collect()
+}

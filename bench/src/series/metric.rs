@@ -1,0 +1,86 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Sample;
+
+/// What is timed. In the order in which a run gets there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// From the entry of `launch()` to the doorbell before the command's `execve`.
+    Main,
+    /// From the entry of `launch()` to the command's exit status.
+    Exit,
+    /// From the command's exit status until nothing of the instance is left.
+    Gone,
+}
+
+impl Metric {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Main, Self::Exit, Self::Gone];
+
+    /// The word that it is asked for by.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Exit => "exit",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// What this run says of it, in nanoseconds; `None` if it failed or did not get there.
+    pub fn of(self, sample: &Sample) -> Option<u64> {
+        match self {
+            Self::Main => sample.launch_to_main_ns,
+            Self::Exit => sample.launch_to_exit_ns,
+            Self::Gone => sample.exit_to_gone_ns,
+        }
+        .filter(|_| !sample.has_failed())
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Main => "launch to main",
+            Self::Exit => "launch to exit",
+            Self::Gone => "exit to gone",
+        })
+    }
+}
+
+/// There is no metric of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no metric {0:?}: there are {words}", words = words())]
+pub struct UnknownMetric(String);
+
+fn words() -> String {
+    Metric::ALL.map(Metric::word).join(", ")
+}
+
+impl FromStr for Metric {
+    type Err = UnknownMetric;
+
+    fn from_str(word: &str) -> Result<Self, UnknownMetric> {
+        let found = Self::ALL.into_iter().find(|metric| metric.word() == word);
+        found.ok_or_else(|| UnknownMetric(word.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_word_and_another_is_refused() {
+        for metric in Metric::ALL {
+            assert_eq!(metric.word().parse(), Ok(metric));
+        }
+        assert_eq!(
+            "speed".parse::<Metric>().unwrap_err().to_string(),
+            "there is no metric \"speed\": there are main, exit, gone"
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! What the timed runs say.
+
+use comfy_table::{Cell, CellAlignment};
+
+use super::{NONE, finish, paragraph, table};
+use crate::statistics::{CONFIDENCE, MARGIN, SIGNIFICANCE, TAIL_FROM, Verdict};
+use crate::units::{difference, three_digits, time};
+use crate::{Against, Comparison, Ended, MetricResult, ResultRow, Series};
+
+/// A table for each metric, and how they came about.
+pub(super) fn render(comparison: &Comparison, series: &Series, width: u16) -> String {
+    let results = comparison.results.iter();
+    let mut parts: Vec<_> = results.map(|result| one(result, width)).collect();
+    parts.push(paragraph::fill(&method(series, &comparison.results), width));
+    parts.join("\n\n")
+}
+
+fn one(result: &MetricResult, width: u16) -> String {
+    let mut table = table(width);
+    let has_tail = result.rows.iter().any(|row| tail(row).is_some());
+    let heads = [
+        Some(result.metric.to_string()),
+        Some("runs".into()),
+        Some("p50".into()),
+        Some("p90".into()),
+        has_tail.then(|| "p99".into()),
+        Some("max".into()),
+        Some("verdict".into()),
+    ];
+    table.set_header(heads.into_iter().flatten());
+    for row in &result.rows {
+        let figure = |ns: Option<u64>| right(ns.map_or_else(|| NONE.into(), time));
+        let verdict = row.against.as_ref().map_or_else(String::new, verdict);
+        let cells = [
+            Some(Cell::new(row.contender)),
+            Some(right(runs(row))),
+            Some(figure(row.summary.map(|it| it.p50))),
+            Some(figure(row.summary.map(|it| it.p90))),
+            has_tail.then(|| figure(tail(row))),
+            Some(figure(row.summary.map(|it| it.max))),
+            Some(Cell::new(verdict)),
+        ];
+        table.add_row(cells.into_iter().flatten());
+    }
+    let rows = result.rows.iter();
+    let differences = rows.filter_map(|row| Some(by_how_much(row, row.against.as_ref()?)));
+    let lines: Vec<_> = std::iter::once(finish(&table)).chain(differences).collect();
+    lines.join("\n")
+}
+
+fn right(text: String) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+fn tail(row: &ResultRow) -> Option<u64> {
+    row.summary?.p99
+}
+
+fn runs(row: &ResultRow) -> String {
+    let good = row.summary.map_or(0, |summary| summary.count);
+    match row.failures {
+        0 => good.to_string(),
+        failures => format!("{good}, {failures} failed"),
+    }
+}
+
+/// In words.
+fn verdict(against: &Against) -> String {
+    let comparison = &against.comparison;
+    match (comparison.verdict, comparison.ratio) {
+        (Verdict::Faster | Verdict::Slower, Some(ratio)) => {
+            format!("{}, {} times", comparison.verdict, three_digits(ratio))
+        }
+        (verdict, _) => verdict.to_string(),
+    }
+}
+
+fn by_how_much(row: &ResultRow, against: &Against) -> String {
+    let comparison = &against.comparison;
+    let head = format!(" {} against {}: ", row.contender, against.reference);
+    let middle = difference(comparison.difference_ns);
+    if comparison.verdict == Verdict::TooFewPairs {
+        return format!("{head}{middle}");
+    }
+    let p = match comparison.p {
+        ..0.0001 => "p < 0.0001".to_owned(),
+        p => format!("p = {p:.4}"),
+    };
+    format!(
+        "{head}{middle} ({} to {}), {p}",
+        difference(comparison.interval_ns.low),
+        difference(comparison.interval_ns.high),
+    )
+}
+
+/// How the figures came about, and what the words mean.
+fn method(series: &Series, results: &[MetricResult]) -> String {
+    let warm_up = series.samples.iter().filter(|it| it.is_warm_up).count();
+    let mut text = format!(
+        "{} rounds in {}, each way once in each, in random order and then backwards (seed {}); ",
+        series.rounds,
+        time(series.took_ns),
+        series.seed,
+    );
+    if warm_up > 0 {
+        text.push_str(&format!("{warm_up} runs before them only warmed up; "));
+    }
+    text.push_str(&format!(
+        "one run each way was checked before. Verdicts are about the median of the differences \
+         within rounds, with its {:.0} % bootstrap interval; faster and slower also need a \
+         Mann-Whitney p below {SIGNIFICANCE}, equivalent is a difference of less than {:.0} %.",
+        CONFIDENCE * 100.0,
+        MARGIN * 100.0,
+    ));
+    let mut rows = results.iter().flat_map(|result| &result.rows);
+    if rows.any(|row| tail(row).is_some()) {
+        text.push_str(&format!(" p99 is told from {TAIL_FROM} runs on."));
+    }
+    match series.ended {
+        Ended::Complete => {}
+        Ended::OutOfTime => text.push_str(&format!(
+            " Of {} rounds there was no time for more in {} (--budget-time).",
+            series.runs_asked,
+            time(series.budget_ns),
+        )),
+        Ended::Interrupted => text.push_str(&format!(
+            " It was interrupted: of {} rounds these were finished.",
+            series.runs_asked
+        )),
+    }
+    text
+}
