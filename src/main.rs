@@ -8,6 +8,7 @@ mod detached;
 mod doctor;
 mod environment;
 mod error;
+mod explain;
 mod exposed_ports;
 mod foreground;
 mod image;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
     exit(match &cli.action {
         Action::Run(args) => run::run(args),
         Action::Compare(args) => compare::compare(args),
+        Action::Explain(args) => explain::explain(args),
         Action::Images(args) => image::images(args),
         Action::Load(args) => image::load(args),
         Action::Pull(args) => image::pull(args),

@@ -4,6 +4,14 @@ use std::io::{self, Write};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 
+/// Width of what goes to no terminal.
+const DEFAULT_WIDTH: u16 = 100;
+
+/// How many characters a line may have.
+pub fn width() -> u16 {
+    terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| width.0)
+}
+
 /// Prints `text` and a line end to standard output.
 ///
 /// Rust's runtime ignores SIGPIPE, and a command line tool that does so complains when it is

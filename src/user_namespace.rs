@@ -31,6 +31,7 @@ fn deals_with_files(action: &Action) -> bool {
     match action {
         Action::Run(_)
         | Action::Compare(_)
+        | Action::Explain(_)
         | Action::Load(_)
         | Action::Pull(_)
         | Action::Rmi(_)

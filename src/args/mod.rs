@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod compare;
+mod explain;
 mod files;
 mod image;
 mod instances;
@@ -20,6 +21,7 @@ use std::ffi::OsString;
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 
 pub use compare::{CompareArgs, MeasuringArgs};
+pub use explain::ExplainArgs;
 pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};
 pub use instances::{
     ExecArgs, Filter, Format, InspectArgs, KillArgs, LogsArgs, NamesArgs, PortArgs, PsArgs, RmArgs,
@@ -100,6 +102,13 @@ pub enum Action {
     /// runs early, with a report of those that there were.
     #[command(disable_help_flag = true, override_usage = compare::USAGE, after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
+    /// Run a command both ways and tell what each does for it, call by call, and what for
+    ///
+    /// The command runs once as a container and once as a VM, watched: each system call of theirs
+    /// is shown with its arguments, what it is for, and the file of jaula's source that says more.
+    /// What the command does itself is not watched.
+    #[command(disable_help_flag = true, override_usage = explain::USAGE, after_help = explain::EXAMPLES)]
+    Explain(ExplainArgs),
     /// List the images that were loaded or pulled
     #[command(after_help = image::IMAGES_EXAMPLES)]
     Images(ImagesArgs),

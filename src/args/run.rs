@@ -87,8 +87,9 @@ enum As {
     Vm,
 }
 
+/// How a VM starts.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Start {
+pub enum Start {
     /// Boots its kernel
     Cold,
     /// Goes on from a template, in which a kernel has booted; the template is built if need be

@@ -83,7 +83,7 @@ pub fn run(job: Job<'_>, signals: &Signals) -> Result<u8, Error> {
 }
 
 /// Waits until threads that were joined are gone, which takes the kernel a moment.
-fn be_single_threaded() -> Result<(), DetachError> {
+pub fn be_single_threaded() -> Result<(), DetachError> {
     let start = Instant::now();
     while fs::read_dir("/proc/self/task")
         .map_err(DetachError::Fork)?

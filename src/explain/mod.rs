@@ -1,0 +1,71 @@
+//! `jaula explain`: what each side does, step by step, and what for.
+
+mod chapter;
+mod language;
+mod lessons;
+mod observed;
+mod page;
+
+use launch::{Launcher, Prepared, Progress};
+
+use crate::args::ExplainArgs;
+use crate::error::Error;
+use crate::installation::Installation;
+use crate::interruption::Interruption;
+use crate::signals::Signals;
+use crate::workload::Held;
+use crate::{output, progress, workload};
+pub use language::Language;
+use observed::observe;
+use page::Page;
+
+/// Launches the command on each side, watches that, and prints what was seen. The exit code is 0
+/// when both could run the command.
+pub fn explain(args: &ExplainArgs) -> Result<u8, Error> {
+    let mut signals = Signals::hold()?;
+    let interruption = Interruption::default();
+    let progress = progress::on_stderr();
+    let prepared = signals.once_it_takes_long(
+        &|signal| interruption.take(signal),
+        progress.as_ref(),
+        |progress| prepare(args, progress),
+    )?;
+    interruption.check()?;
+    let Ready {
+        container,
+        vm,
+        // Nobody removes its image and volumes while it runs.
+        _held,
+    } = prepared?;
+    let page = Page {
+        container: observe(container.as_ref(), &mut signals)?,
+        vm: observe(vm.as_ref(), &mut signals)?,
+        language: args.lang,
+    };
+    output::print(&page.render(output::width()))?;
+    Ok(0)
+}
+
+/// What can be launched.
+struct Ready {
+    container: Box<dyn Prepared>,
+    vm: Box<dyn Prepared>,
+    _held: Held,
+}
+
+fn prepare(args: &ExplainArgs, progress: &dyn Progress) -> Result<Ready, launch::Error> {
+    let installation = Installation::of_user().map_err(launch::Error::new)?;
+    installation.sweep()?;
+    let images = installation.images()?;
+    let sources = args.workload.sources(&installation.cache, &images);
+    let volumes = installation.volumes()?;
+    let (workload, held) = workload::from_args(&args.workload, None, sources, &volumes, progress)?;
+    let kernel = args.workload.kernel.as_deref();
+    Ok(Ready {
+        container: installation.container().prepare(&workload, progress)?,
+        vm: installation
+            .vm(kernel, args.start.into())
+            .prepare(&workload, progress)?,
+        _held: held,
+    })
+}
