@@ -189,7 +189,7 @@ impl Store {
     }
 
     pub(super) fn record(&self, id: BlobDigest) -> Result<Option<ImageRecord>, StoreError> {
-        read_json(&self.images().dir.join(id.hex()).join(RECORD))
+        read_json(&self.images().dir.join(id.file_name()).join(RECORD))
     }
 
     pub(super) fn names(&self) -> Result<Names, StoreError> {
@@ -232,7 +232,7 @@ pub(crate) fn is_stored(root: &RootFs) -> bool {
         .iter()
         .filter(|tree| tree.ends_with(layer::TREE))
         .filter_map(|tree| tree.parent()?.file_name()?.to_str())
-        .filter_map(BlobDigest::from_hex)
+        .filter_map(BlobDigest::from_file_name)
         .rev()
         .collect();
     chain_digest(&diff_ids, Privileges::of_this_process()) == root.digest
@@ -251,12 +251,12 @@ pub(crate) fn sole_directory(root: &RootFs) -> Result<Option<&Path>, StoreError>
 /// are unpacked alike, which they are not by one who can't give files away.
 fn chain_digest(diff_ids: &[BlobDigest], privileges: Privileges) -> Digest {
     let mut hash = Sha256::new();
-    hash.update(b"layers 1\n");
+    hash.update(b"layers 2\n");
     if !privileges.is_root {
         hash.update(b"of one owner\n");
     }
     for diff_id in diff_ids {
-        hash.update(diff_id.as_bytes());
+        hash.update(format!("{diff_id}\n"));
     }
     Digest::from_bytes(&hash.finalize())
 }
@@ -286,6 +286,20 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_digest_is_no_two_that_are_half_as_long() {
+        let privileges = Privileges {
+            is_root: true,
+            is_host: true,
+        };
+        let one = [BlobDigest::Sha512([7; 64])];
+        let two = [BlobDigest::Sha256([7; 32]); 2];
+        assert_ne!(
+            chain_digest(&one, privileges),
+            chain_digest(&two, privileges)
+        );
+    }
 
     #[test]
     fn the_same_layers_with_other_owners_are_another_root() {

@@ -121,7 +121,7 @@ pub(super) fn make(
         source,
     };
     let stream =
-        LayerStream::new(reader, blob.size, &intake.budget, intake.progress).map_err(unreadable)?;
+        LayerStream::new(reader, blob, &intake.budget, intake.progress).map_err(unreadable)?;
     let (unpacked, stream) =
         unpack(stream, &tree, privileges, &intake.budget).map_err(|source| StoreError::Unpack {
             layer: layer(),
@@ -132,16 +132,16 @@ pub(super) fn make(
         && (promised, blob.size) != (digests.blob, digests.blob_bytes)
     {
         return Err(StoreError::Blob {
-            promised,
+            promised: promised.into(),
             size: blob.size,
-            came: digests.blob,
+            came: digests.blob.into(),
             bytes: digests.blob_bytes,
         });
     }
     if digests.diff_id != blob.diff_id {
         return Err(StoreError::DiffId {
-            promised: blob.diff_id,
-            came: digests.diff_id,
+            promised: blob.diff_id.into(),
+            came: digests.diff_id.into(),
         });
     }
     let Unpacked {

@@ -97,11 +97,11 @@ pub enum StoreError {
     #[error("the layer {promised} of {size} bytes came as {came} of {bytes} bytes")]
     Blob {
         /// The digest in the manifest.
-        promised: BlobDigest,
+        promised: Box<BlobDigest>,
         /// The size in the manifest.
         size: u64,
         /// The digest of what came.
-        came: BlobDigest,
+        came: Box<BlobDigest>,
         /// The size of what came.
         bytes: u64,
     },
@@ -109,9 +109,9 @@ pub enum StoreError {
     #[error("the layer {promised} unpacks to {came}")]
     DiffId {
         /// In the configuration.
-        promised: BlobDigest,
+        promised: Box<BlobDigest>,
         /// What it is.
-        came: BlobDigest,
+        came: Box<BlobDigest>,
     },
     /// The image is not made of the layers that its configuration names.
     #[error("the layers of the image {0} are not those of its configuration")]

@@ -100,7 +100,7 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
         Some((name, digest)) => {
             let digest = digest
                 .parse()
-                .map_err(|_| "what follows @ must be sha256: and 64 digits")?;
+                .map_err(|_| "what follows @ must be sha256: and 64 digits, or sha512: and 128")?;
             (name, Some(digest))
         }
         None => (text, None),

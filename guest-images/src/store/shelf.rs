@@ -34,7 +34,7 @@ pub(super) struct Held {
 impl Shelf {
     /// The one of this digest, if it is there.
     pub(super) fn find(&self, digest: BlobDigest) -> Result<Option<Held>, StoreError> {
-        let dir = self.dir.join(digest.hex());
+        let dir = self.dir.join(digest.file_name());
         let lock = Locked::shared(&dir).map_err(io_error("lock", &dir))?;
         Ok(lock.map(|lock| Held {
             digest,
@@ -50,7 +50,7 @@ impl Shelf {
         progress: &dyn Progress,
         make: impl FnOnce(&Path) -> Result<(), StoreError>,
     ) -> Result<Held, StoreError> {
-        let unfinished = self.dir.join(format!("{UNFINISHED}{}", digest.hex()));
+        let unfinished = self.dir.join(format!("{UNFINISHED}{}", digest.file_name()));
         let lock = loop {
             if let Some(found) = self.find(digest)? {
                 return Ok(found);
@@ -72,7 +72,7 @@ impl Shelf {
             .map_err(io_error("clear", &unfinished))
             .and_then(|()| make(&unfinished))
             .and_then(|()| {
-                let dir = self.dir.join(digest.hex());
+                let dir = self.dir.join(digest.file_name());
                 fs::rename(&unfinished, &dir).map_err(io_error("make", &dir))?;
                 let synced = File::open(&self.dir).and_then(|dir| dir.sync_all());
                 synced.map_err(io_error("write", &self.dir))
@@ -89,7 +89,7 @@ impl Shelf {
     /// Removes one unless somebody holds it; whether it is gone. To be called by one process at a
     /// time.
     pub(super) fn remove(&self, digest: BlobDigest) -> Result<bool, StoreError> {
-        let dir = self.dir.join(digest.hex());
+        let dir = self.dir.join(digest.file_name());
         let _lock = match Locked::try_exclusive(&dir).map_err(io_error("lock", &dir))? {
             Attempt::Locked(lock) => lock,
             Attempt::Held => return Ok(false),
@@ -98,7 +98,7 @@ impl Shelf {
         // What is removed by half must not be found.
         let gone = self
             .dir
-            .join(format!("{UNFINISHED}{}-removed", digest.hex()));
+            .join(format!("{UNFINISHED}{}-removed", digest.file_name()));
         remove_if_there(&gone)?;
         fs::rename(&dir, &gone).map_err(io_error("remove", &dir))?;
         remove_if_there(&gone)?;
@@ -107,7 +107,7 @@ impl Shelf {
 
     /// Whether somebody holds it.
     pub(super) fn is_used(&self, digest: BlobDigest) -> Result<bool, StoreError> {
-        let dir = self.dir.join(digest.hex());
+        let dir = self.dir.join(digest.file_name());
         let attempt = Locked::try_exclusive(&dir).map_err(io_error("lock", &dir))?;
         Ok(matches!(attempt, Attempt::Held))
     }
@@ -117,7 +117,7 @@ impl Shelf {
         let names = self.names()?;
         Ok(names
             .iter()
-            .filter_map(|it| BlobDigest::from_hex(it))
+            .filter_map(|it| BlobDigest::from_file_name(it))
             .collect())
     }
 

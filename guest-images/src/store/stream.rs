@@ -5,12 +5,11 @@ use std::cell::RefCell;
 use std::io::{self, BufReader, Chain, Cursor, Read};
 use std::rc::Rc;
 
+use super::LayerBlob;
+use super::blob_digest::{BlobDigest, BlobHasher};
+use super::limits::Budget;
 use flate2::read::MultiGzDecoder;
 use launch::Progress;
-use sha2::{Digest as _, Sha256};
-
-use super::blob_digest::BlobDigest;
-use super::limits::Budget;
 
 /// RFC 1952, section 2.3.1.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
@@ -25,10 +24,19 @@ const ZSTD_MAX_WINDOW_LOG: u32 = 27;
 const BUFFER_BYTES: usize = 128 << 10;
 
 /// What was read so far.
-#[derive(Default)]
 struct Seen {
-    hash: Sha256,
+    hash: BlobHasher,
     bytes: u64,
+}
+
+impl Seen {
+    /// To be compared with `promised`.
+    fn nothing(promised: BlobDigest) -> Self {
+        Self {
+            hash: promised.hasher(),
+            bytes: 0,
+        }
+    }
 }
 
 /// Hashes what passes.
@@ -116,20 +124,21 @@ impl<R: Read> Read for Shared<R> {
 }
 
 impl<'a> LayerStream<'a> {
-    /// `total` is how long the blob is said to be.
+    /// Its digests are to be compared with those that are `promised`.
     pub(super) fn new(
         blob: &'a mut dyn Read,
-        total: u64,
+        promised: &LayerBlob,
         budget: &'a Budget,
         progress: &'a dyn Progress,
     ) -> io::Result<Self> {
-        let seen = Rc::new(RefCell::new(Seen::default()));
+        let nothing = |promised| Rc::new(RefCell::new(Seen::nothing(promised)));
+        let seen = nothing(promised.digest.unwrap_or(promised.diff_id));
         let hashing = Hashing {
             inner: Watched {
                 inner: blob,
                 progress,
                 done: 0,
-                total,
+                total: promised.size,
             },
             seen: Rc::clone(&seen),
         };
@@ -141,7 +150,7 @@ impl<'a> LayerStream<'a> {
         Ok(Self {
             tar: Hashing {
                 inner: Budgeted::new(inner, budget),
-                seen: Rc::default(),
+                seen: nothing(promised.diff_id),
             },
             rest: Shared(shared),
             blob: seen,
@@ -152,12 +161,11 @@ impl<'a> LayerStream<'a> {
     pub(super) fn finish(mut self) -> io::Result<Digests> {
         io::copy(&mut self.tar, &mut io::sink())?;
         io::copy(&mut self.rest, &mut io::sink())?;
-        let blob = self.blob.take();
-        let tar = self.tar.seen.take();
+        let (blob, tar) = (self.blob.borrow(), self.tar.seen.borrow());
         Ok(Digests {
-            blob: BlobDigest::from_hash(blob.hash),
+            blob: blob.hash.digest(),
             blob_bytes: blob.bytes,
-            diff_id: BlobDigest::from_hash(tar.hash),
+            diff_id: tar.hash.digest(),
             bytes: tar.bytes,
         })
     }

@@ -49,9 +49,9 @@ pub enum ArchiveError {
     #[error("{promised} in it is another file, {came}")]
     Digest {
         /// What it is to be.
-        promised: BlobDigest,
+        promised: Box<BlobDigest>,
         /// What it is.
-        came: BlobDigest,
+        came: Box<BlobDigest>,
     },
     /// It is not well-formed.
     #[error(transparent)]

@@ -106,16 +106,16 @@ fn manifest(
 fn document(files: &Files, descriptor: &Descriptor) -> Result<Vec<u8>, ArchiveError> {
     let path = path_of(&descriptor.digest);
     let bytes = read_document(&path, files.must_have(&path)?)?;
-    let came = BlobDigest::of(&bytes);
+    let came = descriptor.digest.of_same_kind(&bytes);
     if came != descriptor.digest {
         return Err(ArchiveError::Digest {
-            promised: descriptor.digest,
-            came,
+            promised: descriptor.digest.into(),
+            came: came.into(),
         });
     }
     Ok(bytes)
 }
 
 fn path_of(digest: &BlobDigest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
