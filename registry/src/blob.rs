@@ -1,12 +1,12 @@
 use std::io::{self, ErrorKind, Read};
 
 use bytes::{Buf, Bytes};
-use futures_util::StreamExt;
 use guest_images::store::BlobDigest;
-use oci_client::client::{BlobResponse, SizedStream};
-use oci_client::errors::OciDistributionError;
+use launch::Chain;
+use reqwest::{Response, StatusCode};
 
 use crate::connection::Connection;
+use crate::http::Fault;
 
 /// How often a connection may break within one blob without anything having come meanwhile.
 const MAX_BREAKS: u32 = 5;
@@ -17,7 +17,7 @@ pub(crate) struct Blob<'a> {
     connection: &'a Connection<'a>,
     what: String,
     digest: BlobDigest,
-    stream: Option<SizedStream>,
+    answer: Option<Response>,
     /// What came and was not read yet.
     chunk: Bytes,
     /// How much has come so far.
@@ -35,7 +35,7 @@ impl<'a> Blob<'a> {
             connection,
             what,
             digest,
-            stream: None,
+            answer: None,
             chunk: Bytes::new(),
             offset: 0,
             again: 0,
@@ -45,48 +45,38 @@ impl<'a> Blob<'a> {
     }
 
     fn open(&mut self) -> io::Result<()> {
-        let response = self.connection.open_blob(self.digest, self.offset);
-        self.stream = Some(match response.map_err(|error| self.explain(error))? {
-            BlobResponse::Partial(stream) => {
-                self.again = 0;
-                stream
-            }
-            BlobResponse::Full(stream) => {
-                self.again = self.offset;
-                stream
-            }
-        });
-        Ok(())
-    }
-
-    fn explain(&self, error: OciDistributionError) -> io::Error {
-        use OciDistributionError::{RegistryError, ServerError, UnauthorizedError};
-        // What a registry says in its own words may be anything, and of any length.
-        let why = match error {
-            ServerError { code, .. } => format!("it answers {code}"),
-            RegistryError { envelope, .. } => match envelope.errors.first() {
-                Some(first) => format!("it answers {:?}", first.code),
-                None => "it does not say why not".to_owned(),
-            },
-            UnauthorizedError { .. } => "it refuses to give it".to_owned(),
-            other => other.to_string(),
+        let answer = self.connection.open_blob(self.digest, self.offset);
+        let answer = answer.map_err(|fault| {
+            // What a registry says in its own words may be anything.
+            let why = match fault {
+                Fault::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                    "it refuses to give it".to_owned()
+                }
+                other => Chain(&other).to_string(),
+            };
+            let registry = self.connection.registry();
+            io::Error::other(format!("{} from {registry}: {why}", self.what))
+        })?;
+        self.again = match answer.status() {
+            StatusCode::PARTIAL_CONTENT => 0,
+            _ => self.offset,
         };
-        let registry = self.connection.registry();
-        io::Error::other(format!("{} from {registry}: {why}", self.what))
+        self.answer = Some(answer);
+        Ok(())
     }
 
     /// The next piece; empty at the end.
     fn next(&mut self) -> io::Result<Bytes> {
         loop {
-            let stream = match &mut self.stream {
-                Some(stream) => stream,
+            let answer = match &mut self.answer {
+                Some(answer) => answer,
                 None => {
                     self.open()?;
                     continue;
                 }
             };
-            match self.connection.wait(stream.next()) {
-                Some(Ok(mut bytes)) => {
+            match self.connection.wait(answer.chunk()) {
+                Ok(Some(mut bytes)) => {
                     let skipped = self.again.min(bytes.len() as u64);
                     self.again -= skipped;
                     // At most the length, so it fits.
@@ -98,29 +88,20 @@ impl<'a> Blob<'a> {
                     self.breaks = 0;
                     return Ok(bytes);
                 }
-                // The stream must not be asked again.
-                None => {
+                Ok(None) => {
                     self.has_ended = true;
                     return Ok(Bytes::new());
                 }
-                // The client has compared the digest of all with what was asked for.
-                Some(Err(error)) if is_wrong_digest(&error) => return Err(error),
-                Some(Err(error)) => {
+                Err(error) => {
                     self.breaks += 1;
                     if self.breaks > MAX_BREAKS {
-                        return Err(error);
+                        return Err(io::Error::other(error));
                     }
-                    self.stream = None;
+                    self.answer = None;
                 }
             }
         }
     }
-}
-
-fn is_wrong_digest(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<oci_client::errors::DigestError>())
 }
 
 impl Read for Blob<'_> {

@@ -1,26 +1,18 @@
+use std::cell::RefCell;
 use std::io::{self, Read};
-use std::time::Duration;
 
 use guest_images::store::{BlobDigest, MAX_DOCUMENT_BYTES, Reference};
-use oci_client::RegistryOperation;
-use oci_client::client::{
-    BlobResponse, Certificate, CertificateEncoding, ClientConfig, ClientProtocol,
-};
-use oci_client::errors::OciDistributionError;
-use oci_client::secrets::RegistryAuth;
-use reqwest::StatusCode;
+use reqwest::header::{ACCEPT, HeaderName, RANGE};
+use reqwest::{Client, Response, StatusCode};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use crate::blob::Blob;
-use crate::certificates;
 use crate::credentials::{self, Credentials};
 use crate::endpoint;
 use crate::error::PullError;
-use crate::http::{self, Asking, DocumentError};
-
-/// How long it may take to get a document, which has a few kilobytes, or the first byte of a blob.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::http::{self, Asking, Fault};
+use crate::token;
 
 /// Media types of manifests and of lists of them, of OCI and of docker.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
@@ -31,11 +23,12 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
 /// A registry that is asked for one image.
 pub(crate) struct Connection<'a> {
     reference: &'a Reference,
-    name: oci_client::Reference,
-    scheme: &'static str,
-    auth: RegistryAuth,
-    documents: reqwest::Client,
-    blobs: oci_client::Client,
+    /// `SCHEME://HOST[:PORT]`.
+    base: String,
+    credentials: Option<Credentials>,
+    /// As the registry wants it, once it has been found out.
+    asking: RefCell<Option<Asking>>,
+    client: Client,
     runtime: Runtime,
 }
 
@@ -60,21 +53,17 @@ impl<'a> Connection<'a> {
             Some(credentials) => Some(credentials),
             None => credentials::stored(registry)?,
         };
-        let name = name(reference)?;
-        let documents = http::client(registry)?;
-        let is_plain = endpoint::is_loopback(registry)
-            && !runtime.block_on(http::has_tls(&documents, name.resolve_registry()));
-        let (scheme, protocol) = match is_plain {
-            true => ("http", ClientProtocol::Http),
-            false => ("https", ClientProtocol::Https),
-        };
+        let client = http::client(registry)?;
+        let host = endpoint::host_of(registry);
+        let is_plain =
+            endpoint::is_loopback(registry) && !runtime.block_on(http::has_tls(&client, host));
+        let scheme = if is_plain { "http" } else { "https" };
         Ok(Self {
             reference,
-            name,
-            scheme,
-            auth: credentials.map_or(RegistryAuth::Anonymous, RegistryAuth::from),
-            documents,
-            blobs: blobs(registry, protocol)?,
+            base: format!("{scheme}://{host}"),
+            credentials,
+            asking: RefCell::new(None),
+            client,
             runtime,
         })
     }
@@ -86,65 +75,24 @@ impl<'a> Connection<'a> {
 
     /// The document that the name, or the digest instead of it, leads to.
     pub(crate) fn document(&self, digest: Option<BlobDigest>) -> Result<Vec<u8>, PullError> {
-        let what = "the manifest";
-        let answer = async { timeout(ANSWER_TIMEOUT, self.ask_for_document(digest)).await };
-        let bytes = match self.runtime.block_on(answer) {
-            Ok(answer) => answer?,
-            Err(_) => return Err(self.broken(what, io::ErrorKind::TimedOut.into())),
+        let which = match (
+            digest.as_ref().or(self.reference.digest()),
+            self.reference.tag(),
+        ) {
+            (Some(digest), _) => digest.to_string(),
+            (None, Some(tag)) => tag.to_owned(),
+            (None, None) => "latest".to_owned(),
         };
+        let path = format!("manifests/{which}");
+        let bytes = self.within_timeout(async {
+            let answer = self.get(&path, Some((ACCEPT, MANIFESTS))).await?;
+            http::read(answer, MAX_DOCUMENT_BYTES).await
+        });
+        let bytes = bytes.map_err(|fault| self.error("the manifest", fault))?;
         if let Some(asked) = digest {
             self.check(asked, &bytes)?;
         }
         Ok(bytes)
-    }
-
-    async fn ask_for_document(&self, digest: Option<BlobDigest>) -> Result<Vec<u8>, PullError> {
-        let what = "the manifest";
-        let granted = self
-            .blobs
-            .auth(&self.name, &self.auth, RegistryOperation::Pull);
-        let granted = granted.await.map_err(|error| self.error(what, error))?;
-        let asking = match (granted, &self.auth) {
-            (Some(token), _) => Asking::Token(token),
-            (None, RegistryAuth::Basic(name, password)) => Asking::User {
-                name: name.clone(),
-                password: password.clone(),
-            },
-            (None, _) => Asking::Anybody,
-        };
-        let which = match (digest, self.name.digest(), self.name.tag()) {
-            (Some(digest), _, _) => digest.to_string(),
-            (None, Some(name), _) | (None, None, Some(name)) => name.to_owned(),
-            (None, None, None) => "latest".to_owned(),
-        };
-        let url = format!(
-            "{}://{}/v2/{}/manifests/{which}",
-            self.scheme,
-            self.name.resolve_registry(),
-            self.name.repository(),
-        );
-        let asked = http::document(
-            &self.documents,
-            &url,
-            MANIFESTS,
-            &asking,
-            MAX_DOCUMENT_BYTES,
-        );
-        asked.await.map_err(|error| match error {
-            DocumentError::Request(error) => self.error(what, error.into()),
-            DocumentError::TooLong => self.too_long(what),
-            DocumentError::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                self.refused()
-            }
-            DocumentError::Status(StatusCode::NOT_FOUND) => {
-                PullError::NotFound(self.reference.to_string())
-            }
-            DocumentError::Status(status) => PullError::Status {
-                what,
-                registry: self.registry().to_owned(),
-                status: status.as_u16(),
-            },
-        })
     }
 
     /// A small blob, whole and checked.
@@ -159,39 +107,46 @@ impl<'a> Connection<'a> {
             .read_to_end(&mut bytes)
             .map_err(|source| self.broken(what, source))?;
         if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
-            return Err(self.too_long(what));
+            return Err(self.error(what, Fault::TooLong(MAX_DOCUMENT_BYTES)));
         }
         self.check(digest, &bytes)?;
         Ok(bytes)
     }
 
-    /// A blob from `offset` on, if the registry can give a part of one.
-    pub(crate) fn open_blob(
-        &self,
-        digest: BlobDigest,
-        offset: u64,
-    ) -> Result<BlobResponse, OciDistributionError> {
-        let digest = digest.to_string();
-        let (client, name) = (&self.blobs, &self.name);
-        let answer = async {
-            client
-                .store_auth_if_needed(name.resolve_registry(), &self.auth)
-                .await;
-            match offset {
-                0 => {
-                    let stream = client.pull_blob_stream(name, digest.as_str());
-                    stream.await.map(BlobResponse::Full)
-                }
-                _ => {
-                    let stream =
-                        client.pull_blob_stream_partial(name, digest.as_str(), offset, None);
-                    stream.await
-                }
+    /// The beginning of an answer with a blob: from `offset` on, if the registry can give a part.
+    pub(crate) fn open_blob(&self, digest: BlobDigest, offset: u64) -> Result<Response, Fault> {
+        // RFC 9110, section 14.1.2.
+        let range = format!("bytes={offset}-");
+        let header = (offset > 0).then_some((RANGE, range.as_str()));
+        self.within_timeout(self.get(&format!("blobs/{digest}"), header))
+    }
+
+    /// Asks for something of the image's repository, and once more if a token has become too old.
+    async fn get(&self, path: &str, header: Option<(HeaderName, &str)>) -> Result<Response, Fault> {
+        let repository = self.reference.repository();
+        let url = format!("{}/v2/{repository}/{path}", self.base);
+        let known = self.asking.borrow().clone();
+        if let Some(asking) = known {
+            let answer = http::get(&self.client, &url, &asking, header.clone()).await?;
+            let is_too_old =
+                matches!(asking, Asking::Token(_)) && answer.status() == StatusCode::UNAUTHORIZED;
+            if !is_too_old {
+                return only_success(answer);
             }
-        };
-        let answer = async { timeout(ANSWER_TIMEOUT, answer).await };
-        let late = |_| OciDistributionError::IoError(io::ErrorKind::TimedOut.into());
-        self.runtime.block_on(answer).map_err(late)?
+        }
+        let user = self.credentials.as_ref();
+        let asking = token::asking(&self.client, &self.base, repository, user).await?;
+        let answer = http::get(&self.client, &url, &asking, header).await?;
+        self.asking.replace(Some(asking));
+        only_success(answer)
+    }
+
+    fn within_timeout<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let answer = async { timeout(http::ANSWER_TIMEOUT, answer).await };
+        self.runtime.block_on(answer).map_err(|_| Fault::Late)?
     }
 
     /// Waits for something that the registry sends.
@@ -200,23 +155,15 @@ impl<'a> Connection<'a> {
     }
 
     fn check(&self, asked: BlobDigest, bytes: &[u8]) -> Result<(), PullError> {
-        let came = BlobDigest::of(bytes);
+        let came = asked.of_same_kind(bytes);
         if came == asked {
             return Ok(());
         }
         Err(PullError::Digest {
             registry: self.registry().to_owned(),
-            asked,
-            came,
+            asked: asked.into(),
+            came: came.into(),
         })
-    }
-
-    fn too_long(&self, what: &'static str) -> PullError {
-        PullError::TooLong {
-            what,
-            registry: self.registry().to_owned(),
-            limit: MAX_DOCUMENT_BYTES,
-        }
     }
 
     fn broken(&self, what: &str, source: io::Error) -> PullError {
@@ -227,61 +174,37 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn refused(&self) -> PullError {
-        PullError::Refused {
-            registry: self.registry().to_owned(),
-            repository: self.reference.repository().to_owned(),
-        }
-    }
-
-    /// A client's error in the words of the user.
-    fn error(&self, what: &str, error: OciDistributionError) -> PullError {
-        match error {
-            OciDistributionError::AuthenticationFailure(_) => self.refused(),
+    /// A fault in the words of the user.
+    fn error(&self, what: &'static str, fault: Fault) -> PullError {
+        let registry = self.registry().to_owned();
+        match fault {
+            Fault::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => PullError::Refused {
+                registry,
+                repository: self.reference.repository().to_owned(),
+            },
+            Fault::Status(StatusCode::NOT_FOUND) => PullError::NotFound(self.reference.to_string()),
+            Fault::Status(status) => PullError::Status {
+                what,
+                registry,
+                status: status.as_u16(),
+            },
+            Fault::TooLong(limit) => PullError::TooLong {
+                what,
+                registry,
+                limit,
+            },
             source => PullError::Registry {
                 what: what.to_owned(),
-                registry: self.registry().to_owned(),
-                source,
+                registry,
+                source: source.into(),
             },
         }
     }
 }
 
-/// The same name in the client's words.
-fn name(reference: &Reference) -> Result<oci_client::Reference, PullError> {
-    let mut text = format!(
-        "{}/{}",
-        endpoint::host_of(reference.registry()),
-        reference.repository()
-    );
-    match (reference.digest(), reference.tag()) {
-        (Some(digest), _) => text.push_str(&format!("@{digest}")),
-        (None, Some(tag)) => text.push_str(&format!(":{tag}")),
-        (None, None) => {}
+fn only_success(answer: Response) -> Result<Response, Fault> {
+    match answer.status() {
+        StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(answer),
+        status => Err(Fault::Status(status)),
     }
-    text.parse()
-        .map_err(|error| PullError::Name(reference.to_string(), error))
-}
-
-/// The client for blobs. Proxies are those of the environment.
-fn blobs(registry: &str, protocol: ClientProtocol) -> Result<oci_client::Client, PullError> {
-    let certificates = certificates::of(registry)?.into_iter();
-    let config = ClientConfig {
-        protocol,
-        extra_root_certificates: certificates
-            .map(|data| Certificate {
-                encoding: CertificateEncoding::Pem,
-                data,
-            })
-            .collect(),
-        connect_timeout: Some(http::CONNECT_TIMEOUT),
-        read_timeout: Some(http::READ_TIMEOUT),
-        user_agent: http::USER_AGENT,
-        ..ClientConfig::default()
-    };
-    // Not `new`, which takes another configuration where it does not like this one.
-    oci_client::Client::try_from(config).map_err(|error| PullError::Client {
-        registry: registry.to_owned(),
-        source: io::Error::other(error),
-    })
 }

@@ -9,7 +9,6 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use oci_client::secrets::RegistryAuth;
 use serde::Deserialize;
 
 /// Larger than any such file.
@@ -79,9 +78,13 @@ impl FromStr for Credentials {
     }
 }
 
-impl From<Credentials> for RegistryAuth {
-    fn from(credentials: Credentials) -> Self {
-        Self::Basic(credentials.user, credentials.password)
+impl Credentials {
+    pub(crate) fn name(&self) -> &str {
+        &self.user
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        &self.password
     }
 }
 

@@ -1,12 +1,12 @@
 use std::borrow::Cow;
+use std::error::Error;
 use std::io;
 
 use guest_images::store::{BlobDigest, ManifestError, StoreError};
-use oci_client::ParseError;
-use oci_client::errors::OciDistributionError;
 
 use crate::certificates::CertificateError;
 use crate::credentials::CredentialsError;
+use crate::http::Fault;
 
 /// Why an image can't be pulled.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +25,6 @@ pub enum PullError {
     /// What is known of users and passwords can't be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// The name can't be asked for.
-    #[error("{0} can't be asked for")]
-    Name(String, #[source] ParseError),
     /// The registry has no such image.
     #[error("there is no image {0}")]
     NotFound(String),
@@ -47,7 +44,7 @@ pub enum PullError {
         /// `HOST[:PORT]`.
         registry: String,
         /// Why not.
-        source: OciDistributionError,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The registry has an error of its own.
     #[error("{registry} answers {status} when it is asked for {what}")]
@@ -85,9 +82,9 @@ pub enum PullError {
         /// `HOST[:PORT]`.
         registry: String,
         /// The digest that was asked for.
-        asked: BlobDigest,
+        asked: Box<BlobDigest>,
         /// The digest of what came.
-        came: BlobDigest,
+        came: Box<BlobDigest>,
     },
     /// Lists that lead to lists.
     #[error("{0} leads from one list of images to another, and to no image")]
@@ -110,14 +107,22 @@ impl PullError {
             Self::NotFound(_) => Some("check the name and the tag".into()),
             Self::Registry {
                 registry,
-                source: OciDistributionError::RequestError(error),
+                source,
                 ..
-            } if error.is_connect() => Some(
+            } if is_connect(&**source) => Some(
                 format!("check the network, and the registry's certificate if it is your own: /etc/docker/certs.d/{registry}/ca.crt")
                     .into(),
             ),
             _ => None,
         }
+    }
+}
+
+/// Whether nobody was reached at all.
+fn is_connect(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref() {
+        Some(Fault::Request(error)) => error.is_connect(),
+        _ => false,
     }
 }
 

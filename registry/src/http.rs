@@ -1,47 +1,53 @@
-//! Requests whose answers are documents: read to a limit, which the client for blobs does not
-//! know.
+//! Requests to registries, and what is read of their answers.
 
 use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::header::HeaderName;
 use reqwest::{Certificate, Client, Response, StatusCode};
 
 use crate::certificates;
+use crate::credentials::Credentials;
 use crate::error::PullError;
 
 /// How long a connection may take.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a registry may be silent.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) const USER_AGENT: &str = concat!("jaula/", env!("CARGO_PKG_VERSION"));
+/// How long it may take to get a document, which has a few kilobytes, or the first byte of a blob.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Who asks for a document.
+const USER_AGENT: &str = concat!("jaula/", env!("CARGO_PKG_VERSION"));
+
+/// Who asks.
+#[derive(Clone)]
 pub(crate) enum Asking {
     Anybody,
     /// Whoever the registry, or the server that it trusts, gave this to.
     Token(String),
-    User {
-        name: String,
-        password: String,
-    },
+    User(Credentials),
 }
 
-/// Why a document did not come.
-#[derive(Debug)]
-pub(crate) enum DocumentError {
-    Request(reqwest::Error),
+/// Why something did not come. Of an answer that is an error nothing is read but its number.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Request(#[from] reqwest::Error),
+    #[error("it answers {}", .0.as_u16())]
     Status(StatusCode),
-    TooLong,
-}
-
-impl From<reqwest::Error> for DocumentError {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Request(error)
-    }
+    #[error("its answer has more than {0} bytes")]
+    TooLong(u64),
+    #[error("there is no answer within {} s", ANSWER_TIMEOUT.as_secs())]
+    Late,
+    #[error("it names no server for tokens that can be asked")]
+    Realm,
+    #[error("its server for tokens gives none")]
+    NoToken,
+    #[error("the answer of its server for tokens has more than {0} bytes")]
+    LongToken(u64),
 }
 
 /// Prepares to ask `registry`. Proxies are those of the environment.
@@ -63,35 +69,31 @@ pub(crate) fn client(registry: &str) -> Result<Client, PullError> {
         .map_err(failed)
 }
 
-/// The document at `url`, of at most `limit` bytes. Of an answer that is an error nothing is read
-/// but its number.
-pub(crate) async fn document(
+/// What answers at `url`, whatever it says.
+pub(crate) async fn get(
     client: &Client,
     url: &str,
-    accept: &'static str,
     asking: &Asking,
-    limit: u64,
-) -> Result<Vec<u8>, DocumentError> {
-    let request = client
-        .get(url)
-        .header(ACCEPT, HeaderValue::from_static(accept));
+    header: Option<(HeaderName, &str)>,
+) -> Result<Response, Fault> {
+    let mut request = client.get(url);
+    if let Some((name, value)) = header {
+        request = request.header(name, value);
+    }
     let request = match asking {
         Asking::Anybody => request,
         Asking::Token(token) => request.bearer_auth(token),
-        Asking::User { name, password } => request.basic_auth(name, Some(password)),
+        Asking::User(user) => request.basic_auth(user.name(), Some(user.password())),
     };
-    let answer = request.send().await?;
-    if answer.status() != StatusCode::OK {
-        return Err(DocumentError::Status(answer.status()));
-    }
-    read(answer, limit).await
+    Ok(request.send().await?)
 }
 
-async fn read(mut answer: Response, limit: u64) -> Result<Vec<u8>, DocumentError> {
+/// All of an answer, of at most `limit` bytes.
+pub(crate) async fn read(mut answer: Response, limit: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
         if (bytes.len() + chunk.len()) as u64 > limit {
-            return Err(DocumentError::TooLong);
+            return Err(Fault::TooLong(limit));
         }
         bytes.extend_from_slice(&chunk);
     }

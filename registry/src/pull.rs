@@ -86,7 +86,8 @@ struct Asked<'a> {
 fn ask(reference: &Reference, credentials: Option<Credentials>) -> Result<Asked<'_>, PullError> {
     let connection = Connection::new(reference, credentials)?;
     let bytes = connection.document(reference.digest().copied())?;
-    let named = BlobDigest::of(&bytes);
+    let named = reference.digest().copied();
+    let named = named.unwrap_or_else(|| BlobDigest::of(&bytes));
     let unusable = |error| PullError::Manifest(reference.to_string(), error);
     let mut document = Document::parse(&bytes, "").map_err(unusable)?;
     for _ in 0..MAX_LISTS {

@@ -129,6 +129,41 @@ fn a_layer_of_another_digest_is_refused() {
 }
 
 #[test]
+fn a_layer_goes_by_its_sha512_too() {
+    let layer = layer();
+    let digest = BlobDigest::Sha512([0; 64]).of_same_kind(&layer);
+    let mut other = layer.clone();
+    other[600] ^= 1;
+    for (comes, is_it) in [(layer.clone(), true), (other, false)] {
+        let world = World::new();
+        let answer = Answer::Bytes(comes);
+        world.server.image_by(digest, &layer, answer);
+        match is_it {
+            true => drop(world.pull().unwrap()),
+            false => drop(world.refused()),
+        }
+    }
+}
+
+#[test]
+fn a_manifest_is_asked_for_by_its_sha512_too() {
+    let world = World::new();
+    let config = world.server.blob(br#"{"rootfs":{"diff_ids":[]}}"#);
+    let manifest = format!(r#"{{"schemaVersion":2,"config":{config}}}"#).into_bytes();
+    let digest = BlobDigest::Sha512([0; 64]).of_same_kind(&manifest);
+    let name = format!("{}/app@{digest}", world.server.address);
+    let name: Reference = name.parse().unwrap();
+    let path = format!("manifests/{digest}");
+    let pull = |comes: &[u8]| {
+        world.server.answer(&path, Answer::Bytes(comes.to_vec()));
+        pull(&name, None, &world.store(), Limits::default(), &NoProgress)
+    };
+    assert!(pull(&[&manifest[..], b" "].concat()).is_err());
+    assert_eq!(pull(&manifest).unwrap().manifest, digest);
+    assert!(pull(&manifest).unwrap().was_there);
+}
+
+#[test]
 fn a_layer_that_is_longer_than_promised_is_refused() {
     let world = World::new();
     let layer = layer();
@@ -220,6 +255,74 @@ fn what_a_registry_says_of_a_layer_is_not_repeated() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn an_error_without_an_end_is_not_read() {
+    for code in [404, 500] {
+        let world = World::new();
+        world.server.image(&layer(), Answer::EndlessError(code));
+        let said = world.refused();
+        assert!(said.contains(&format!("it answers {code}")), "{said}");
+        world.server.tokens(Answer::EndlessError(code));
+        world.refused();
+    }
+}
+
+#[test]
+fn a_token_without_an_end_is_refused_before_it_is_in_memory() {
+    let world = World::new();
+    world.server.tokens(Answer::Endless);
+    let said = world.refused();
+    assert!(said.contains("has more than 1048576 bytes"), "{said}");
+}
+
+#[test]
+fn what_is_no_token_is_refused() {
+    for text in [
+        "",
+        "{}",
+        "[]",
+        r#"{"token":1}"#,
+        r#"{"token":"a\nb"}"#,
+        "\u{0}",
+    ] {
+        let world = World::new();
+        world.server.image(&layer(), Answer::Bytes(layer()));
+        world.server.tokens(Answer::Bytes(text.into()));
+        world.refused();
+    }
+}
+
+#[test]
+fn a_token_that_has_become_too_old_is_renewed() {
+    let world = World::new();
+    let token = |text: &str| Answer::Bytes(text.into());
+    let tokens = [r#"{"token":"first"}"#, r#"{"access_token":"second"}"#];
+    world
+        .server
+        .tokens(Answer::InTurn(tokens.map(token).into()));
+    let layer = layer();
+    let guarded = Answer::ForToken("second", layer.clone());
+    world.server.image(&layer, guarded);
+    world.pull().unwrap();
+    let requests = world.server.requests.lock().unwrap();
+    let asked = requests.iter().filter(|path| path.starts_with("/token"));
+    let scope = "/token?service=s&scope=repository%3Aapp%3Apull";
+    assert_eq!(asked.collect::<Vec<_>>(), [scope; 2]);
+}
+
+#[test]
+fn a_token_that_is_never_taken_is_no_way_in() {
+    let world = World::new();
+    world
+        .server
+        .tokens(Answer::Bytes(r#"{"token":"x"}"#.into()));
+    let layer = layer();
+    world
+        .server
+        .image(&layer, Answer::ForToken("y", layer.clone()));
+    assert!(world.refused().contains("refuses"));
 }
 
 #[test]

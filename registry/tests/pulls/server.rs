@@ -25,6 +25,10 @@ pub enum Answer {
     Error(u16, &'static str),
     /// An error of this number, in words without an end.
     EndlessError(u16),
+    /// Who asks without this token is sent to the server for tokens.
+    ForToken(&'static str, Vec<u8>),
+    /// The next one of these each time, and then the last one again.
+    InTurn(Vec<Answer>),
 }
 
 type Answers = Arc<Mutex<BTreeMap<String, Answer>>>;
@@ -58,8 +62,17 @@ impl Server {
     }
 
     pub fn answer(&self, path: &str, answer: Answer) {
-        let mut answers = self.answers.lock().unwrap();
-        answers.insert(format!("/v2/app/{path}"), answer);
+        self.answer_at(&format!("/v2/app/{path}"), answer);
+    }
+
+    fn answer_at(&self, path: &str, answer: Answer) {
+        self.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    /// Sends everybody to a server for tokens, which says this.
+    pub fn tokens(&self, answer: Answer) {
+        self.answer_at("/v2/", Answer::ForToken("that nobody has", Vec::new()));
+        self.answer_at("/token", answer);
     }
 
     /// Has a blob, and returns how a manifest refers to it.
@@ -71,45 +84,64 @@ impl Server {
 
     /// Has an image `app:1` of one layer, which it answers with `layer`.
     pub fn image(&self, tar: &[u8], layer: Answer) {
+        self.image_by(BlobDigest::of(tar), tar, layer);
+    }
+
+    /// The same, with a layer that goes by this digest.
+    pub fn image_by(&self, digest: BlobDigest, tar: &[u8], layer: Answer) {
         let config = format!(
-            r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
-            BlobDigest::of(tar)
+            r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":["{digest}"]}}}}"#,
         );
         let config = self.blob(config.as_bytes());
-        self.answer(&format!("blobs/{}", BlobDigest::of(tar)), layer);
+        self.answer(&format!("blobs/{digest}"), layer);
         let manifest = format!(
             r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#,
-            descriptor(tar)
+            descriptor_by(digest, tar)
         );
         self.answer("manifests/1", Answer::Bytes(manifest.into()));
     }
 }
 
 pub fn descriptor(bytes: &[u8]) -> String {
-    format!(
-        r#"{{"mediaType":"m","size":{},"digest":"{}"}}"#,
-        bytes.len(),
-        BlobDigest::of(bytes)
-    )
+    descriptor_by(BlobDigest::of(bytes), bytes)
+}
+
+fn descriptor_by(digest: BlobDigest, bytes: &[u8]) -> String {
+    let size = bytes.len();
+    format!(r#"{{"mediaType":"m","size":{size},"digest":"{digest}"}}"#)
 }
 
 fn serve(stream: TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut writer = stream.try_clone()?;
     let mut lines = BufReader::new(stream).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
-    let mut offset = None;
+    let (mut offset, mut token, mut host) = (None, None, String::new());
     for line in lines
         .map_while(Result::ok)
         .take_while(|line| !line.is_empty())
     {
         let line = line.to_ascii_lowercase();
+        if let Some(given) = line.strip_prefix("authorization: bearer ") {
+            token = Some(given.to_owned());
+        }
+        if let Some(given) = line.strip_prefix("host: ") {
+            host = given.to_owned();
+        }
         if let Some(range) = line.strip_prefix("range: bytes=") {
             offset = range.trim_end_matches('-').parse::<usize>().ok();
         }
     }
     let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
     log.lock().unwrap().push(path.clone());
-    let answer = answers.lock().unwrap().get(&path).cloned();
+    let answer = match answers
+        .lock()
+        .unwrap()
+        .get_mut(path.split('?').next().unwrap())
+    {
+        Some(Answer::InTurn(turns)) if turns.len() > 1 => Some(turns.remove(0)),
+        Some(Answer::InTurn(turns)) => turns.first().cloned(),
+        other => other.cloned(),
+    };
     let mut whole = |bytes: &[u8], sent: usize| {
         write!(
             writer,
@@ -119,7 +151,12 @@ fn serve(stream: TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) -> std:
         writer.write_all(&bytes[..sent])
     };
     match answer {
-        Some(Answer::Bytes(bytes)) => whole(&bytes, bytes.len()),
+        Some(Answer::ForToken(wanted, _)) if token.as_deref() != Some(wanted) => write!(
+            writer,
+            "HTTP/1.1 401 x\r\nContent-Length: 0\r\nConnection: close\r\n\
+             WWW-Authenticate: Bearer realm=\"http://{host}/token\",service=\"s\"\r\n\r\n"
+        ),
+        Some(Answer::Bytes(bytes) | Answer::ForToken(_, bytes)) => whole(&bytes, bytes.len()),
         Some(Answer::Truncated(bytes, sent)) => whole(&bytes, sent),
         Some(Answer::Broken(bytes, sent)) => match offset {
             None => whole(&bytes, sent),
@@ -150,7 +187,7 @@ fn serve(stream: TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) -> std:
             "HTTP/1.1 {code} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{words}",
             words.len()
         ),
-        None => write!(
+        None | Some(Answer::InTurn(_)) => write!(
             writer,
             "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         ),
