@@ -21,6 +21,7 @@ mod logging;
 mod mounts;
 mod not_executed;
 mod notation;
+mod one_by_one;
 mod out_of_memory;
 mod output;
 mod progress;

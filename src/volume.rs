@@ -8,10 +8,10 @@ use crate::args::VolumeAction;
 use crate::error::Error;
 use crate::installation::Installation;
 use crate::notation::VolumeName;
-use crate::output;
 use crate::volumes::{VolumeError, Volumes};
+use crate::{one_by_one, output};
 
-/// Does it; the exit code is 0.
+/// Does it.
 pub fn volume(action: &VolumeAction) -> Result<u8, Error> {
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     let volumes = installation.volumes()?;
@@ -32,10 +32,11 @@ pub fn volume(action: &VolumeAction) -> Result<u8, Error> {
             }
         }
         VolumeAction::Rm { names } => {
-            for name in names {
-                volumes.remove(name).map_err(launch::Error::from)?;
-                output::print(name.as_str())?;
-            }
+            return Ok(one_by_one::each(names, |name| {
+                let removed = volumes.remove(name).map_err(launch::Error::from);
+                removed.map_err(Error::NotDone)?;
+                Ok(output::print(name.as_str())?)
+            }));
         }
     }
     Ok(0)

@@ -152,6 +152,9 @@ pub fn from_args(
         registry::pull(name, None, sources.store, sources.limits, progress)?;
     }
     let image = image.resolve(sources, progress)?;
+    if let Some(foreign) = image.config.foreign() {
+        progress.note(&foreign);
+    }
     let exposed = exposed_ports(&image.config.exposed_ports, &args.network.expose, progress);
     if args.network.publish_all {
         publish_all(&mut network, &exposed);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+#[path = "images/sha512.rs"]
+mod sha512;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -14,7 +16,7 @@ use std::time::Duration;
 use bench::Way;
 use harness::nobody::{is_root, run_as_nobody};
 use harness::oci::{Layout, busybox, write};
-use harness::refused::assert_refused;
+use harness::refused::{assert_not_done, assert_refused};
 use harness::{Place, Seen, World, can_run, run, see, wait};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
@@ -152,6 +154,98 @@ fn an_archive_is_loaded_listed_run_and_removed() {
     assert_eq!(layers(&world), Vec::<PathBuf>::new());
     let seen = world.run(["run", "--pull", "never", "example.org/eventful:1"]);
     assert_refused(&world, &seen, &["example.org/eventful:1", "jaula images"]);
+}
+
+/// Loads images without layers, each with its name and the moment at which it says it was made.
+fn load_dated(world: &World, images: &[(&str, &str)]) {
+    let layout = Layout::new(world.dir());
+    for (name, created) in images {
+        layout.config(&[&format!("--created={created}")]);
+        let archive = world.dir().join(name);
+        let archive = archive.to_str().unwrap();
+        layout.copy_to(&format!("docker-archive:{archive}:{name}"));
+        let loaded = world.run(["load", "-i", archive]);
+        assert_eq!(loaded.code, Some(0), "{loaded:?}");
+    }
+}
+
+#[test]
+fn images_are_listed_by_what_was_made_before_and_after_them() {
+    if !Layout::can_be_made() {
+        return;
+    }
+    let world = World::new();
+    let dates = [
+        ("first", "2026-01-01T00:30:00+01:00"),
+        ("second", "2026-01-01T00:00:00Z"),
+        ("third", "2026-01-01T00:00:00-01:00"),
+    ];
+    load_dated(&world, &dates);
+    let second = world.run(["images", "-q", "second"]).stdout_text();
+    let by_id = format!("since={}", second.trim());
+    for (filters, expected) in [
+        (&["before=second"][..], &["first"][..]),
+        (&["since=second:latest"], &["third"]),
+        (&[&by_id], &["third"]),
+        (&["since=first", "before=third"], &["second"]),
+        (&["since=first", "since=second"], &["third"]),
+        (&["before=second", "before=third"], &["first"]),
+        (&["since=third"], &[]),
+    ] {
+        let flags = filters.iter().flat_map(|filter| ["--filter", filter]);
+        let listed = world.run(["images"].into_iter().chain(flags));
+        let text = listed.stdout_text();
+        let names = text.lines().skip(1);
+        let names: Vec<_> = names
+            .flat_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(names, expected, "{filters:?}: {}", listed.stderr);
+    }
+    let missing = world.run(["images", "-f", "before=fourth"]);
+    assert_not_done(&missing, &["fourth", "jaula images"]);
+}
+
+#[test]
+fn what_cant_be_removed_keeps_nothing_else_from_being() {
+    if !Layout::can_be_made() {
+        return;
+    }
+    let world = World::new();
+    let date = "2026-01-01T00:00:00Z";
+    load_dated(&world, &[("one", date), ("two", date)]);
+    let removed = world.run(["rmi", "one", "three", "two", "four"]);
+    assert_eq!(removed.code, Some(1), "{removed:?}");
+    let told: Vec<_> = removed.stderr.lines().collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("three") && told[1].contains("four"));
+    assert_eq!(world.run(["images", "-q"]).stdout_text(), "");
+}
+
+#[test]
+fn an_image_for_another_processor_is_run_as_far_as_it_goes() {
+    if !Layout::can_be_made() {
+        return;
+    }
+    let world = World::new();
+    let mut layout = Layout::new(world.dir());
+    layout.layer(|root| {
+        busybox(root);
+        let mut program = fs::read("/bin/busybox").unwrap();
+        // e_machine of ELF's header (elf(5)): EM_S390, which is big-endian.
+        program[18..20].copy_from_slice(&22u16.to_le_bytes());
+        let foreign = root.join("bin/foreign");
+        fs::write(&foreign, program).unwrap();
+        fs::set_permissions(&foreign, Permissions::from_mode(0o755)).unwrap();
+    });
+    layout.config(&["--architecture=s390x"]);
+    let image = format!("oci:{}", layout.path());
+    for (program, code, lines) in [("true", 0, 1), ("/bin/foreign", 126, 2)] {
+        let seen = world.run(["run", &image, program]);
+        assert_eq!(seen.code, Some(code), "{seen:?}");
+        let told: Vec<_> = seen.stderr.lines().collect();
+        assert_eq!(told.len(), lines, "{told:?}");
+        assert!(told[0].contains("is for s390x"), "{told:?}");
+    }
 }
 
 #[test]
@@ -335,8 +429,7 @@ fn an_image_that_runs_is_not_removed() {
         thread::sleep(Duration::from_millis(10));
     }
     let refused = world.run(["rmi", "busy"]);
-    assert_eq!(refused.code, Some(125));
-    assert!(refused.stderr.contains("is in use"), "{}", refused.stderr);
+    assert_not_done(&refused, &["is in use"]);
     drop(child.stdin.take());
     assert!(wait(&mut child).success());
     assert_eq!(world.run(["rmi", "busy"]).code, Some(0));

@@ -225,6 +225,24 @@ fn an_image_is_pulled_by_the_digest_of_its_manifest() {
 }
 
 #[test]
+fn an_image_for_another_processor_is_pulled_with_a_warning() {
+    let world = World::new();
+    let registry = Registry::start(&world, Scheme::Plain);
+    let layout = layout(&world);
+    let arguments = ["config", "--image", &layout, "--architecture=s390x"];
+    run(Command::new("umoci").args(arguments));
+    registry.push(&layout, "app:1");
+    let name = registry.name("app:1");
+    let pulled = world.run(["pull", "-q", &name]);
+    assert_eq!(
+        (pulled.code, pulled.stdout_text()),
+        (Some(0), format!("{name}\n"))
+    );
+    assert!(pulled.stderr.contains("is for s390x"), "{pulled:?}");
+    assert_eq!(pulled.stderr.lines().count(), 1, "{pulled:?}");
+}
+
+#[test]
 fn a_registry_with_tls_and_users_is_asked_by_one_of_them() {
     let world = World::new();
     let registry = Registry::start(&world, Scheme::TlsWithUser);

@@ -48,7 +48,8 @@ pub struct ImagesArgs {
     #[arg(long)]
     pub digests: bool,
 
-    /// List only some: reference=PATTERN, label=NAME[=VALUE], dangling=true|false
+    /// List only some: reference=PATTERN, label=NAME[=VALUE], dangling=true|false, before=IMAGE,
+    /// since=IMAGE
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<ImageFilter>,
 

@@ -4,26 +4,34 @@ use bench::{size, visible};
 use guest_images::store::Listed;
 use serde::Serialize;
 
+use super::choice::{ChoiceError, chosen};
 use crate::args::{Format, ImagesArgs};
 use crate::error::Error;
 use crate::installation::Installation;
-use crate::notation::{ImageFilter, fits};
 use crate::{listing, output};
 
 /// Lists them; the exit code is 0.
 pub fn images(args: &ImagesArgs) -> Result<u8, Error> {
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     let images = installation.images()?.list().map_err(launch::Error::from)?;
-    let text = list(&images, args).map_err(launch::Error::new)?;
+    let chosen = chosen(&images, args).map_err(not_chosen)?;
+    let text = list(&chosen, args).map_err(launch::Error::new)?;
     if !text.is_empty() {
         output::print(&text)?;
     }
     Ok(0)
 }
 
-fn list(images: &[Listed], args: &ImagesArgs) -> serde_json::Result<String> {
-    let images = images.iter().filter(|image| is_listed(image, args));
-    let rows: Vec<_> = images.map(|image| Row::new(image, args)).collect();
+fn not_chosen(error: ChoiceError) -> Error {
+    let remedy = match error {
+        ChoiceError::NoImage(_) | ChoiceError::Ambiguous(_) => Some("see jaula images"),
+        ChoiceError::NoDate(_) => None,
+    };
+    Error::NotDone(launch::Error::remedied(error, remedy))
+}
+
+fn list(images: &[&Listed], args: &ImagesArgs) -> serde_json::Result<String> {
+    let rows: Vec<_> = images.iter().map(|image| Row::new(image, args)).collect();
     if args.quiet {
         let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
         return Ok(ids.join("\n"));
@@ -35,29 +43,6 @@ fn list(images: &[Listed], args: &ImagesArgs) -> serde_json::Result<String> {
         }
         Format::Table => Ok(table(rows, args.digests)),
     }
-}
-
-/// As docker has it: one of the patterns that are given, and all else.
-fn is_listed(image: &Listed, args: &ImagesArgs) -> bool {
-    let fits_name = |pattern: &str| {
-        let name = image.name.as_ref();
-        name.is_some_and(|it| fits(pattern, &it.familiar_name()) || fits(pattern, &it.to_string()))
-    };
-    let mut any = args.pattern.as_deref().map(fits_name);
-    let mut all = true;
-    for filter in &args.filter {
-        match filter {
-            ImageFilter::Reference(pattern) => {
-                any = Some(any.unwrap_or(false) || fits_name(pattern));
-            }
-            ImageFilter::Label(name, value) => {
-                let found = image.labels.get(name);
-                all &= found.is_some_and(|it| value.as_ref().is_none_or(|value| value == it));
-            }
-            ImageFilter::Dangling(dangling) => all &= image.name.is_none() == *dangling,
-        }
-    }
-    all && any.unwrap_or(true)
 }
 
 /// What is listed of an image, with docker's keys.
@@ -143,6 +128,10 @@ mod tests {
     }
 
     fn listed(words: &[&str]) -> String {
+        try_listed(words).unwrap()
+    }
+
+    fn try_listed(words: &[&str]) -> Result<String, ChoiceError> {
         let image = |name: Option<&str>| Listed {
             name: name.map(|name| name.parse().unwrap()),
             id: BlobDigest::of(b"image"),
@@ -164,7 +153,7 @@ mod tests {
             },
         ];
         let args = CommandLine::parse_from([&["images"], words].concat()).args;
-        list(&images, &args).unwrap()
+        Ok(list(&chosen(&images, &args)?, &args).unwrap())
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `jaula images`, `jaula load`, `jaula pull`, `jaula rmi`: the images of the store.
 
+mod choice;
 mod images;
 mod load;
 mod pull;

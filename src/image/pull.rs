@@ -14,14 +14,19 @@ pub fn pull(args: &PullArgs) -> Result<u8, Error> {
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     let images = installation.images()?;
     images.sweep().map_err(launch::Error::from)?;
+    let progress = progress::on_stderr();
     let pulled = pull_into(
         &args.image,
         args.creds.clone(),
         &images,
         args.limits.limits(),
-        progress::on_stderr().as_ref(),
+        progress.as_ref(),
     )
     .map_err(launch::Error::from)?;
+    let image = images.find_by_id(pulled.id).map_err(launch::Error::from)?;
+    if let Some(foreign) = image.and_then(|image| image.config.foreign()) {
+        progress.note(&foreign);
+    }
     let text = match args.quiet {
         true => args.image.to_string(),
         false => said(&args.image, &pulled),

@@ -5,23 +5,22 @@ use guest_images::store::Removed;
 use crate::args::RmiArgs;
 use crate::error::Error;
 use crate::installation::Installation;
-use crate::output;
+use crate::{one_by_one, output};
 
-/// Removes them one after the other, up to the first that can't be; the exit code is 0.
+/// Removes each, and prints what is gone.
 pub fn rmi(args: &RmiArgs) -> Result<u8, Error> {
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     let images = installation.images()?;
     images.sweep().map_err(launch::Error::from)?;
-    for image in &args.images {
+    Ok(one_by_one::each(&args.images, |image| {
         let removed = images.remove(image, args.force);
         let removed = removed.map_err(|error| {
             let remedy = error.remedy();
-            launch::Error::remedied(error, remedy)
+            Error::NotDone(launch::Error::remedied(error, remedy))
         })?;
         let lines: Vec<_> = removed.iter().map(line).collect();
-        output::print(&lines.join("\n"))?;
-    }
-    Ok(0)
+        Ok(output::print(&lines.join("\n"))?)
+    }))
 }
 
 /// In docker's words.

@@ -6,9 +6,10 @@ use host::instances::{Found, State};
 use launch::{Network, Port, Resources};
 use serde_json::{Map, Value, json};
 
-use super::{FAILED, Failure, World, endpoint};
+use super::{Failure, World, endpoint};
 use crate::args::InspectArgs;
 use crate::error::Error;
+use crate::one_by_one::FAILED;
 use crate::{date, output};
 
 /// Prints all that is known of each, with docker's names where it has them.

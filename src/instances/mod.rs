@@ -28,6 +28,7 @@ use launch::Port;
 
 use crate::error::{self, Error};
 use crate::installation::Installation;
+use crate::one_by_one;
 
 pub use exec::exec;
 pub use inspect::inspect;
@@ -40,9 +41,6 @@ pub use rm::rm;
 pub use stats::stats;
 pub use stop::stop;
 pub use wait::wait;
-
-/// What docker exits with when it could not do it, with one instance or more.
-const FAILED: u8 = 1;
 
 /// The instances that there are, and where.
 pub struct World {
@@ -135,15 +133,10 @@ impl World {
         act: impl Fn(&Self, &Found) -> Result<(), Failure>,
     ) -> Result<u8, Error> {
         let world = Self::open()?;
-        let mut code = 0;
-        for name in names {
-            let done = world.instances.find(name).map_err(Failure::from);
-            if let Err(failure) = done.and_then(|found| act(&world, &found)) {
-                print(failure);
-                code = FAILED;
-            }
-        }
-        Ok(code)
+        Ok(one_by_one::each(names, |name| {
+            let found = world.instances.find(name).map_err(Failure::from)?;
+            Ok(act(&world, &found)?)
+        }))
     }
 
     fn cgroup(&self, found: &Found) -> Result<host::cgroup::CgroupView, Failure> {

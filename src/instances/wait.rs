@@ -4,6 +4,7 @@ use super::stop::waiting;
 use super::{Failure, World};
 use crate::args::NamesArgs;
 use crate::error::Error;
+use crate::one_by_one::FAILED;
 use crate::output;
 
 /// Waits for the end of each, one after another, and prints its exit code.
@@ -29,7 +30,7 @@ pub fn wait(args: &NamesArgs) -> Result<u8, Error> {
         });
         if let Err(failure) = done {
             super::print(failure);
-            code = super::FAILED;
+            code = FAILED;
         }
     }
     Ok(code)

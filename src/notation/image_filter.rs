@@ -13,14 +13,21 @@ pub enum ImageFilter {
     Label(String, Option<String>),
     /// Whether it has lost all its names.
     Dangling(bool),
+    /// It was made before the image of this name or ID.
+    Before(String),
+    /// It was made after the image of this name or ID.
+    Since(String),
 }
 
 impl FromStr for ImageFilter {
     type Err = Invalid;
 
     fn from_str(given: &str) -> Result<Self, Invalid> {
-        let invalid =
-            || Invalid::new("takes reference=PATTERN, label=NAME[=VALUE] or dangling=true|false");
+        let invalid = || {
+            Invalid::new(
+                "takes reference=PATTERN, label=NAME[=VALUE], dangling=true|false, before=IMAGE or since=IMAGE",
+            )
+        };
         let (what, value) = given.split_once('=').ok_or_else(invalid)?;
         Ok(match what {
             "reference" => Self::Reference(value.to_owned()),
@@ -29,6 +36,8 @@ impl FromStr for ImageFilter {
                 None => Self::Label(value.to_owned(), None),
             },
             "dangling" => Self::Dangling(value.parse().map_err(|_| invalid())?),
+            "before" => Self::Before(value.to_owned()),
+            "since" => Self::Since(value.to_owned()),
             _ => return Err(invalid()),
         })
     }
@@ -73,7 +82,9 @@ mod tests {
             ),
             ("dangling=true", Some(ImageFilter::Dangling(true))),
             ("dangling=x", None),
-            ("before=a", None),
+            ("before=a:1", Some(ImageFilter::Before("a:1".into()))),
+            ("since=a", Some(ImageFilter::Since("a".into()))),
+            ("until=a", None),
             ("a", None),
         ] {
             assert_eq!(given.parse().ok(), expected, "{given}");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::blob_digest::BlobDigest;
-use super::manifest::ManifestError;
+use super::manifest::{ManifestError, Platform};
 use super::null::or_default;
 
 /// What an image says of how to run it. What it does not say is empty.
@@ -34,6 +34,19 @@ pub struct ImageConfig {
     pub created: Option<String>,
     /// In Go's names.
     pub architecture: String,
+}
+
+impl ImageConfig {
+    /// What is to be said of an image that is for another kind of processor than this machine's,
+    /// if it is one.
+    pub fn foreign(&self) -> Option<String> {
+        let here = Platform::of_this_machine().architecture;
+        let is_foreign = !self.architecture.is_empty() && self.architecture != here;
+        is_foreign.then(|| {
+            let theirs = &self.architecture;
+            format!("the image is for {theirs} and this machine is {here}: its programs may not run here")
+        })
+    }
 }
 
 /// A configuration with its layers.
