@@ -362,6 +362,97 @@ fn timed_runs_take_turns_as_long_as_there_is_time_and_each_is_kept() {
 }
 
 #[test]
+fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
+    if !is_root() || !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let seen = World::new().run([
+        "compare",
+        "--against=host,runc,crun,youki,bwrap",
+        "--runs=1",
+        "--budget-time=1ms",
+        "--json",
+        "--memory=128m",
+        "busybox",
+        "sh",
+        "-c",
+        // Nobody sees what another one has written, nor does the image.
+        "test ! -e /proof && echo > /proof",
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    let series = comparison.series.unwrap();
+    let sample = |contender| {
+        let mut samples = series.samples.iter();
+        samples.find(|sample| sample.contender == contender)
+    };
+    let peers = bench::Peer::ALL.map(bench::Contender::Peer);
+    let expected = [
+        &[bench::Contender::HostProcess, bench::Contender::JaulaRun],
+        &peers[..],
+    ];
+    let others: Vec<_> = comparison.others.iter().map(|it| it.contender).collect();
+    assert_eq!(others, expected.concat());
+    for other in &comparison.others {
+        let bench::Contender::Peer(peer) = other.contender else {
+            let ended = bench::Outcome::Ended {
+                status: launch::ExitStatus::Exited(0),
+                exit_code: 0,
+            };
+            assert_eq!(other.outcome, ended, "{other:?}");
+            continue;
+        };
+        let is_timed = sample(other.contender).is_some();
+        match &other.outcome {
+            bench::Outcome::Ended { exit_code: 0, .. } => assert!(is_timed, "{other:?}"),
+            // It can't run on this host, as crun with cgroups of both versions.
+            bench::Outcome::Ended { .. } => assert!(!is_timed && other.complaint.is_some()),
+            bench::Outcome::Failed { error, .. } => {
+                assert!(!bench::processes::is_installed(peer.program()), "{other:?}");
+                assert_eq!(error, "it is not installed");
+            }
+        }
+    }
+    let host_process = sample(bench::Contender::HostProcess).unwrap();
+    assert!(host_process.launch_to_main_ns < host_process.launch_to_exit_ns);
+    let whole = sample(bench::Contender::JaulaRun).unwrap();
+    assert_eq!((whole.has_failed(), whole.launch_to_main_ns), (false, None));
+    for id in ["W01", "W06", "W09", "W12", "W13"] {
+        assert!(comparison.warnings.iter().any(|it| it.id == id), "{id}");
+    }
+    assert!(comparison.environment.programs.jaula_sha256.is_some());
+    assert!(
+        comparison
+            .environment
+            .programs
+            .guest_kernel_sha256
+            .is_some()
+    );
+}
+
+#[test]
+fn what_can_not_be_measured_is_refused_by_name() {
+    for (args, said) in [
+        (["--metrics", "speed"], "speed"),
+        (["--against", "docker"], "docker"),
+        (["--budget-time", "fish"], "fish"),
+        (["--runs", "-1"], "-1"),
+        (["--runs", "1000000"], "100000"),
+        (
+            ["--against=runc", "--metrics=main"],
+            "add exit to --metrics",
+        ),
+    ] {
+        let args = [&["compare"], &args[..], &["busybox", "true"]].concat();
+        let seen = jaula(&args);
+        assert_eq!(seen.code, Some(125), "{args:?}");
+        assert!(seen.stderr.contains(said), "{}", seen.stderr);
+        assert!(seen.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
 fn of_a_child_without_memory_nothing_is_said_if_the_command_ends_well() {
     if !is_root() || !can_run(Side::Container) {
         return;

@@ -6,9 +6,15 @@ use launch::{Launcher, Prepared, Progress, Workload};
 use crate::measure::{self, Follow, MeasureError, Run};
 use crate::series::Entrant;
 use crate::{
-    Comparison, Difference, Environment, Interrupt, Outcome, Series, SeriesPlan, Way, WayReport,
-    Ways, WorkloadFacts, results, series,
+    Comparison, Contender, Difference, Environment, Interrupt, OtherReport, Outcome, Series,
+    SeriesPlan, Way, WayReport, Ways, WorkloadFacts, results, series, warnings,
 };
+
+/// How long others are waited for at least, when they are checked: they may hang.
+const FOR_OTHERS: Duration = Duration::from_secs(30);
+
+/// Of what a runner wrote to standard error, so much is told, in characters.
+const LONGEST_COMPLAINT: usize = 200;
 
 /// Why there is no comparison. A launcher that fails is not such a reason, unless all do: it is
 /// in the report.
@@ -22,6 +28,14 @@ pub enum Error {
     Measure {
         /// Which way it ran.
         way: Way,
+        /// Why.
+        source: MeasureError,
+    },
+    /// What else was to run could not be measured.
+    #[error("{contender} can't be measured")]
+    Other {
+        /// Who.
+        contender: Contender,
         /// Why.
         source: MeasureError,
     },
@@ -41,10 +55,20 @@ pub struct Plan<'a> {
     pub workload: &'a Workload,
     /// What the command reads, from the file's beginning each time; nothing if `None`.
     pub stdin: Option<&'a File>,
+    /// Who else takes turns, in the order in which they are shown.
+    pub others: Vec<Other>,
     /// Where it runs, for the report.
     pub environment: Environment,
     /// The timed runs.
     pub series: SeriesPlan,
+}
+
+/// One beside the three ways.
+pub struct Other {
+    /// Who.
+    pub contender: Contender,
+    /// What is launched each time, or why there is nothing.
+    pub prepared: Result<Box<dyn Prepared>, launch::Error>,
 }
 
 type PreparedWays = Ways<Result<Box<dyn Prepared>, launch::Error>>;
@@ -72,28 +96,37 @@ pub fn compare(
         };
         let stdin = measure::open_stdin(plan.stdin).map_err(MeasureError::Stdin);
         stdin
-            .and_then(|stdin| measure::run(prepared, stdin, Follow::ToEnd, interrupt))
+            .and_then(|stdin| {
+                measure::run(prepared, stdin, Follow::ToEnd, Duration::MAX, interrupt)
+            })
             .map(|run| report(way, run))
             .map_err(|error| match error {
                 MeasureError::Interrupted => Error::Interrupted,
                 source => Error::Measure { way, source },
             })
     })?;
-    let entrants = entrants(&prepared, &ways);
+    let (entrants, others) = {
+        let of_ways = entrants(&prepared, &ways);
+        with_others(of_ways, &plan, &ways, interrupt)?
+    };
     let series = time(&plan, &entrants, progress, interrupt)?;
     let contenders: Vec<_> = entrants.iter().map(|entrant| entrant.contender).collect();
-    Ok(Comparison {
+    let mut comparison = Comparison {
         workload: WorkloadFacts::from(plan.workload),
         environment: plan.environment,
         stdout_differences: Difference::of_neighbours(&ways, |report| &report.stdout),
         stderr_differences: Difference::of_neighbours(&ways, |report| &report.stderr),
         ways,
+        others,
         results: series
             .iter()
             .flat_map(|series| results::of_series(series, &contenders))
             .collect(),
         series,
-    })
+        warnings: Vec::new(),
+    };
+    comparison.warnings = warnings::raised(&comparison);
+    Ok(comparison)
 }
 
 fn prepare(
@@ -119,12 +152,15 @@ fn prepare(
 
 /// One that was followed to its end.
 fn report(way: Way, mut run: Run) -> WayReport {
-    let unknown = || Outcome::Failed {
+    let outcome = run.outcome.take().unwrap_or_else(unknown_end);
+    WayReport::new(way, outcome, run)
+}
+
+fn unknown_end() -> Outcome {
+    Outcome::Failed {
         error: "its end is not known".into(),
         remedy: None,
-    };
-    let outcome = run.outcome.take().unwrap_or_else(unknown);
-    WayReport::new(way, outcome, run)
+    }
 }
 
 /// Those that could run the command, in the order in which they are shown.
@@ -145,6 +181,85 @@ fn entrants<'a>(prepared: &'a PreparedWays, ways: &Ways<WayReport>) -> Vec<Entra
         .into_iter()
         .filter_map(of_way)
         .collect()
+}
+
+/// Checks who else there is, and adds those that end as the container does: a process of the host
+/// before the ways, other runners behind them.
+fn with_others<'a>(
+    of_ways: Vec<Entrant<'a>>,
+    plan: &'a Plan<'_>,
+    ways: &Ways<WayReport>,
+    interrupt: &Interrupt,
+) -> Result<(Vec<Entrant<'a>>, Vec<OtherReport>), Error> {
+    let took = of_ways.iter().map(|entrant| entrant.took).max();
+    let patience = FOR_OTHERS + 10 * took.unwrap_or_default();
+    let (mut before, mut behind, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+    for other in &plan.others {
+        let contender = other.contender;
+        let run = match &other.prepared {
+            Err(error) => Run::not_launched(error),
+            Ok(prepared) => measure::open_stdin(plan.stdin)
+                .map_err(MeasureError::Stdin)
+                .and_then(|stdin| {
+                    let follow = Follow::ToEnd;
+                    measure::run(prepared.as_ref(), stdin, follow, patience, interrupt)
+                })
+                .map_err(|error| match error {
+                    MeasureError::Interrupted => Error::Interrupted,
+                    source => Error::Other { contender, source },
+                })?,
+        };
+        let took = run.launch_to_exit_ns.map(Duration::from_nanos);
+        let report = other_report(contender, run, &ways.container);
+        let exit_code = report.exit_code_of_container(&ways.container);
+        if let (Ok(prepared), Some(exit_code), Some(took)) = (&other.prepared, exit_code, took) {
+            let list = match contender {
+                Contender::HostProcess => &mut before,
+                _ => &mut behind,
+            };
+            list.push(Entrant {
+                contender,
+                prepared: prepared.as_ref(),
+                exit_code,
+                took,
+            });
+        }
+        reports.push(report);
+    }
+    before.extend(of_ways);
+    before.extend(behind);
+    Ok((before, reports))
+}
+
+fn other_report(contender: Contender, mut run: Run, container: &WayReport) -> OtherReport {
+    let outcome = run.outcome.take().unwrap_or_else(unknown_end);
+    let is_output_alike = run.stdout.sha256 == container.stdout.sha256;
+    let mut report = OtherReport {
+        contender,
+        outcome,
+        is_output_alike,
+        complaint: None,
+    };
+    if report.exit_code_of_container(container).is_none() {
+        let line = run.stderr.text.lines().find(|line| !line.trim().is_empty());
+        report.complaint = line.map(|line| line.chars().take(LONGEST_COMPLAINT).collect());
+    }
+    report
+}
+
+impl OtherReport {
+    /// Its exit code, if that is the container's, too.
+    fn exit_code_of_container(&self, container: &WayReport) -> Option<u8> {
+        match (&self.outcome, &container.outcome) {
+            (
+                Outcome::Ended { exit_code, .. },
+                Outcome::Ended {
+                    exit_code: other, ..
+                },
+            ) => (exit_code == other).then_some(*exit_code),
+            _ => None,
+        }
+    }
 }
 
 /// Times those that there are, unless there is nothing to hold one against.
@@ -171,7 +286,7 @@ mod tests {
 
     use super::*;
     use crate::statistics::Verdict;
-    use crate::{Contender, FootprintMoment, FootprintReading, Metric, Pair};
+    use crate::{FootprintMoment, FootprintReading, Metric, Pair};
 
     fn plan<'a>(launchers: Ways<&'a dyn Launcher>, workload: &'a Workload) -> Plan<'a> {
         Plan {
@@ -179,6 +294,7 @@ mod tests {
             workload,
             stdin: None,
             environment: Environment::of_this_host(None),
+            others: Vec::new(),
             series: series_plan(8),
         }
     }

@@ -2,7 +2,9 @@ use launch::{ExitStatus, Footprint, Span, Workload};
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Run;
-use crate::{Captured, Difference, Environment, MetricResult, Series, Way, Ways};
+use crate::{
+    Captured, Contender, Difference, Environment, MetricResult, Series, Warning, Way, Ways,
+};
 
 /// What `jaula compare` found. Every duration is in nanoseconds of the host's clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,10 +20,14 @@ pub struct Comparison {
     pub stdout_differences: Vec<Difference>,
     /// How the standard errors differ, likewise.
     pub stderr_differences: Vec<Difference>,
+    /// Those beside the three ways that the comparison was against.
+    pub others: Vec<OtherReport>,
     /// The timed runs; `None` if none were asked for, or only one way could run the command.
     pub series: Option<Series>,
     /// What follows from them, metric by metric.
     pub results: Vec<MetricResult>,
+    /// Mistakes that the reader should think of.
+    pub warnings: Vec<Warning>,
 }
 
 /// The part of a [`Workload`] that figures must be read with.
@@ -78,6 +84,19 @@ pub struct WayReport {
     pub stdout: Captured,
     /// What the command wrote to standard error.
     pub stderr: Captured,
+}
+
+/// One beside the three ways, as it was when it was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherReport {
+    /// Who.
+    pub contender: Contender,
+    /// How its run ended. It is timed if that is how the container's did.
+    pub outcome: Outcome,
+    /// Whether its standard output was the container's, byte for byte.
+    pub is_output_alike: bool,
+    /// The beginning of what it wrote to standard error, if it did not end as the container did.
+    pub complaint: Option<String>,
 }
 
 impl WayReport {

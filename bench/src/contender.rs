@@ -1,29 +1,50 @@
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Way;
+use crate::{Metric, Way};
 
 /// One that takes turns in a series of timed runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Contender {
+    /// A plain process of the host's with the image as its root.
+    HostProcess,
     /// A container of ours.
     Container,
-    /// A VM of ours that goes on from a template.
-    VmWarm,
     /// A VM of ours that boots its kernel.
     VmCold,
+    /// A VM of ours that goes on from a template.
+    VmWarm,
+    /// `jaula run` as a whole process, from its execution to its end: what other runners are held
+    /// against.
+    JaulaRun,
+    /// Another runner, as a whole process.
+    Peer(Peer),
 }
 
 impl Contender {
-    /// The one that this is held against: what a user asks is what a VM costs in place of a
-    /// container.
+    /// The one that this is held against. What a user asks is what a VM costs in place of a
+    /// container, and that in place of nothing.
     pub fn reference(self) -> Option<Self> {
         match self {
-            Self::Container => None,
-            Self::VmWarm | Self::VmCold => Some(Self::Container),
+            Self::HostProcess | Self::JaulaRun => None,
+            Self::Container => Some(Self::HostProcess),
+            Self::VmCold | Self::VmWarm => Some(Self::Container),
+            Self::Peer(_) => Some(Self::JaulaRun),
         }
+    }
+
+    /// Whether it is timed from the execution of its program, where the others are from the entry
+    /// of `launch()`.
+    pub fn is_whole_process(self) -> bool {
+        matches!(self, Self::JaulaRun | Self::Peer(_))
+    }
+
+    /// Whether there can be a time of this kind: when a peer's command starts is not told.
+    pub fn has(self, metric: Metric) -> bool {
+        !self.is_whole_process() || metric == Metric::Exit
     }
 }
 
@@ -40,9 +61,92 @@ impl From<Way> for Contender {
 impl fmt::Display for Contender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::HostProcess => f.write_str("host process"),
             Self::Container => Way::Container.fmt(f),
-            Self::VmWarm => Way::VmWarm.fmt(f),
             Self::VmCold => Way::VmCold.fmt(f),
+            Self::VmWarm => Way::VmWarm.fmt(f),
+            Self::JaulaRun => f.write_str("jaula run"),
+            Self::Peer(peer) => peer.fmt(f),
         }
+    }
+}
+
+/// Another program that runs containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Peer {
+    /// The reference runtime of the Open Container Initiative.
+    Runc,
+    /// A runtime in C.
+    Crun,
+    /// A runtime in Rust.
+    Youki,
+    /// bubblewrap: namespaces and mounts, no cgroup.
+    Bwrap,
+}
+
+impl Peer {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Runc, Self::Crun, Self::Youki, Self::Bwrap];
+
+    /// The name of its program.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Runc => "runc",
+            Self::Crun => "crun",
+            Self::Youki => "youki",
+            Self::Bwrap => "bwrap",
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program())
+    }
+}
+
+/// What else a comparison can be against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opponent {
+    /// [`Contender::HostProcess`].
+    Host,
+    /// [`Contender::Peer`], and with it [`Contender::JaulaRun`].
+    Peer(Peer),
+}
+
+/// There is none of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing can be compared against {0:?}: there are host, runc, crun, youki, bwrap")]
+pub struct UnknownOpponent(String);
+
+impl FromStr for Opponent {
+    type Err = UnknownOpponent;
+
+    fn from_str(word: &str) -> Result<Self, UnknownOpponent> {
+        if word == "host" {
+            return Ok(Self::Host);
+        }
+        let peer = Peer::ALL.into_iter().find(|peer| peer.program() == word);
+        peer.map(Self::Peer)
+            .ok_or_else(|| UnknownOpponent(word.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opponents_are_found_by_their_words_and_others_refused() {
+        assert_eq!("host".parse(), Ok(Opponent::Host));
+        for peer in Peer::ALL {
+            assert_eq!(peer.program().parse(), Ok(Opponent::Peer(peer)));
+        }
+        let error = "docker".parse::<Opponent>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "nothing can be compared against \"docker\": there are host, runc, crun, youki, bwrap"
+        );
     }
 }

@@ -13,23 +13,25 @@ mod difference;
 mod environment;
 mod interrupt;
 mod measure;
+pub mod processes;
 mod pss;
 mod results;
 pub mod series;
 pub mod statistics;
 pub mod table;
 mod units;
+pub mod warnings;
 mod way;
 mod ways;
 
 pub use capture::{Captured, KEPT_BYTES};
-pub use compare::{Error, Plan, compare};
+pub use compare::{Error, Other, Plan, compare};
 pub use comparison::{
-    Comparison, FootprintMoment, FootprintReading, Outcome, WayReport, WorkloadFacts,
+    Comparison, FootprintMoment, FootprintReading, OtherReport, Outcome, WayReport, WorkloadFacts,
 };
-pub use contender::Contender;
+pub use contender::{Contender, Opponent, Peer, UnknownOpponent};
 pub use difference::{Difference, Hunk, Pair};
-pub use environment::Environment;
+pub use environment::{CgroupMount, Environment, HostFacts, Programs, file_sha256};
 pub use interrupt::Interrupt;
 pub use pss::pss_bytes;
 pub use results::{Against, MetricResult, ResultRow};
@@ -37,5 +39,6 @@ pub use series::{Ended, Metric, Sample, SampleOutcome, Series, SeriesPlan, Unkno
 pub use statistics::quantile;
 pub use table::visible;
 pub use units::{size, time};
+pub use warnings::Warning;
 pub use way::Way;
 pub use ways::Ways;

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Span, Stdio, Timeline};
 
@@ -54,11 +54,13 @@ pub(crate) struct Run {
     pub(crate) stderr: Captured,
 }
 
-/// Runs `prepared` once, on `stdin`.
+/// Runs `prepared` once, on `stdin`. One that has not ended when `patience` is at its end is killed
+/// and has failed.
 pub(crate) fn run(
     prepared: &dyn Prepared,
     stdin: OwnedFd,
     follow: Follow,
+    patience: Duration,
     interrupt: &Interrupt,
 ) -> Result<Run, MeasureError> {
     if interrupt.is_raised() {
@@ -79,7 +81,7 @@ pub(crate) fn run(
     let stdout = stdout.start().map_err(MeasureError::Capture)?;
     let stderr = stderr.start().map_err(MeasureError::Capture)?;
 
-    let (outcome, footprint) = watch(instance.as_ref(), follow, interrupt)?;
+    let (outcome, footprint) = watch(instance.as_ref(), follow, patience, interrupt)?;
     let timeline = instance.timeline();
     // Nobody holds the writing ends after this, so that both captures end.
     drop(instance);
@@ -118,10 +120,23 @@ fn finish(capture: JoinHandle<io::Result<Captured>>) -> Result<Captured, Measure
 fn watch(
     instance: &dyn Instance,
     follow: Follow,
+    patience: Duration,
     interrupt: &Interrupt,
 ) -> Result<(Option<Outcome>, FootprintReading), MeasureError> {
     let mut footprint = None;
+    let began = Instant::now();
     loop {
+        if began.elapsed() > patience {
+            let error = format!("it did not end within {} s", patience.as_secs());
+            let outcome = Outcome::Failed {
+                error,
+                remedy: None,
+            };
+            let footprint = FootprintReading::Unavailable {
+                reason: "it did not end".into(),
+            };
+            return Ok((Some(outcome), footprint));
+        }
         if interrupt.is_raised() {
             return Err(MeasureError::Interrupted);
         }

@@ -44,6 +44,7 @@ pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<Metric
         metric,
         rows: contenders
             .iter()
+            .filter(|contender| contender.has(metric))
             .map(|&contender| row(series, metric, contender, &mut random))
             .collect(),
     };

@@ -16,7 +16,10 @@ use vmm::ring0::Ring0;
 pub use escape::visible;
 
 use crate::units::{size, time};
-use crate::{Comparison, FootprintMoment, FootprintReading, Outcome, Sample, WayReport, quantile};
+use crate::{
+    Comparison, Environment, FootprintMoment, FootprintReading, OtherReport, Outcome, Sample,
+    WayReport, quantile,
+};
 
 /// No borders: a rule under the heads is enough, and columns are easy to cut out.
 const STYLE: TableStyle = NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
@@ -62,6 +65,14 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
             "{}\n",
             differences::render(name, differences, &outputs, width)
         )?;
+    }
+    if !comparison.warnings.is_empty() {
+        writeln!(text, "Before you rely on these figures\n")?;
+        for warning in &comparison.warnings {
+            let line = format!("{} {}.", warning.id, escape::visible(&warning.detail));
+            writeln!(text, "{}", paragraph::fill(&line, width))?;
+        }
+        writeln!(text)?;
     }
     writeln!(text, "{}", paragraph::fill(&host(comparison), width))?;
     for note in notes(comparison) {
@@ -199,7 +210,8 @@ fn host(comparison: &Comparison) -> String {
         Charge::CgroupV1 => ", cgroup v1",
         Charge::CgroupV2 => ", cgroup v2",
     });
-    format!("{}{cgroup}", comparison.environment)
+    let Environment { host, programs, .. } = &comparison.environment;
+    format!("{}{cgroup}; {host}{programs}", comparison.environment)
 }
 
 /// What must be known to read the figures.
@@ -216,6 +228,12 @@ fn notes(comparison: &Comparison) -> Vec<String> {
                 .into(),
         );
     }
+    notes.extend(
+        comparison
+            .others
+            .iter()
+            .filter_map(|it| of_other(it, comparison)),
+    );
     let reports = comparison.ways.as_ref().into_array();
     let ended_early: Vec<_> = reports
         .iter()
@@ -261,6 +279,42 @@ fn notes(comparison: &Comparison) -> Vec<String> {
         }
     }
     notes
+}
+
+/// What is to be said of one beside the three ways.
+fn of_other(other: &OtherReport, comparison: &Comparison) -> Option<String> {
+    let OtherReport {
+        contender,
+        outcome,
+        is_output_alike,
+        complaint,
+    } = other;
+    let complaint = complaint.as_ref();
+    let complaint = complaint.map_or_else(String::new, |it| format!(": {}", escape::visible(it)));
+    match (outcome, &comparison.ways.container.outcome) {
+        (Outcome::Failed { error, remedy }, _) => {
+            let remedy = remedy.as_ref();
+            let remedy = remedy.map_or_else(String::new, |it| format!("; {it}"));
+            Some(format!(
+                "{contender} is not timed: {}{remedy}",
+                escape::visible(error)
+            ))
+        }
+        (
+            Outcome::Ended { exit_code, .. },
+            Outcome::Ended {
+                exit_code: of_container,
+                ..
+            },
+        ) if exit_code != of_container => Some(format!(
+            "{contender} is not timed: it ended with {exit_code}, the container with \
+                 {of_container}{complaint}"
+        )),
+        (Outcome::Ended { .. }, _) if !is_output_alike => Some(format!(
+            "the standard output of {contender} is not the container's"
+        )),
+        (Outcome::Ended { .. }, _) => None,
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bench::{Metric, UnknownMetric};
+use bench::{Metric, Opponent, UnknownMetric, UnknownOpponent};
 use clap::Args;
 
 use super::WorkloadArgs;
@@ -22,6 +22,13 @@ pub struct CompareArgs {
     /// Print everything that was found as JSON: times in nanoseconds, sizes in bytes
     #[arg(long)]
     pub json: bool,
+    /// Who else runs the same, with commas: host, runc, crun, youki, bwrap
+    ///
+    /// `host` is a plain process with the image as its root. Nothing else holds it, as root not even
+    /// from doing to this machine what it likes: name it only for images that you trust. Of other
+    /// runners those that are installed take part, beside `jaula run` as a whole process.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = opponent)]
+    pub against: Vec<Opponent>,
     #[command(flatten)]
     pub measuring: MeasuringArgs,
     #[command(flatten)]
@@ -58,6 +65,10 @@ fn count(text: &str) -> Result<usize, String> {
         0..=MOST_RUNS => Ok(count),
         _ => Err(format!("at most {MOST_RUNS}")),
     }
+}
+
+fn opponent(word: &str) -> Result<Opponent, UnknownOpponent> {
+    word.trim().parse()
 }
 
 fn metric(word: &str) -> Result<Metric, UnknownMetric> {

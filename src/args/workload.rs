@@ -90,6 +90,11 @@ pub enum Source<'a> {
 pub struct NoImage;
 
 impl WorkloadArgs {
+    /// How many words there are behind the flags.
+    pub fn word_count(&self) -> usize {
+        self.words.len()
+    }
+
     /// Where the image comes from.
     pub fn sources<'a>(&self, cache: &'a Cache, store: &'a Store) -> Sources<'a> {
         Sources {

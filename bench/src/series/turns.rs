@@ -44,6 +44,13 @@ pub struct Entrant<'a> {
     pub took: Duration,
 }
 
+impl Entrant<'_> {
+    /// After this a run hangs: no machine gets that much slower.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(30) + 10 * self.took
+    }
+}
+
 /// Why there are no more runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -148,7 +155,13 @@ impl Turns<'_> {
                 let ran = match measure::open_stdin(self.stdin) {
                     Ok(stdin) => {
                         let follow = self.plan.follow();
-                        measure::run(entrant.prepared, stdin, follow, self.interrupt)
+                        measure::run(
+                            entrant.prepared,
+                            stdin,
+                            follow,
+                            entrant.patience(),
+                            self.interrupt,
+                        )
                     }
                     Err(error) => Err(MeasureError::Stdin(error)),
                 };

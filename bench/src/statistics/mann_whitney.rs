@@ -135,7 +135,7 @@ mod tests {
         assert_p(&at_term, &early, 2.0 * 0.127_206_127_206_127_2);
     }
 
-    /// `scipy.stats.mannwhitneyu` 1.16 with `PermutationMethod`, all 6,435 of them.
+    /// `scipy.stats.mannwhitneyu` 1.17 with `PermutationMethod`, all 6,435 of them.
     #[test]
     fn ties_are_counted_exactly() {
         let first = [1.0, 2.0, 2.0, 3.0, 4.0, 4.0, 5.0];
@@ -143,7 +143,7 @@ mod tests {
         assert_p(&first, &second, 0.130_846_930_846_930_86);
     }
 
-    /// `scipy.stats.mannwhitneyu` 1.16 with `method="asymptotic"`.
+    /// `scipy.stats.mannwhitneyu` 1.17 with `method="asymptotic"`.
     #[test]
     fn of_many_the_approximation_is_corrected_for_ties_and_continuity() {
         let first: Vec<_> = (0..60).map(|i| f64::from(i * 37 % 101)).collect();

@@ -63,7 +63,7 @@ mod tests {
         }
     }
 
-    /// `scipy.stats.theilslopes` 1.16.
+    /// `scipy.stats.theilslopes` 1.17.
     #[test]
     fn one_wild_point_does_not_turn_it() {
         let ys = [1.0, 2.9, 5.2, 7.1, 8.8, 11.3, 13.0, 14.7, 17.4, 60.0];
@@ -71,7 +71,7 @@ mod tests {
         assert_slope(&points, [1.957_142_857_142_857, 2.05, 2.3]);
     }
 
-    /// `scipy.stats.theilslopes` 1.16.
+    /// `scipy.stats.theilslopes` 1.17.
     #[test]
     fn points_may_share_an_x() {
         let xs = [1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 8.0, 8.0, 16.0, 16.0];

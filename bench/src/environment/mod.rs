@@ -1,11 +1,21 @@
+//! Where figures were taken: without it they mean little.
+
+mod host;
+
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 use std::time::SystemTime;
 
+use launch::Digest;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use vmm::ring0::Ring0;
 
-/// Where the figures were taken: without it they mean little.
+pub use host::{CgroupMount, HostFacts};
+
+/// Where the figures were taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     /// When, as RFC 3339 in UTC.
@@ -18,6 +28,71 @@ pub struct Environment {
     pub kernel_release: String,
     /// Who executes a guest kernel's instructions. `None` when that is not known.
     pub guest_ring0: Option<Ring0>,
+    /// What else of the host bears on figures.
+    pub host: HostFacts,
+    /// What took them.
+    pub programs: Programs,
+}
+
+/// The programs whose figures these are. What can't be read is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Programs {
+    /// Version of jaula.
+    pub jaula_version: String,
+    /// SHA-256 of its binary.
+    pub jaula_sha256: Option<Digest>,
+    /// SHA-256 of the kernel that guests boot.
+    pub guest_kernel_sha256: Option<Digest>,
+}
+
+impl Programs {
+    /// This binary, beside a guest's kernel of this digest.
+    pub fn this(guest_kernel_sha256: Option<Digest>) -> Self {
+        Self {
+            jaula_version: env!("CARGO_PKG_VERSION").to_owned(),
+            jaula_sha256: file_sha256(Path::new("/proc/self/exe")).ok(),
+            guest_kernel_sha256,
+        }
+    }
+}
+
+/// In one line, for people, behind what is said of the host.
+impl fmt::Display for Programs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.jaula_version.is_empty() {
+            write!(f, "; jaula {}", self.jaula_version)?;
+        }
+        let digests = [
+            ("binary", &self.jaula_sha256),
+            ("guest kernel", &self.guest_kernel_sha256),
+        ];
+        for (name, digest) in digests {
+            if let Some(digest) = digest {
+                // As many digits as git shows tell two builds apart.
+                write!(f, ", {name} {}", &digest.as_str()[..12])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// SHA-256 of a file.
+///
+/// # Errors
+///
+/// When it can't be read.
+pub fn file_sha256(path: &Path) -> io::Result<Digest> {
+    let mut file = BufReader::with_capacity(64 << 10, File::open(path)?);
+    let mut digest = Sha256::new();
+    loop {
+        let bytes = file.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(Digest::from_bytes(&digest.finalize()));
+        }
+        digest.update(bytes);
+        let length = bytes.len();
+        file.consume(length);
+    }
 }
 
 impl Environment {
@@ -33,6 +108,8 @@ impl Environment {
                 .map(|names| names.release().to_string_lossy().into_owned())
                 .unwrap_or_default(),
             guest_ring0,
+            host: HostFacts::read(Path::new("/")),
+            programs: Programs::default(),
         }
     }
 }
@@ -82,5 +159,12 @@ mod tests {
         assert!(environment.cpus > 0);
         assert!(!environment.kernel_release.is_empty());
         assert_eq!(environment.taken_at.len(), "2026-01-01T00:00:00Z".len());
+    }
+
+    #[test]
+    fn programs_are_told_by_their_contents() {
+        let programs = Programs::this(None);
+        assert_eq!(programs.jaula_version, env!("CARGO_PKG_VERSION"));
+        assert_eq!(programs.jaula_sha256.unwrap().as_str().len(), 64);
     }
 }

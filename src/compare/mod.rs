@@ -1,11 +1,14 @@
 //! `jaula compare`: every way, one after the other, and what differs.
 
+mod opponents;
+
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek};
 
-use bench::{Comparison, Environment, Interrupt, Outcome, Plan, SeriesPlan, Ways, table};
-use launch::{ExitStatus, Progress};
+use bench::{Comparison, Environment, Interrupt, Outcome, Plan, Programs, SeriesPlan, Ways, table};
+use guest_images::{Cache, Kernel};
+use launch::{Digest, ExitStatus, Progress};
 use nix::sys::signal::Signal;
 use vmm::StartMode;
 use vmm::ring0::Ring0;
@@ -78,6 +81,7 @@ fn measure(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Comparison, launch::Error> {
+    opponents::check(args)?;
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let images = installation.images()?;
@@ -85,6 +89,8 @@ fn measure(
     let volumes = installation.volumes()?;
     let (workload, _held) = workload::from_args(&args.workload, None, sources, &volumes, progress)?;
     let kernel = args.workload.kernel.as_deref();
+    // Before anything else of ours runs: the load is that of others.
+    let environment = Environment::of_this_host(ring0());
     let plan = Plan {
         launchers: Ways {
             container: &installation.container(),
@@ -93,10 +99,22 @@ fn measure(
         },
         workload: &workload,
         stdin,
-        environment: Environment::of_this_host(ring0()),
+        others: opponents::prepare(args, &workload)?,
+        environment,
         series: series_plan(&args.measuring),
     };
-    bench::compare(plan, progress, interrupt).map_err(launch::Error::new)
+    let mut comparison = bench::compare(plan, progress, interrupt).map_err(launch::Error::new)?;
+    // Afterwards there is a kernel, if any VM ran.
+    let guest_kernel = match kernel {
+        Some(path) => bench::file_sha256(path).ok(),
+        None => built_in_kernel(&installation.cache),
+    };
+    comparison.environment.programs = Programs::this(guest_kernel);
+    Ok(comparison)
+}
+
+fn built_in_kernel(cache: &Cache) -> Option<Digest> {
+    bench::file_sha256(&Kernel::find(cache).ok()??.vmlinux()).ok()
 }
 
 fn series_plan(args: &MeasuringArgs) -> SeriesPlan {

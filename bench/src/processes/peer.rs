@@ -1,0 +1,245 @@
+use std::ffi::{CStr, OsStr, OsString};
+use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use launch::{Instance, MonotonicNs, Network, Prepared, Stdio, Workload};
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::geteuid;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::Error;
+use super::root::Root;
+use super::spawned::{Spawned, Start};
+use crate::Peer;
+
+/// The period that CPU time is limited in, in microseconds: docker's.
+const PERIOD_US: u64 = 100_000;
+
+/// Makes ready the workload for another runner, timed as a whole process: from the moment before
+/// its `execve` to its end, with the making and the removal of the container.
+///
+/// # Errors
+///
+/// When it is not installed, the workload asks for what it can't give, which is named, or the caller
+/// is not root.
+pub fn prepare(peer: Peer, workload: &Workload) -> Result<Box<dyn Prepared>, Error> {
+    if !is_installed(peer.program()) {
+        return Err(Error::NotInstalled);
+    }
+    if !geteuid().is_root() {
+        return Err(Error::NotRoot);
+    }
+    super::refuse([
+        (!workload.mounts.is_empty(), "a mount"),
+        (!workload.devices.is_empty(), "a device"),
+        (workload.init, "an init"),
+        (workload.terminal.is_some(), "a terminal"),
+        (workload.network != Network::default(), "a network"),
+    ])?;
+    let dir = tempfile::tempdir().map_err(Error::Start)?;
+    let mount_point = dir.path().join("image");
+    fs::create_dir(&mount_point).map_err(Error::Start)?;
+    let words = match peer {
+        Peer::Bwrap => bwrap(workload, &Root::path(&mount_point)),
+        runtime => {
+            let bundle = Bundle {
+                dir: dir.path(),
+                root: Root::path(&mount_point),
+            };
+            bundle.write(runtime, workload)?;
+            bundle.command(runtime)
+        }
+    };
+    Ok(Box::new(PreparedPeer {
+        words,
+        mount_point,
+        workload: workload.clone(),
+        _dir: dir,
+    }))
+}
+
+/// Whether a program is in one of the directories of `PATH`.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+struct PreparedPeer {
+    words: Vec<OsString>,
+    mount_point: PathBuf,
+    workload: Workload,
+    _dir: TempDir,
+}
+
+impl Prepared for PreparedPeer {
+    fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
+        let layers = &self.workload.root.layers;
+        // The runner is told whether it is read-only: it may have to make what it mounts on.
+        let root = Root::make(&self.mount_point, layers, false)?;
+        let namespace = root.namespace.as_raw_fd();
+        let mut program = Command::new(&self.words[0]);
+        program.args(&self.words[1..]);
+        let start = MonotonicNs::now();
+        let spawned = Spawned::start(Start {
+            at: start,
+            program,
+            stdio,
+            enter: move || {
+                // SAFETY: `Spawned` keeps the root, and with it the descriptor.
+                let namespace = unsafe { BorrowedFd::borrow_raw(namespace) };
+                setns(namespace, CloneFlags::CLONE_NEWNS)
+            },
+            main: None,
+            root: Some(root),
+        })?;
+        Ok(Box::new(spawned))
+    }
+}
+
+/// A container as a runtime of the Open Container Initiative is told of it.
+struct Bundle<'a> {
+    dir: &'a Path,
+    root: PathBuf,
+}
+
+impl Bundle<'_> {
+    /// What the runtime itself proposes (`runc spec`), with the workload in its place. It has no
+    /// filter of system calls.
+    fn write(&self, runtime: Peer, workload: &Workload) -> Result<(), Error> {
+        let proposed = Command::new(runtime.program())
+            .arg("spec")
+            .current_dir(self.dir)
+            .output()
+            .map_err(Error::Start)?;
+        let config = self.dir.join("config.json");
+        let spec = fs::read(&config)
+            .ok()
+            .and_then(|it| serde_json::from_slice(&it).ok());
+        let Some(mut spec): Option<Value> = spec.filter(|_| proposed.status.success()) else {
+            return Err(Error::NoSpec);
+        };
+        fill(&mut spec, workload, &self.root);
+        fs::write(&config, spec.to_string()).map_err(Error::Start)
+    }
+
+    fn command(&self, runtime: Peer) -> Vec<OsString> {
+        let mut words = vec![OsString::from(runtime.program()), "--root".into()];
+        words.push(self.dir.join("state").into());
+        words.extend(["run".into(), "--bundle".into(), self.dir.into()]);
+        words.push(format!("jaula-against-{}", std::process::id()).into());
+        words
+    }
+}
+
+fn fill(spec: &mut Value, workload: &Workload, root: &Path) {
+    let command = &workload.command;
+    let text = |it: &std::ffi::CString| it.to_string_lossy().into_owned();
+    let texts = |all: &[std::ffi::CString]| all.iter().map(text).collect::<Vec<_>>();
+    let credentials = command.credentials();
+    let process = &mut spec["process"];
+    process["args"] = json!(texts(command.argv()));
+    process["env"] = json!(texts(command.env()));
+    process["cwd"] = json!(command.cwd().to_string_lossy());
+    process["terminal"] = json!(false);
+    process["user"] = json!({
+        "uid": credentials.uid,
+        "gid": credentials.gid,
+        "additionalGids": credentials.groups,
+    });
+    spec["hostname"] = json!(workload.hostname.to_string());
+    spec["root"] = json!({ "path": root, "readonly": workload.root.read_only });
+    let limits = &workload.resources;
+    let resources = &mut spec["linux"]["resources"];
+    if let Some(memory) = limits.memory {
+        resources["memory"] = json!({ "limit": memory.bytes() });
+    }
+    if let Some(cpus) = limits.cpus {
+        let quota = u64::from(cpus.milli_cpus()) * PERIOD_US / 1000;
+        resources["cpu"] = json!({ "quota": quota, "period": PERIOD_US });
+    }
+    if let Some(pids) = limits.pids {
+        resources["pids"] = json!({ "limit": pids.get() });
+    }
+}
+
+fn bwrap(workload: &Workload, root: &Path) -> Vec<OsString> {
+    let command = &workload.command;
+    let text = |it: &CStr| OsStr::from_bytes(it.to_bytes()).to_owned();
+    let bind = match workload.root.read_only {
+        true => "--ro-bind",
+        false => "--bind",
+    };
+    let mut words: Vec<OsString> = ["bwrap", "--unshare-all", "--die-with-parent", bind]
+        .map(OsString::from)
+        .into();
+    words.extend([root.into(), "/".into()]);
+    words.extend(["--proc", "/proc", "--dev", "/dev", "--clearenv"].map(OsString::from));
+    let credentials = command.credentials();
+    if (credentials.uid, credentials.gid) != (0, 0) {
+        words.push("--unshare-user".into());
+        words.extend(["--uid".into(), credentials.uid.to_string().into()]);
+        words.extend(["--gid".into(), credentials.gid.to_string().into()]);
+    }
+    for variable in command.env() {
+        let bytes = variable.to_bytes();
+        if let Some(equals) = bytes.iter().position(|byte| *byte == b'=') {
+            let [name, value] = [&bytes[..equals], &bytes[equals + 1..]].map(OsStr::from_bytes);
+            words.extend(["--setenv".into(), name.to_owned(), value.to_owned()]);
+        }
+    }
+    words.extend(["--chdir".into(), text(command.cwd()), "--".into()]);
+    words.extend(command.argv().iter().map(|it| text(it)));
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use launch::fake::workload;
+
+    use super::*;
+
+    #[test]
+    fn a_runtime_is_told_what_both_sides_are() {
+        let mut workload = workload();
+        workload.resources.memory = Some("128m".parse().unwrap());
+        workload.resources.cpus = Some("1.5".parse().unwrap());
+        workload.resources.pids = Some("64".parse().unwrap());
+        let mut spec = json!({ "process": { "noNewPrivileges": true }, "linux": {} });
+        fill(&mut spec, &workload, Path::new("/r"));
+        assert_eq!(
+            spec,
+            json!({
+                "process": {
+                    "args": ["true"],
+                    "env": [],
+                    "cwd": "/",
+                    "terminal": false,
+                    "user": { "uid": 0, "gid": 0, "additionalGids": [] },
+                    "noNewPrivileges": true,
+                },
+                "hostname": "fake",
+                "root": { "path": "/r", "readonly": false },
+                "linux": { "resources": {
+                    "memory": { "limit": 134_217_728 },
+                    "cpu": { "quota": 150_000, "period": 100_000 },
+                    "pids": { "limit": 64 },
+                } },
+            })
+        );
+    }
+
+    #[test]
+    fn bubblewrap_is_told_by_flags() {
+        let words = bwrap(&workload(), Path::new("/r"));
+        let line = words.join(OsStr::new(" "));
+        assert_eq!(
+            line,
+            "bwrap --unshare-all --die-with-parent --bind /r / --proc /proc --dev /dev \
+             --clearenv --chdir / -- true"
+        );
+    }
+}

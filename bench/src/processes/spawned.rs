@@ -1,0 +1,242 @@
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use launch::{
+    Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Stdio, Timeline,
+    WindowSize,
+};
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, setsid};
+
+use super::Error;
+use super::doorbell::Doorbell;
+use super::root::Root;
+
+/// How a program is to be started.
+pub(super) struct Start<F> {
+    /// When the clock started.
+    pub(super) at: MonotonicNs,
+    pub(super) program: Command,
+    pub(super) stdio: Stdio,
+    /// What the child does before it executes the program: system calls and nothing else.
+    pub(super) enter: F,
+    /// What the time to the program's `execve` is called, if the program is the workload's own.
+    pub(super) main: Option<&'static str>,
+    /// What has to be there as long as the process.
+    pub(super) root: Option<Root>,
+}
+
+/// A program that was started in a session of its own, or could not be executed.
+pub(super) struct Spawned {
+    id: InstanceId,
+    start: MonotonicNs,
+    main: Option<(&'static str, MonotonicNs)>,
+    process: Process,
+    ended: Mutex<Option<(ExitStatus, MonotonicNs)>>,
+    _root: Option<Root>,
+}
+
+enum Process {
+    Started {
+        child: Mutex<Child>,
+        pid: Pid,
+        pidfd: OwnedFd,
+    },
+    NotExecuted(ExitStatus),
+}
+
+impl Spawned {
+    pub(super) fn start<F>(start: Start<F>) -> Result<Self, launch::Error>
+    where
+        F: Fn() -> Result<(), Errno> + Send + Sync + 'static,
+    {
+        let id = "process".parse().map_err(launch::Error::new)?;
+        let doorbell = Arc::new(Doorbell::new().map_err(|errno| Error::Start(errno.into()))?);
+        let Start {
+            at,
+            mut program,
+            stdio,
+            enter,
+            main,
+            root,
+        } = start;
+        program
+            .stdin(stdio.stdin)
+            .stdout(stdio.stdout)
+            .stderr(stdio.stderr);
+        let bell = Arc::clone(&doorbell);
+        // SAFETY: the closure makes system calls and a store, and allocates nothing.
+        unsafe {
+            program.pre_exec(move || {
+                setsid()?;
+                enter()?;
+                // After a change of user, which undoes it: prctl(2).
+                prctl::set_pdeathsig(Signal::SIGKILL)?;
+                bell.ring();
+                Ok(())
+            })
+        };
+        let spawned = program.spawn();
+        // With it go our copies of the streams.
+        drop(program);
+        let rang_at = doorbell.rang_at();
+        let process = match (spawned, rang_at) {
+            (Ok(child), _) => started(child)?,
+            (Err(error), None) => return Err(Error::Start(error).into()),
+            // What failed after the doorbell is the execve.
+            (Err(error), Some(_)) => Process::NotExecuted(match error.raw_os_error() {
+                Some(libc::ENOENT) => ExitStatus::NotFound,
+                errno => ExitStatus::NotExecutable(errno.unwrap_or(libc::EACCES)),
+            }),
+        };
+        Ok(Self {
+            id,
+            start: at,
+            main: main.zip(rang_at),
+            process,
+            ended: Mutex::default(),
+            _root: root,
+        })
+    }
+
+    fn ended(&self) -> Option<(ExitStatus, MonotonicNs)> {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_end(&self, status: ExitStatus, at: MonotonicNs) -> ExitStatus {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.get_or_insert((status, at)).0
+    }
+}
+
+fn started(child: Child) -> Result<Process, Error> {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    // SAFETY: numbers only; the child was not waited for, so the number is its own.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let fd = Errno::result(fd).map_err(|errno| Error::Reach(errno.into()))?;
+    Ok(Process::Started {
+        child: Mutex::new(child),
+        pid,
+        // SAFETY: the system call has just returned it, so nobody else owns it.
+        pidfd: unsafe { OwnedFd::from_raw_fd(fd as RawFd) },
+    })
+}
+
+impl Running for Spawned {
+    fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
+        match &self.process {
+            Process::Started { pidfd, .. } => {
+                host::pidfd::send_signal(pidfd.as_fd(), signal as libc::c_int)
+                    .map_err(|errno| Error::Reach(errno.into()).into())
+            }
+            Process::NotExecuted(_) => Ok(()),
+        }
+    }
+
+    fn resize(&self, _size: WindowSize) -> Result<(), launch::Error> {
+        Ok(())
+    }
+
+    fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
+        Ok(match self.process {
+            Process::Started { .. } => None,
+            Process::NotExecuted(status) => Some(status),
+        })
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
+        let (child, pid, pidfd) = match &self.process {
+            Process::Started { child, pid, pidfd } => (child, *pid, pidfd),
+            Process::NotExecuted(status) => {
+                return Ok(Some(self.note_end(*status, MonotonicNs::now())));
+            }
+        };
+        let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((status, _)) = self.ended() {
+            return Ok(Some(status));
+        }
+        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
+            PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)
+        });
+        let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(None),
+            Ok(_) => {}
+            Err(errno) => return Err(Error::Reach(errno.into()).into()),
+        }
+        let at = MonotonicNs::now();
+        // What it leaves behind ends with it. The group's number is its own until it is waited for.
+        let _ = killpg(pid, Signal::SIGKILL);
+        let status = child.wait().map_err(Error::Reach)?;
+        Ok(Some(self.note_end(exit_status(status), at)))
+    }
+}
+
+fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ExitStatus::Exited(code as u8),
+        (None, signal) => ExitStatus::Signaled(signal.unwrap_or_default() as u8),
+    }
+}
+
+impl Instance for Spawned {
+    fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    fn wait_main(&self) -> Result<bool, launch::Error> {
+        // `start` waited for it.
+        Ok(self.main.is_some())
+    }
+
+    fn pid(&self) -> Result<i32, launch::Error> {
+        match &self.process {
+            Process::Started { pid, .. } => Ok(pid.as_raw()),
+            Process::NotExecuted(_) => Err(Error::Reach(Errno::ESRCH.into()).into()),
+        }
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        None
+    }
+
+    fn timeline(&self) -> Timeline {
+        let mut timeline = Timeline::starting(self.start);
+        if let Some((name, at)) = self.main {
+            timeline.mark_main(name, at);
+        }
+        if let Some((_, at)) = self.ended() {
+            timeline.mark("run", at);
+        }
+        timeline
+    }
+
+    fn footprint(&self) -> Result<Footprint, launch::Error> {
+        Err(Error::NoCgroup.into())
+    }
+
+    fn out_of_memory(&self) -> Result<bool, launch::Error> {
+        Ok(false)
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        if self.ended().is_some() {
+            return;
+        }
+        if let Process::Started { child, pid, .. } = &mut self.process {
+            // It was not waited for, so the group's number is its own.
+            let _ = killpg(*pid, Signal::SIGKILL);
+            let child = child.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let _ = child.wait();
+        }
+    }
+}

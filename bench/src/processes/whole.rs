@@ -1,0 +1,33 @@
+use std::ffi::OsString;
+use std::process::Command;
+
+use launch::{Instance, MonotonicNs, Prepared, Stdio};
+
+use super::spawned::{Spawned, Start};
+
+/// Makes ready a command line of our own, timed as a whole process.
+pub fn prepare(program: OsString, arguments: Vec<OsString>) -> Box<dyn Prepared> {
+    Box::new(Whole { program, arguments })
+}
+
+struct Whole {
+    program: OsString,
+    arguments: Vec<OsString>,
+}
+
+impl Prepared for Whole {
+    fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
+        let mut program = Command::new(&self.program);
+        program.args(&self.arguments);
+        let start = MonotonicNs::now();
+        let spawned = Spawned::start(Start {
+            at: start,
+            program,
+            stdio,
+            enter: || Ok(()),
+            main: None,
+            root: None,
+        })?;
+        Ok(Box::new(spawned))
+    }
+}

@@ -1,0 +1,315 @@
+use super::Warning;
+use crate::statistics::{MARGIN, MIN_PAIRS, theil_sen};
+use crate::units::{size, three_digits, time};
+use crate::{
+    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Outcome, Peer, Sample,
+    WayReport, quantile,
+};
+
+/// A program that starts another takes about as long as what is to be timed.
+const SHELLS: [&str; 9] = [
+    "sh", "ash", "bash", "dash", "zsh", "env", "su", "sudo", "doas",
+];
+
+/// Nine in ten within one and a half times the median: launches on a quiet machine are.
+const QUIET_SPREAD: f64 = 1.5;
+
+/// A load per CPU above this keeps runs waiting.
+const QUIET_LOAD: f64 = 0.25;
+
+/// Says why a mistake may have been made, once for each reason.
+type Check = fn(&Comparison) -> Vec<String>;
+
+/// Which mistakes the reader of this comparison should think of, in order.
+pub(crate) fn raised(comparison: &Comparison) -> Vec<Warning> {
+    let checks: [(&str, Check); 13] = [
+        ("W01", beginnings),
+        ("W05", unread_memory),
+        ("W06", too_few),
+        ("W06", spread),
+        ("W07", drift),
+        ("W08", first_run),
+        ("W09", shell),
+        ("W10", lifetime),
+        ("W12", limits),
+        ("W13", controls),
+        ("W14", host),
+        ("W15", boots),
+        ("W16", page_cache),
+    ];
+    let raise = |(id, check): (&str, Check)| {
+        let warning = |detail| Warning {
+            id: id.to_owned(),
+            detail,
+        };
+        check(comparison)
+            .into_iter()
+            .map(warning)
+            .collect::<Vec<_>>()
+    };
+    checks.into_iter().flat_map(raise).collect()
+}
+
+fn reports(comparison: &Comparison) -> impl Iterator<Item = &WayReport> {
+    let reports = comparison.ways.as_ref().into_array().into_iter();
+    reports.filter(|report| matches!(report.outcome, Outcome::Ended { .. }))
+}
+
+/// The timed runs of one contender that succeeded, with what they took by this metric.
+fn timed(comparison: &Comparison, contender: Contender, metric: Metric) -> Vec<(&Sample, u64)> {
+    let samples = comparison.series.iter().flat_map(|it| &it.samples);
+    samples
+        .filter(|sample| sample.contender == contender && !sample.is_warm_up)
+        .filter_map(|sample| Some((sample, metric.of(sample)?)))
+        .collect()
+}
+
+/// Says something of a contender's times by a metric, of each that has as many as a verdict takes.
+fn of_series(
+    comparison: &Comparison,
+    say: impl Fn(Contender, Metric, &[(&Sample, u64)]) -> Option<String>,
+) -> Vec<String> {
+    let rows = comparison.results.iter().flat_map(|result| {
+        let rows = result.rows.iter();
+        rows.map(|row| (row.contender, result.metric))
+    });
+    rows.filter_map(|(contender, metric)| {
+        let samples = timed(comparison, contender, metric);
+        (samples.len() >= MIN_PAIRS)
+            .then(|| say(contender, metric, &samples))
+            .flatten()
+    })
+    .collect()
+}
+
+fn median_ns(samples: &[(&Sample, u64)]) -> Option<f64> {
+    let values: Vec<u64> = samples.iter().map(|(_, ns)| *ns).collect();
+    quantile(&values, 0.5).map(|ns| ns as f64)
+}
+
+fn unread_memory(comparison: &Comparison) -> Vec<String> {
+    reports(comparison)
+        .filter(|report| matches!(report.footprint, FootprintReading::Unavailable { .. }))
+        .map(|report| {
+            format!(
+                "{} has no memory figures: no cgroup of its own holds all that it needs",
+                report.way
+            )
+        })
+        .collect()
+}
+
+fn too_few(comparison: &Comparison) -> Vec<String> {
+    let rows = comparison.results.iter().flat_map(|it| &it.rows);
+    let pairs = rows.filter_map(|row| Some(row.against.as_ref()?.comparison.pairs));
+    match pairs.min() {
+        Some(pairs) if pairs < MIN_PAIRS => vec![format!(
+            "a verdict takes {MIN_PAIRS} rounds, and there were {pairs}: give more --runs or \
+             --budget-time"
+        )],
+        _ => Vec::new(),
+    }
+}
+
+fn spread(comparison: &Comparison) -> Vec<String> {
+    of_series(comparison, |contender, metric, samples| {
+        let values: Vec<u64> = samples.iter().map(|(_, ns)| *ns).collect();
+        let p90 = quantile(&values, 0.9)? as f64;
+        let ratio = p90 / median_ns(samples)?;
+        (ratio > QUIET_SPREAD).then(|| {
+            format!(
+                "{metric} of {contender} is noisy: p90 is {} times the median",
+                three_digits(ratio)
+            )
+        })
+    })
+}
+
+fn drift(comparison: &Comparison) -> Vec<String> {
+    of_series(comparison, |contender, metric, samples| {
+        let (first, last) = (samples.first()?.0.order, samples.last()?.0.order);
+        let points: Vec<_> = samples
+            .iter()
+            .map(|(sample, ns)| (sample.order as f64, *ns as f64))
+            .collect();
+        let slope = theil_sen::slope(&points)?;
+        let change = slope.slope * (last - first) as f64;
+        let counts = change.abs() > MARGIN * median_ns(samples)?;
+        (counts && slope.interval.excludes_zero()).then(|| {
+            let way = if change > 0.0 { "longer" } else { "shorter" };
+            format!(
+                "{metric} of {contender} got {} {way} from the first round to the last",
+                time(change.abs() as u64)
+            )
+        })
+    })
+}
+
+fn first_run(comparison: &Comparison) -> Vec<String> {
+    let is_warmed_up = comparison
+        .series
+        .iter()
+        .flat_map(|series| &series.samples)
+        .any(|sample| sample.is_warm_up);
+    if is_warmed_up {
+        return Vec::new();
+    }
+    of_series(comparison, |contender, metric, samples| {
+        let (_, first) = samples.first()?;
+        let (_, most_of_others) = samples[1..].iter().max_by_key(|(_, ns)| ns)?;
+        let is_cold = *first as f64 > QUIET_SPREAD * *most_of_others as f64;
+        is_cold.then(|| {
+            format!(
+                "{metric} of {contender} took longest in its first run, by far: warm up with --warmup"
+            )
+        })
+    })
+}
+
+fn shell(comparison: &Comparison) -> Vec<String> {
+    let program = comparison.workload.argv.first();
+    let name = program.and_then(|it| it.rsplit('/').next());
+    match name.filter(|name| SHELLS.contains(name)) {
+        Some(name) if comparison.series.is_some() => {
+            vec![format!(
+                "{name} starts what is timed, and its own start is in the time"
+            )]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn lifetime(comparison: &Comparison) -> Vec<String> {
+    let samples = timed(comparison, Contender::Container, Metric::Exit);
+    let of_command: Vec<u64> = samples
+        .iter()
+        .filter_map(|(sample, exit)| Some(exit.saturating_sub(sample.launch_to_main_ns?)))
+        .collect();
+    let (Some(whole), Some(command)) = (median_ns(&samples), quantile(&of_command, 0.5)) else {
+        return Vec::new();
+    };
+    if command as f64 <= whole / 2.0 {
+        return Vec::new();
+    }
+    vec![format!(
+        "most of container's launch to exit, {}, is the command's own: launch to main is what \
+         starting takes",
+        time(command)
+    )]
+}
+
+fn limits(comparison: &Comparison) -> Vec<String> {
+    let workload = &comparison.workload;
+    let mut warnings = Vec::new();
+    if workload.memory_limit_bytes.is_none() {
+        warnings.push(
+            "no memory limit: a container may use the host's, a guest has 128 MiB; give --memory"
+                .into(),
+        );
+    }
+    match workload.cpu_limit_milli_cpus {
+        None if comparison.environment.cpus > 1 => warnings.push(format!(
+            "no CPU limit: a container may use {} CPUs, a guest has one; give --cpus 1",
+            comparison.environment.cpus
+        )),
+        Some(1001..) => {
+            warnings
+                .push("more than one CPU is allowed, and a guest has one: give --cpus 1".into());
+        }
+        _ => {}
+    }
+    warnings
+}
+
+/// Those that were timed.
+fn contenders(comparison: &Comparison) -> Vec<Contender> {
+    let mut contenders = Vec::new();
+    for sample in comparison.series.iter().flat_map(|it| &it.samples) {
+        if !contenders.contains(&sample.contender) {
+            contenders.push(sample.contender);
+        }
+    }
+    contenders
+}
+
+fn beginnings(comparison: &Comparison) -> Vec<String> {
+    let contenders = contenders(comparison);
+    match contenders.iter().any(|it| it.is_whole_process()) {
+        true => vec![
+            "jaula run and other runners are timed from the execution of their program, the rest \
+             from the entry of launch(): hold each against its own kind"
+                .into(),
+        ],
+        false => Vec::new(),
+    }
+}
+
+fn controls(comparison: &Comparison) -> Vec<String> {
+    let workload = &comparison.workload;
+    let has_limits = workload.memory_limit_bytes.is_some()
+        || workload.cpu_limit_milli_cpus.is_some()
+        || workload.pids_limit.is_some();
+    let is_without =
+        |it: &Contender| matches!(it, Contender::HostProcess | Contender::Peer(Peer::Bwrap));
+    contenders(comparison)
+        .into_iter()
+        .filter(|contender| has_limits && is_without(contender))
+        .map(|contender| {
+            format!("{contender} has no limits: what setting them takes is not in its time")
+        })
+        .collect()
+}
+
+fn host(comparison: &Comparison) -> Vec<String> {
+    let environment = &comparison.environment;
+    let mut warnings = Vec::new();
+    if environment.host.is_virtual_machine {
+        warnings.push("this host is itself a virtual machine: so VMs on it are nested".into());
+    }
+    if let Some(load_milli) = environment.host.load_milli {
+        let load = f64::from(load_milli) / 1000.0;
+        if load > QUIET_LOAD * environment.cpus as f64 {
+            warnings.push(format!(
+                "the host was busy before: a load of {load:.2} on {} CPUs",
+                environment.cpus
+            ));
+        }
+    }
+    warnings
+}
+
+fn boots(comparison: &Comparison) -> Vec<String> {
+    let has_booted = |sample: &Sample| sample.spans.iter().any(|it| it.name == "kernel boot");
+    let samples = comparison.series.iter().flat_map(|it| &it.samples);
+    let wrong = samples
+        .filter(|sample| !sample.has_failed())
+        .filter(|sample| match sample.contender {
+            Contender::VmWarm => has_booted(sample),
+            Contender::VmCold => !has_booted(sample),
+            _ => false,
+        })
+        .count();
+    match wrong {
+        0 => Vec::new(),
+        runs => vec![format!(
+            "{runs} runs of a VM are in the wrong column: a warm one booted, or a cold one did not"
+        )],
+    }
+}
+
+fn page_cache(comparison: &Comparison) -> Vec<String> {
+    reports(comparison)
+        .filter_map(|report| match &report.footprint {
+            FootprintReading::Taken {
+                moment: FootprintMoment::TwoSecondsAfterMain,
+                footprint,
+            } if footprint.file_bytes > footprint.unreclaimable_bytes() / 2 => Some(format!(
+                "{} is charged {} of page cache, which the next one may share: compare what is \
+                 unreclaimable",
+                report.way,
+                size(footprint.file_bytes)
+            )),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,146 @@
+//! Who else runs the same.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+use bench::{Contender, Metric, Opponent, Other, processes};
+use launch::Workload;
+
+use crate::args::CompareArgs;
+
+/// Other runners are asked for, and none of what they could be timed by.
+#[derive(Debug, thiserror::Error)]
+#[error("other runners can only be timed to their exit")]
+struct NothingToTime;
+
+/// Refuses what would come to nothing.
+pub fn check(args: &CompareArgs) -> Result<(), launch::Error> {
+    let has_peers = args
+        .against
+        .iter()
+        .any(|it| matches!(it, Opponent::Peer(_)));
+    if has_peers && !args.measuring.metrics.contains(&Metric::Exit) {
+        return Err(launch::Error::new(NothingToTime).with_remedy("add exit to --metrics"));
+    }
+    Ok(())
+}
+
+/// Makes ready those that were asked for. One that can't be is in the report with the reason.
+///
+/// # Errors
+///
+/// When this program can't be found, to be timed as a whole process beside other runners.
+pub fn prepare(args: &CompareArgs, workload: &Workload) -> io::Result<Vec<Other>> {
+    let mut others = Vec::new();
+    let asked = |opponent| args.against.contains(&opponent);
+    if asked(Opponent::Host) {
+        others.push(Other {
+            contender: Contender::HostProcess,
+            prepared: processes::host_process(workload).map_err(Into::into),
+        });
+    }
+    let peers = bench::Peer::ALL.into_iter();
+    let peers: Vec<_> = peers.filter(|peer| asked(Opponent::Peer(*peer))).collect();
+    if !peers.is_empty() {
+        let line = run_line(env::args_os(), args.workload.word_count());
+        others.push(Other {
+            contender: Contender::JaulaRun,
+            prepared: Ok(processes::whole(env::current_exe()?.into(), line)),
+        });
+    }
+    others.extend(peers.into_iter().map(|peer| Other {
+        contender: Contender::Peer(peer),
+        prepared: processes::peer(peer, workload).map_err(Into::into),
+    }));
+    Ok(others)
+}
+
+/// Flags of `compare` that `run` does not have.
+const OWN: [&str; 7] = [
+    "--json",
+    "--against",
+    "--runs",
+    "--warmup",
+    "--budget-time",
+    "--metrics",
+    "--seed",
+];
+
+/// The flags that take no value in a word of its own.
+const ALONE: &str = "--json";
+
+/// What makes `jaula run` do what `line`, which is a `jaula compare`, does one way. The last `words`
+/// of it are the image and the command, in which a flag is not one of ours.
+fn run_line(line: impl IntoIterator<Item = OsString>, words: usize) -> Vec<OsString> {
+    let line: Vec<_> = line.into_iter().skip(2).collect();
+    let (flags, words) = line.split_at(line.len().saturating_sub(words));
+    let mut run = vec![OsString::from("run")];
+    let mut flags = flags.iter();
+    while let Some(flag) = flags.next() {
+        if OWN.iter().any(|own| flag == OsStr::new(own)) {
+            if flag != OsStr::new(ALONE) {
+                flags.next();
+            }
+            continue;
+        }
+        let is_own = |own: &&str| {
+            let bytes = flag.as_encoded_bytes();
+            bytes
+                .strip_prefix(own.as_bytes())
+                .is_some_and(|rest| rest.starts_with(b"="))
+        };
+        if !OWN.iter().any(is_own) {
+            run.push(flag.clone());
+        }
+    }
+    run.extend(words.iter().cloned());
+    run
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::args::Cli;
+
+    #[test]
+    fn a_comparison_is_run_one_way() {
+        for (line, words, run) in [
+            ("compare busybox true", 2, "run busybox true"),
+            (
+                "compare --json -m 64m --runs 5 --seed=7 -e A=b busybox x --runs 5",
+                4,
+                "run -m 64m -e A=b busybox x --runs 5",
+            ),
+            (
+                "compare --against=runc --metrics exit --rootfs /r -- ls",
+                1,
+                "run --rootfs /r -- ls",
+            ),
+            ("compare --warmup 1 --budget-time 9s -i b", 1, "run -i b"),
+        ] {
+            let line = ["jaula"].into_iter().chain(line.split(' '));
+            let words = run_line(line.map(OsString::from), words);
+            assert_eq!(words.join(OsStr::new(" ")), run);
+        }
+    }
+
+    #[test]
+    fn every_flag_that_run_does_not_have_is_known_as_one() {
+        let cli = Cli::command();
+        let flags = |name: &str| {
+            let command = cli.find_subcommand(name).unwrap();
+            let longs = command.get_arguments().filter_map(|it| it.get_long());
+            longs.map(|long| format!("--{long}")).collect::<Vec<_>>()
+        };
+        let of_run = flags("run");
+        let mut own = flags("compare");
+        own.retain(|flag| !of_run.contains(flag));
+        own.sort_unstable();
+        let mut known = OWN.to_vec();
+        known.sort_unstable();
+        assert_eq!(own, known);
+    }
+}
