@@ -289,13 +289,19 @@ fn a_comparison_shows_every_way_and_what_differs() {
     let _place = Place::take(Side::Vm);
     let world = World::new();
     let script = "cat; uname -r; echo same; exit 3";
+    let page = world.dir().join("report.html");
+    let page_flag = format!("--html={}", page.display());
     let seen = see(
         world.jaula([
-            "compare", "--runs", "0", "-i", "--json", "busybox", "sh", "-c", script,
+            "compare", "--runs", "0", "-i", "--json", &page_flag, "busybox", "sh", "-c", script,
         ]),
         b"read by all\n",
     );
     assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    let page = std::fs::read_to_string(page).unwrap();
+    for text in ["cat; uname -r", "kernel boot", "6.12.", "</html>"] {
+        assert!(page.contains(text), "no {text} in {page}");
+    }
     let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
     for report in comparison.ways.as_ref().into_array() {
         assert!(
@@ -320,6 +326,16 @@ fn a_comparison_shows_every_way_and_what_differs() {
     assert!(has_booted(&comparison.ways.vm_cold));
     assert!(!has_booted(&comparison.ways.vm_warm));
     assert_eq!(comparison.series, None);
+}
+
+#[test]
+fn a_report_that_can_not_be_written_is_refused_before_anything_runs() {
+    let world = World::new();
+    let seen = world.run(["compare", "--html=/proc/report.html", "busybox", "true"]);
+    assert_eq!(seen.code, Some(125));
+    let expected = "jaula: can't write /proc/report.html: ";
+    assert!(seen.stderr.starts_with(expected), "{}", seen.stderr);
+    assert!(!world.run_dir().exists());
 }
 
 #[test]

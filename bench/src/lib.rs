@@ -11,6 +11,7 @@ mod comparison;
 mod contender;
 mod difference;
 mod environment;
+pub mod html;
 mod interrupt;
 mod measure;
 pub mod processes;

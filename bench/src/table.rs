@@ -13,6 +13,7 @@ use comfy_table::{
 use launch::{Charge, Span};
 use vmm::ring0::Ring0;
 
+pub(crate) use escape::command_line;
 pub use escape::visible;
 
 use crate::units::{size, time};
@@ -152,7 +153,7 @@ fn head_of_spans(comparison: &Comparison) -> &'static str {
 
 /// Of the run with the median time, so that they sum to what one run took; of the checked one, if
 /// none was timed.
-fn spans_of<'a>(comparison: &'a Comparison, report: &'a WayReport) -> &'a [Span] {
+pub(crate) fn spans_of<'a>(comparison: &'a Comparison, report: &'a WayReport) -> &'a [Span] {
     let samples = comparison.series.iter().flat_map(|series| &series.samples);
     let timed: Vec<_> = samples
         .filter(|it| it.contender == report.way.into() && !it.is_warm_up && !it.has_failed())

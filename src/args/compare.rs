@@ -1,5 +1,6 @@
 //! `jaula compare`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bench::{Metric, Opponent, UnknownMetric, UnknownOpponent};
@@ -15,6 +16,7 @@ Examples:
   jaula compare busybox true
   jaula compare --runs 30 --budget-time 5m --metrics main busybox true
   jaula compare --runs 0 busybox -- sh -c 'uname -r; nproc; free -m'
+  jaula compare --html report.html busybox true
   jaula compare --json busybox sleep 3 > figures.json";
 
 #[derive(Debug, Args)]
@@ -22,6 +24,9 @@ pub struct CompareArgs {
     /// Print everything that was found as JSON: times in nanoseconds, sizes in bytes
     #[arg(long)]
     pub json: bool,
+    /// Also write a report with charts to this file: one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Who else runs the same, with commas: host, runc, crun, youki, bwrap
     ///
     /// `host` is a plain process with the image as its root. Nothing else holds it, as root not even

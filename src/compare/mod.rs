@@ -4,9 +4,12 @@ mod opponents;
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Seek};
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
 
-use bench::{Comparison, Environment, Interrupt, Outcome, Plan, Programs, SeriesPlan, Ways, table};
+use bench::{
+    Comparison, Environment, Interrupt, Outcome, Plan, Programs, SeriesPlan, Ways, html, table,
+};
 use guest_images::{Cache, Kernel};
 use launch::{Digest, ExitStatus, Progress};
 use nix::sys::signal::Signal;
@@ -31,6 +34,7 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     } else {
         None
     };
+    let page = args.html.as_deref().map(Page::open).transpose()?;
     let signals = Signals::hold()?;
     let interruption = Interruption::default();
     let interrupt = Interrupt::default();
@@ -47,6 +51,9 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
         }
     };
     print(args, &comparison)?;
+    if let Some(page) = page {
+        page.write(&html::render(&comparison))?;
+    }
     // What was timed until then is on the screen.
     interruption.check()?;
     Ok(exit_code(&comparison))
@@ -62,6 +69,48 @@ fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interruption) 
     } else {
         interrupt.raise();
         interruption.take(signal);
+    }
+}
+
+/// Where the HTML goes. It is opened before hours of measuring, and written to after them.
+struct Page<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+/// The report can't be written.
+#[derive(Debug, thiserror::Error)]
+#[error("can't write {}", path.display())]
+struct PageError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl<'a> Page<'a> {
+    fn open(path: &'a Path) -> Result<Self, launch::Error> {
+        // What is there stays until there is something better.
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path);
+        let file = file.map_err(|source| Self::error(path, source))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(mut self, text: &str) -> Result<(), launch::Error> {
+        let written = self
+            .file
+            .set_len(0)
+            .and_then(|()| self.file.write_all(text.as_bytes()));
+        written.map_err(|source| Self::error(self.path, source))
+    }
+
+    fn error(path: &Path, source: io::Error) -> launch::Error {
+        launch::Error::new(PageError {
+            path: path.to_owned(),
+            source,
+        })
     }
 }
 

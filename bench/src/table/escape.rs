@@ -18,7 +18,7 @@ pub fn visible(text: &str) -> String {
 }
 
 /// Arguments as they could be typed in a shell.
-pub(super) fn command_line(argv: &[String]) -> String {
+pub(crate) fn command_line(argv: &[String]) -> String {
     let words: Vec<_> = argv.iter().map(|word| shell_word(word)).collect();
     words.join(" ")
 }

@@ -1,0 +1,75 @@
+//! How many of the runs took at most how long.
+
+use maud::{Markup, html};
+
+use super::scale::Scale;
+use super::svg::{WIDTH, axis, drawing, px};
+use crate::Metric;
+use crate::html::class;
+use crate::html::series::Drawn;
+use crate::units::time;
+
+const LEFT: f64 = 48.0;
+const TOP: f64 = 24.0;
+const BOTTOM: f64 = 220.0;
+
+/// A stair for each.
+pub(in crate::html) fn draw(drawn: &[Drawn<'_>], metric: Metric) -> Markup {
+    let all: Vec<_> = drawn
+        .iter()
+        .map(|it| (it.contender, it.values(metric)))
+        .collect();
+    let values = all.iter().flat_map(|(_, values)| values.iter().copied());
+    let scale = Scale::logarithmic(values, LEFT, WIDTH - 8.0);
+    let description: Vec<_> = all
+        .iter()
+        .filter_map(|(contender, values)| {
+            let median = *values.get((values.len().checked_sub(1)?) / 2)?;
+            Some(format!(
+                "half of the runs of {contender} within {}",
+                time(median)
+            ))
+        })
+        .collect();
+    drawing(
+        &format!("cdf-{}", metric.word()),
+        BOTTOM + 28.0,
+        &format!("Distribution of {metric}"),
+        &format!("{}.", description.join("; ")),
+        html! {
+            (axis(&scale, TOP, BOTTOM))
+            @for percent in [0, 50, 100] {
+                line.grid x1=(px(LEFT)) x2=(px(WIDTH - 8.0)) y1=(px(height(percent as f64 / 100.0))) y2=(px(height(percent as f64 / 100.0))) {}
+                text.faint x=(px(LEFT - 8.0)) y=(px(height(percent as f64 / 100.0) + 4.0)) text-anchor="end" { (percent) " %" }
+            }
+            @for (contender, values) in &all {
+                @if !values.is_empty() {
+                    g class=(class(*contender)) {
+                        path.line d=(stair(values, &scale)) {}
+                        text x=(px(label_at(values, &scale))) y=(px(TOP - 8.0)) text-anchor="middle" { (contender) }
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn height(share: f64) -> f64 {
+    BOTTOM - share * (BOTTOM - TOP)
+}
+
+fn label_at(values: &[u64], scale: &Scale) -> f64 {
+    scale
+        .at(values[values.len() / 2])
+        .clamp(LEFT + 30.0, WIDTH - 40.0)
+}
+
+fn stair(values: &[u64], scale: &Scale) -> String {
+    let count = values.len() as f64;
+    let mut path = format!("M{} {}", px(scale.at(values[0])), px(height(0.0)));
+    for (index, &value) in values.iter().enumerate() {
+        let share = (index + 1) as f64 / count;
+        path += &format!("H{}V{}", px(scale.at(value)), px(height(share)));
+    }
+    path
+}

@@ -1,0 +1,83 @@
+//! What an instance costs in memory, as a bar of what it is made of.
+
+use launch::Footprint;
+use maud::{Markup, html};
+
+use super::svg::{WIDTH, drawing, px};
+use crate::units::size;
+use crate::{Comparison, Contender, FootprintReading};
+
+const LEFT: f64 = 84.0;
+const RIGHT: f64 = WIDTH - 90.0;
+const BAR: f64 = 28.0;
+const GAP: f64 = 16.0;
+const TOP: f64 = 28.0;
+
+/// What it is made of: the names of colours, and of what they stand for.
+const PARTS: [(&str, &str); 3] = [
+    ("anon", "memory"),
+    ("kernel", "the kernel's own"),
+    ("file", "files, reclaimable"),
+];
+
+/// How much there is of each.
+fn parts(footprint: &Footprint) -> [u64; 3] {
+    [
+        footprint.anon_bytes,
+        footprint.kernel_bytes,
+        footprint.file_bytes,
+    ]
+}
+
+/// `None` if none was read.
+pub(in crate::html) fn draw(comparison: &Comparison) -> Option<Markup> {
+    let reports = comparison.ways.as_ref().into_array();
+    let rows: Vec<(Contender, Footprint)> = reports
+        .into_iter()
+        .filter_map(|report| match &report.footprint {
+            FootprintReading::Taken { footprint, .. } => Some((report.way.into(), *footprint)),
+            FootprintReading::Unavailable { .. } => None,
+        })
+        .collect();
+    let most = rows
+        .iter()
+        .map(|(_, footprint)| total(footprint))
+        .max()?
+        .max(1);
+    let width = |bytes: u64| bytes as f64 / most as f64 * (RIGHT - LEFT);
+    let description: Vec<_> = rows
+        .iter()
+        .map(|(contender, footprint)| {
+            let unreclaimable = size(footprint.unreclaimable_bytes());
+            format!("{contender}: {unreclaimable} that can't be reclaimed")
+        })
+        .collect();
+    Some(drawing(
+        "footprint",
+        TOP + rows.len() as f64 * (BAR + GAP),
+        "Memory charged for one instance",
+        &format!("{}.", description.join("; ")),
+        html! {
+            @for (index, (colour, name)) in PARTS.iter().enumerate() {
+                rect class=(colour) x=(px(LEFT + index as f64 * 160.0)) y="2" width="12" height="12" {}
+                text.faint x=(px(LEFT + index as f64 * 160.0 + 18.0)) y="12" { (name) }
+            }
+            @for (row, (contender, footprint)) in rows.iter().enumerate() {
+                @let top = TOP + row as f64 * (BAR + GAP);
+                text x=(px(LEFT - 10.0)) y=(px(top + 18.0)) text-anchor="end" { (contender) }
+                @for (index, (colour, name)) in PARTS.iter().enumerate() {
+                    @let parts = parts(footprint);
+                    @let before: u64 = parts[..index].iter().sum();
+                    rect class=(colour) x=(px(LEFT + width(before))) y=(px(top)) width=(px(width(parts[index]))) height=(px(BAR)) {
+                        title { (name) ", " (size(parts[index])) }
+                    }
+                }
+                text.faint x=(px(LEFT + width(total(footprint)) + 8.0)) y=(px(top + 18.0)) { (size(total(footprint))) }
+            }
+        },
+    ))
+}
+
+fn total(footprint: &Footprint) -> u64 {
+    parts(footprint).iter().sum()
+}

@@ -1,0 +1,8 @@
+//! Charts in SVG, one in each file.
+
+pub(super) mod cdf;
+pub(super) mod footprint;
+pub(super) mod order;
+mod scale;
+mod svg;
+pub(super) mod timeline;

@@ -1,0 +1,41 @@
+//! What all charts are made of.
+
+use maud::{Markup, html};
+
+use super::scale::Scale;
+
+/// The width of every chart, in its own units; the page stretches it.
+pub(super) const WIDTH: f64 = 720.0;
+
+/// A drawing with a name and a description, for those who don't see it.
+pub(super) fn drawing(
+    id: &str,
+    height: f64,
+    title: &str,
+    description: &str,
+    content: Markup,
+) -> Markup {
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {height}")) role="img"
+            aria-labelledby=(format!("{id}-title {id}-description")) {
+            title id=(format!("{id}-title")) { (title) }
+            desc id=(format!("{id}-description")) { (description) }
+            (content)
+        }
+    }
+}
+
+/// A horizontal axis of time below `top..bottom`, with lines up to the top.
+pub(super) fn axis(scale: &Scale, top: f64, bottom: f64) -> Markup {
+    html! {
+        @for tick in scale.ticks() {
+            line.grid x1=(px(tick.at)) x2=(px(tick.at)) y1=(px(top)) y2=(px(bottom)) {}
+            text.faint x=(px(tick.at)) y=(px(bottom + 16.0)) text-anchor="middle" { (tick.label) }
+        }
+    }
+}
+
+/// A place in a drawing: tenths are fine enough.
+pub(super) fn px(value: f64) -> String {
+    format!("{value:.1}")
+}

@@ -1,0 +1,131 @@
+//! Where the time of a run went, as a bar of its spans.
+
+use launch::Span;
+use maud::{Markup, html};
+
+use super::scale::Scale;
+use super::svg::{WIDTH, axis, drawing, px};
+use crate::Contender;
+use crate::html::{class, named};
+use crate::units::time;
+
+const LEFT: f64 = 84.0;
+const RIGHT: f64 = WIDTH - 70.0;
+const BAR: f64 = 34.0;
+const GAP: f64 = 18.0;
+
+/// About how wide a character is.
+const CHARACTER: f64 = 6.6;
+
+/// All from the same zero.
+pub(in crate::html) fn on_one_scale(all: &[(Contender, &[Span])]) -> Markup {
+    let longest = all.iter().map(|(_, spans)| total(spans)).max().unwrap_or(0);
+    let scale = Scale::linear(longest, LEFT, RIGHT);
+    let bottom = bottom(all.len());
+    drawing(
+        "timeline-shared",
+        bottom + 28.0,
+        "Timelines on one scale",
+        &description(all),
+        html! {
+            (axis(&scale, 0.0, bottom))
+            @for (row, (contender, spans)) in all.iter().enumerate() {
+                (bar(*contender, spans, row, &scale))
+            }
+        },
+    )
+}
+
+/// Each as wide as the page.
+pub(in crate::html) fn each_on_its_own(all: &[(Contender, &[Span])]) -> Markup {
+    drawing(
+        "timeline-own",
+        bottom(all.len()),
+        "Timelines, each on its own scale",
+        &description(all),
+        html! {
+            @for (row, (contender, spans)) in all.iter().enumerate() {
+                (bar(*contender, spans, row, &Scale::linear(total(spans), LEFT, RIGHT)))
+            }
+        },
+    )
+}
+
+/// The same as numbers.
+pub(in crate::html) fn table(all: &[(Contender, &[Span])]) -> Markup {
+    html! {
+        @for (contender, spans) in all {
+            div.wide { table {
+                thead { tr {
+                    th scope="col" { (named(*contender)) }
+                    th.number scope="col" { "time" }
+                    th.number scope="col" { "share" }
+                } }
+                tbody { @for span in *spans { tr {
+                    th scope="row" { (span.name) }
+                    td.number { (time(span.duration_ns)) }
+                    td.number { (share(span, spans)) }
+                } } }
+            } }
+        }
+    }
+}
+
+fn share(span: &Span, of: &[Span]) -> String {
+    match total(of) {
+        0 => "-".into(),
+        total => format!("{:.0} %", span.duration_ns as f64 / total as f64 * 100.0),
+    }
+}
+
+fn bar(contender: Contender, spans: &[Span], row: usize, scale: &Scale) -> Markup {
+    let top = row as f64 * (BAR + GAP);
+    let middle = top + BAR / 2.0 + 4.0;
+    let mut end_ns = 0;
+    let parts = spans.iter().enumerate().map(|(index, span)| {
+        let from = scale.at(end_ns);
+        end_ns += span.duration_ns;
+        part(span, index, (from, scale.at(end_ns)), top)
+    });
+    let parts: Vec<_> = parts.collect();
+    html! {
+        text x=(px(LEFT - 10.0)) y=(px(middle)) text-anchor="end" { (contender) }
+        g class=(class(contender)) { @for part in &parts { (part) } }
+        text.faint x=(px(scale.at(end_ns) + 8.0)) y=(px(middle)) { (time(end_ns)) }
+    }
+}
+
+fn part(span: &Span, index: usize, (from, to): (f64, f64), top: f64) -> Markup {
+    let shade = if index.is_multiple_of(2) {
+        "part"
+    } else {
+        "part even"
+    };
+    let has_room = to - from > span.name.len() as f64 * CHARACTER + 8.0;
+    html! {
+        rect class=(shade) x=(px(from)) y=(px(top)) width=(px(to - from)) height=(px(BAR)) {
+            title { (span.name) ", " (time(span.duration_ns)) }
+        }
+        @if has_room {
+            text.label-in x=(px((from + to) / 2.0)) y=(px(top + BAR / 2.0 + 4.0)) text-anchor="middle" { (span.name) }
+        }
+    }
+}
+
+fn bottom(rows: usize) -> f64 {
+    rows as f64 * (BAR + GAP) - GAP / 2.0
+}
+
+fn total(spans: &[Span]) -> u64 {
+    spans.iter().map(|span| span.duration_ns).sum()
+}
+
+fn description(all: &[(Contender, &[Span])]) -> String {
+    let one = |(contender, spans): &(Contender, &[Span])| {
+        let most = spans.iter().max_by_key(|span| span.duration_ns);
+        let most = most.map_or_else(String::new, |span| format!(", most of it in {}", span.name));
+        format!("{contender}: {}{most}", time(total(spans)))
+    };
+    let ways: Vec<_> = all.iter().map(one).collect();
+    format!("{}.", ways.join("; "))
+}

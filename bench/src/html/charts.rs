@@ -1,0 +1,86 @@
+//! The charts, each with what it says.
+
+use maud::{Markup, html};
+
+use super::chart::{cdf, footprint, order, timeline};
+use super::series::{drawn, spans};
+use crate::{Comparison, Metric, Series};
+
+pub(super) fn section(comparison: &Comparison) -> Markup {
+    html! {
+        section aria-labelledby="charts" {
+            h2 #charts { "Where it goes" }
+            @if let Some(series) = &comparison.series { (startup(comparison, series)) }
+            (timelines(comparison))
+            (footprints(comparison))
+            @if let Some(series) = &comparison.series { (run_order(comparison, series)) }
+        }
+    }
+}
+
+fn figure(title: &str, svg: Markup, sentence: Markup) -> Markup {
+    html! { figure { h3 { (title) } (svg) figcaption { (sentence) } } }
+}
+
+fn startup(comparison: &Comparison, series: &Series) -> Markup {
+    let drawn = drawn(comparison, series);
+    figure(
+        "How often a start is how quick",
+        cdf::draw(&drawn, Metric::Main),
+        html! {
+            "Share of the runs that were at main after this time, on a logarithmic axis: the steeper a line, the more a start can be relied on; "
+            "where two lines do not overlap, every start of one was quicker than every start of the other."
+        },
+    )
+}
+
+fn timelines(comparison: &Comparison) -> Markup {
+    let spans = spans(comparison);
+    html! {
+        (figure(
+            "Where the time goes, on one scale",
+            timeline::on_one_scale(&spans),
+            html! {
+                "From launch() to main in the median run of each way, all from the same zero: what a VM adds is what reaches further to the right."
+            },
+        ))
+        (figure(
+            "Where the time goes, each on its own scale",
+            timeline::each_on_its_own(&spans),
+            html! {
+                "The same runs, each stretched to the full width: which step takes most of a start, however short that is. "
+                "On a container's side it is the kernel that makes namespaces and mounts, on a VM's the guest kernel and what its memory has to hold."
+            },
+        ))
+        details {
+            summary { "The spans as numbers" }
+            (timeline::table(&spans))
+        }
+    }
+}
+
+fn footprints(comparison: &Comparison) -> Markup {
+    let Some(svg) = footprint::draw(comparison) else {
+        return html! {};
+    };
+    figure(
+        "What it costs in memory",
+        svg,
+        html! {
+            "What the host is charged for one instance two seconds after main, or at its end if that came before. "
+            "Memory and the kernel's own can't be taken back; files are cache, which the host may drop. "
+            "A VM's guest kernel and its caches are memory to the host, which can't see what of it is free."
+        },
+    )
+}
+
+fn run_order(comparison: &Comparison, series: &Series) -> Markup {
+    figure(
+        "In which order they ran",
+        order::draw(&drawn(comparison, series), series.samples.len()),
+        html! {
+            "Every run in the order in which it was made, by its time to main: dots that climb or fall from left to right "
+            "would mean that the host changed meanwhile, and hollow ones failed."
+        },
+    )
+}

@@ -1,0 +1,58 @@
+//! Where the figures were taken.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::Comparison;
+use crate::units::size;
+
+pub(super) fn section(comparison: &Comparison) -> Markup {
+    html! {
+        section aria-labelledby="environment" {
+            h2 #environment { "Where this was measured" }
+            p.note { "Figures of another machine, kernel or version are other figures." }
+            dl {
+                (facts("", &serde_json::to_value(&comparison.environment).unwrap_or_default()))
+                (fact("image digest", &comparison.workload.root_digest))
+                (fact("memory limit", &limit(comparison.workload.memory_limit_bytes.map(size))))
+                (fact("CPU limit", &limit(comparison.workload.cpu_limit_milli_cpus.map(|cpus| (f64::from(cpus) / 1e3).to_string()))))
+                (fact("process limit", &limit(comparison.workload.pids_limit.map(|pids| pids.to_string()))))
+            }
+        }
+    }
+}
+
+fn limit(limit: Option<String>) -> String {
+    limit.unwrap_or_else(|| "none".into())
+}
+
+/// All that is known, also what this program's next version will know.
+fn facts(name: &str, value: &Value) -> Markup {
+    html! {
+        @match value {
+            Value::Object(fields) => {
+                @for (field, value) in fields {
+                    (facts(&[name, &field.replace('_', " ")].join(" "), value))
+                }
+            }
+            Value::Array(values) => {
+                (fact(name, &values.iter().map(text).collect::<Vec<_>>().join(", ")))
+            }
+            value => (fact(name, &text(value)))
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "not known".into(),
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        value => value.to_string(),
+    }
+}
+
+fn fact(name: &str, value: &str) -> Markup {
+    html! { dt { (name.trim()) } dd { (value) } }
+}

@@ -1,0 +1,126 @@
+//! The answer: verdicts in words, then the figures.
+
+use maud::{Markup, html};
+
+use super::{class, named};
+use crate::statistics::Verdict;
+use crate::units::{difference, three_digits, time};
+use crate::{Against, Comparison, MetricResult, Outcome, ResultRow};
+
+pub(super) fn section(comparison: &Comparison) -> Markup {
+    html! {
+        section aria-labelledby="answer" {
+            h2 #answer { "The answer" }
+            ul.verdicts {
+                @for result in &comparison.results {
+                    @for row in &result.rows {
+                        @if let Some(against) = &row.against {
+                            (verdict(result, row, against))
+                        }
+                    }
+                }
+            }
+            (failures(comparison))
+            @for result in &comparison.results { (table(result)) }
+            @if comparison.results.is_empty() {
+                p.note { "Nothing was timed: there are the runs that were checked, one each way." }
+            }
+        }
+    }
+}
+
+fn verdict(result: &MetricResult, row: &ResultRow, against: &Against) -> Markup {
+    let comparison = &against.comparison;
+    let ratio = comparison.ratio.map(three_digits);
+    let words = match (comparison.verdict, ratio) {
+        (Verdict::Faster | Verdict::Slower, Some(ratio)) => {
+            format!(
+                "{} than the {}: {ratio} times its median",
+                comparison.verdict, against.reference
+            )
+        }
+        (Verdict::Equivalent, _) => format!("as quick as the {}", against.reference),
+        (Verdict::Inconclusive, _) => format!(
+            "neither faster nor slower than the {}, as far as these runs show",
+            against.reference
+        ),
+        // Without a median there is no ratio either.
+        (Verdict::Faster | Verdict::Slower, None) => {
+            format!("{} than the {}", comparison.verdict, against.reference)
+        }
+        (Verdict::TooFewPairs, _) => {
+            format!(
+                "not held against the {}: there are too few runs",
+                against.reference
+            )
+        }
+    };
+    html! {
+        li class=(class(row.contender)) {
+            strong { (result.metric) ": " (named(row.contender)) " is " (words) }
+            p {
+                "The median difference is " (difference(comparison.difference_ns))
+                " (95 % interval " (difference(comparison.interval_ns.low))
+                " to " (difference(comparison.interval_ns.high))
+                ") over " (comparison.pairs) " pairs."
+            }
+        }
+    }
+}
+
+/// Those that could not run the command, in full.
+fn failures(comparison: &Comparison) -> Markup {
+    html! {
+        @for report in comparison.ways.as_ref().into_array() {
+            @if let Outcome::Failed { error, remedy } = &report.outcome {
+                p {
+                    strong { (report.way) " failed: " } (error)
+                    @if let Some(remedy) = remedy { "; " (remedy) }
+                }
+            }
+        }
+    }
+}
+
+fn table(result: &MetricResult) -> Markup {
+    let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
+    let has_tail = result
+        .rows
+        .iter()
+        .any(|row| row.summary.is_some_and(|it| it.p99.is_some()));
+    html! {
+        h3 { (result.metric) }
+        div.wide { table {
+            thead { tr {
+                th scope="col" { "way" }
+                th.number scope="col" { "runs" }
+                th.number scope="col" { "failed" }
+                th.number scope="col" { "least" }
+                th.number scope="col" { "p50" }
+                th.number scope="col" { "p90" }
+                @if has_tail { th.number scope="col" { "p99" } }
+                th.number scope="col" { "most" }
+                th.number scope="col" { "p" }
+            } }
+            tbody { @for row in &result.rows { tr {
+                th scope="row" { (named(row.contender)) }
+                td.number { (row.summary.map_or(0, |it| it.count)) }
+                td.number { (row.failures) }
+                td.number { (figure(row.summary.map(|it| it.min))) }
+                td.number { (figure(row.summary.map(|it| it.p50))) }
+                td.number { (figure(row.summary.map(|it| it.p90))) }
+                @if has_tail { td.number { (figure(row.summary.and_then(|it| it.p99))) } }
+                td.number { (figure(row.summary.map(|it| it.max))) }
+                td.number { (row.against.as_ref().map_or_else(|| "-".into(), p_of)) }
+            } } }
+        } }
+    }
+}
+
+fn p_of(against: &Against) -> String {
+    match (against.comparison.verdict, against.comparison.p) {
+        (Verdict::TooFewPairs, _) => "-".into(),
+        (_, ..0.0001) => "< 0.0001".into(),
+        (_, p) => format!("{p:.4}"),
+    }
+}

@@ -1,0 +1,183 @@
+use launch::fake::workload;
+use launch::{Charge, ExitStatus, Footprint, MonotonicNs, Span};
+
+use super::*;
+use crate::{
+    Captured, Ended, Environment, FootprintMoment, FootprintReading, Metric, Outcome, Sample,
+    SampleOutcome, Series, Warning, Way, WayReport, Ways, WorkloadFacts,
+};
+
+fn spans(way: Way) -> Vec<Span> {
+    let spans: &[(&'static str, u64)] = match way {
+        Way::Container => &[
+            ("clone", 600_000),
+            ("mounts", 900_000),
+            ("exec", 200_000),
+            ("run", 50_000_000),
+        ],
+        Way::VmCold => &[("create", 2_000_000), ("kernel boot", 6_000_000_000)],
+        Way::VmWarm => &[("restore", 3_000_000), ("root mount", 200_000_000)],
+    };
+    let span = |&(name, duration_ns): &(&'static str, u64)| Span {
+        name: name.into(),
+        duration_ns,
+    };
+    spans.iter().map(span).collect()
+}
+
+fn report(way: Way) -> WayReport {
+    WayReport {
+        way,
+        outcome: Outcome::Ended {
+            status: ExitStatus::Exited(0),
+            exit_code: 0,
+        },
+        launch_to_main_ns: Some(1_700_000),
+        launch_to_exit_ns: Some(2_000_000),
+        spans: spans(way),
+        footprint: FootprintReading::Taken {
+            moment: FootprintMoment::TwoSecondsAfterMain,
+            footprint: Footprint {
+                charge: Charge::CgroupV1,
+                current_bytes: 3 << 20,
+                peak_bytes: 4 << 20,
+                anon_bytes: 1 << 20,
+                file_bytes: 1 << 19,
+                kernel_bytes: 1 << 18,
+            },
+        },
+        stdout: Captured {
+            text: "<script>alert(1)</script>\u{1b}[2J".into(),
+            total_bytes: 30,
+            ..Captured::nothing()
+        },
+        stderr: Captured::nothing(),
+    }
+}
+
+fn sample(way: Way, order: usize) -> Sample {
+    let total: u64 = spans(way).iter().map(|span| span.duration_ns).sum();
+    Sample {
+        contender: way.into(),
+        order,
+        round: order / 3,
+        is_warm_up: false,
+        started_at: MonotonicNs(order as u64),
+        outcome: match order {
+            4 => SampleOutcome::Failed {
+                reason: "it did not answer".into(),
+            },
+            _ => SampleOutcome::ReachedMain,
+        },
+        launch_to_main_ns: Some(total + order as u64 * 10_000),
+        launch_to_exit_ns: None,
+        exit_to_gone_ns: None,
+        spans: spans(way),
+    }
+}
+
+fn comparison() -> Comparison {
+    let ways = [Way::Container, Way::VmCold, Way::VmWarm];
+    let series = Series {
+        seed: 7,
+        runs_asked: 8,
+        rounds: 8,
+        metrics: vec![Metric::Main],
+        budget_ns: 60_000_000_000,
+        took_ns: 50_000_000_000,
+        ended: Ended::OutOfTime,
+        samples: (0..24)
+            .map(|order| sample(ways[order % 3], order))
+            .collect(),
+    };
+    let contenders = ways.map(Contender::from);
+    Comparison {
+        workload: WorkloadFacts::from(&workload()),
+        environment: Environment::of_this_host(None),
+        ways: Ways::try_of(|way| Ok::<_, ()>(report(way))).unwrap(),
+        stdout_differences: Vec::new(),
+        stderr_differences: Vec::new(),
+        others: Vec::new(),
+        warnings: vec![Warning {
+            id: "W06".into(),
+            detail: "only 8 runs".into(),
+        }],
+        results: crate::results::of_series(&series, &contenders),
+        series: Some(series),
+    }
+}
+
+#[test]
+fn the_page_says_what_each_way_costs() {
+    let page = render(&comparison());
+    for text in [
+        "launch to main",
+        "slower than the container",
+        "vm cold",
+        "vm warm",
+        "kernel boot, 6.00 s",
+        // To main: the command's own time is not the start's.
+        "container: 1.70 ms, most of it in mounts",
+        "There was no time for more rounds",
+        "bootstrap",
+        "only 8 runs.",
+        "a middle alone hides",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn what_a_workload_printed_is_shown_and_not_run() {
+    let page = render(&comparison());
+    assert!(!page.contains("<script"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(1)"));
+    assert!(!page.contains('\u{1b}'));
+}
+
+#[test]
+fn nothing_is_fetched() {
+    let page = render(&comparison());
+    for text in ["src=", "href=", "url(", "@import"] {
+        assert!(!page.contains(text), "{text}");
+    }
+    let addresses = page.matches("://").count();
+    let name_spaces = page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count();
+    assert_eq!(addresses, name_spaces);
+}
+
+#[test]
+fn every_drawing_has_a_name_and_a_sentence() {
+    let page = render(&comparison());
+    let drawings = page.matches("<svg").count();
+    assert_eq!(drawings, 5);
+    assert_eq!(page.matches("role=\"img\"").count(), drawings);
+    assert_eq!(page.matches("<figcaption>").count(), drawings);
+    for labels in page.split("aria-labelledby=\"").skip(1) {
+        let (ids, _) = labels.split_once('"').unwrap();
+        for id in ids.split(' ') {
+            assert_eq!(page.matches(&format!("id=\"{id}\"")).count(), 1, "{id}");
+        }
+    }
+}
+
+#[test]
+fn without_timed_runs_there_is_still_a_page() {
+    let page = render(&Comparison {
+        series: None,
+        results: Vec::new(),
+        ..comparison()
+    });
+    assert!(page.contains("Nothing was timed"));
+    assert!(page.contains("kernel boot"));
+}
+
+#[test]
+fn many_runs_make_no_large_file() {
+    let mut comparison = comparison();
+    let series = comparison.series.as_mut().unwrap();
+    series.samples = (0..3_000)
+        .map(|order| sample([Way::Container, Way::VmCold, Way::VmWarm][order % 3], order))
+        .collect();
+    assert!(render(&comparison).len() < 1 << 20);
+}
