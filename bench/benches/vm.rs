@@ -23,7 +23,7 @@ const BOOTS: usize = 3;
 /// The guest's memory, in bytes: the default.
 const MEMORY_BYTES: u64 = 128 << 20;
 /// The span that the first KVM_RUN ends.
-const LAST_BEFORE_RUN: &str = "vcpu";
+const LAST_BEFORE_RUN: &str = "jail";
 /// The span from there to PID 1.
 const BOOT: &str = "kernel boot";
 

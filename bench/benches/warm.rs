@@ -46,7 +46,7 @@ fn starts(prepared: &dyn Prepared) -> Result<()> {
     for _ in 0..RUNS {
         let instance = prepared.launch(Stdio::null()?)?;
         instance.wait_main()?;
-        to_first_run_ns.push(until_end_of_ns(instance.as_ref(), "restore")?);
+        to_first_run_ns.push(until_end_of_ns(instance.as_ref(), "jail")?);
         to_main_ns.push(until_end_of_ns(instance.as_ref(), "exec")?);
         let timeline = instance.timeline();
         for (index, span) in timeline.spans().iter().enumerate() {
@@ -83,9 +83,9 @@ fn saves(prepared: &dyn Prepared) -> Result<()> {
 
 fn large_machines(cache: &Cache) -> Result<()> {
     for start in [StartMode::Cold, StartMode::Warm] {
-        let (way, last) = match start {
-            StartMode::Cold => ("cold", "vcpu"),
-            _ => ("warm", "restore"),
+        let way = match start {
+            StartMode::Cold => "cold",
+            _ => "warm",
         };
         let sizes = [None, Some(LARGE)];
         let [small, large] = sizes.map(|memory| prepare(cache, &ANSWER, memory, start));
@@ -95,7 +95,7 @@ fn large_machines(cache: &Cache) -> Result<()> {
         for _ in 0..RUNS {
             for ((_, machine), samples_ns) in machines.iter().zip(&mut samples_ns) {
                 let instance = machine.launch(Stdio::null()?)?;
-                samples_ns.push(until_end_of_ns(instance.as_ref(), last)?);
+                samples_ns.push(until_end_of_ns(instance.as_ref(), "jail")?);
             }
         }
         for ((size, _), samples_ns) in machines.iter().zip(&samples_ns) {

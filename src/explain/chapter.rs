@@ -38,7 +38,9 @@ impl Chapter {
         Some(match name {
             "cgroup" => Self::Instance,
             "clone" | "join" | "spawn" => Self::Process,
-            "memory" | "create" | "devices" | "kernel load" | "vcpu" | "restore" => Self::Machine,
+            "memory" | "create" | "devices" | "kernel load" | "vcpu" | "restore" | "jail" => {
+                Self::Machine
+            }
             "kernel boot" | "init" => Self::Kernel,
             "network" => Self::Network,
             "mounts" | "connect" | "root mount" => Self::Root,

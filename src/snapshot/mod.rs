@@ -137,7 +137,7 @@ mod tests {
     use launch::Digest;
     use tempfile::TempDir;
     use vmm::memory;
-    use vmm::snapshot::{MachineFacts, Ring0Kind};
+    use vmm::snapshot::{AddressSpace, MachineFacts, Ring0Kind};
 
     use super::*;
 
@@ -151,7 +151,7 @@ mod tests {
         };
         let unfinished = store.begin(&"shell".parse().unwrap()).unwrap();
         let memory = memory::allocate(64 << 20).unwrap();
-        let draft = unfinished.draft();
+        let draft = unfinished.files();
         let description = Description {
             host: host.clone(),
             machine: MachineFacts {
@@ -164,7 +164,9 @@ mod tests {
                 label: "sh\u{1b}[2J".into(),
                 is_connected: true,
             },
-            memory: draft.write_memory(&memory).unwrap(),
+            memory: draft
+                .write_memory(&memory, &AddressSpace::of_process().unwrap())
+                .unwrap(),
         };
         draft.write_state(&description, &()).unwrap();
         unfinished.finish().unwrap();

@@ -14,17 +14,18 @@ pub const ID: u32 = 3000;
 /// The user and the group that are number 1 in her user namespace, if she has ranges.
 pub const FIRST: u32 = 600_000;
 
-/// Makes `/etc` in a mount namespace what it is in `$0`, and the device that networks need one that
-/// everybody may use; enters cgroups; then becomes her.
+/// Makes `/etc` in a mount namespace what it is in `$0`, and the devices that networks and VMs need
+/// some that everybody may use; enters cgroups; then becomes her.
 const BECOME: &str = r#"
 set -e
 for dir in $CGROUPS; do echo $$ > "$dir/cgroup.procs"; done
 for name in passwd subuid subgid; do mount --bind "$0/$name" "/etc/$name"; done
-if [ -e /dev/net/tun ]; then
-    mount -t tmpfs none "$0/dev"
-    mknod -m 666 "$0/dev/tun" c 10 200
-    mount --bind "$0/dev/tun" /dev/net/tun
-fi
+mount -t tmpfs none "$0/dev"
+mknod -m 666 "$0/dev/tun" c 10 200
+mknod -m 666 "$0/dev/kvm" c 10 232
+for device in net/tun kvm; do
+    if [ -e "/dev/$device" ]; then mount --bind "$0/dev/${device##*/}" "/dev/$device"; fi
+done
 exec setpriv --reuid=3000 --regid=3000 --clear-groups -- "$@"
 "#;
 
@@ -128,6 +129,25 @@ impl Ann {
 
     fn etc(&self) -> PathBuf {
         self.world.dir().join("etc")
+    }
+
+    /// Gives her the guest kernel that the tests have, in her cache.
+    pub fn give_kernel(&self) {
+        let kernels = |cache: &Path| cache.join("kernels");
+        let ours = std::env::var("JAULA_CACHE_DIR").unwrap_or("/var/cache/jaula".to_owned());
+        let hers = self.directory("cache");
+        let copied = Command::new("cp")
+            .args(["-r", "--"])
+            .args([kernels(ours.as_ref()), kernels(&hers)])
+            .status()
+            .unwrap();
+        assert!(copied.success());
+        let given = Command::new("chown")
+            .args(["-R", &format!("{ID}:{ID}")])
+            .arg(&hers)
+            .status()
+            .unwrap();
+        assert!(given.success());
     }
 
     /// A new directory of hers.

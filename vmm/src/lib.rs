@@ -10,7 +10,7 @@
 //! - [`vm`], [`vcpu`]: the KVM objects, and the loop that runs the guest.
 //! - [`bus`], [`devices`], [`reset`]: what the guest's accesses reach.
 //! - [`boot`]: the kernel, and what it finds in memory when it starts.
-//! - `monitor`, `launcher`: the two processes.
+//! - `monitor`, `launcher`: the two processes. `jail`: what the first of them may still do.
 //! - [`kvm`], [`ring0`]: what the host offers. Some hosts emulate a guest's ring 0.
 //! - [`snapshot`]: a machine on the disk.
 //! - [`profile`]: where a booting kernel spends its time.
@@ -21,6 +21,7 @@ pub mod builder;
 pub mod bus;
 pub mod devices;
 pub mod guest_end;
+pub mod jail;
 pub mod kvm;
 mod last_words;
 mod launcher;

@@ -26,7 +26,8 @@ impl IdMap {
         Self::parse(&fs::read_to_string("/proc/self/gid_map").unwrap_or_default())
     }
 
-    fn parse(text: &str) -> Self {
+    /// As the file has it; lines that are none are left out.
+    pub fn parse(text: &str) -> Self {
         let extent = |line: &str| {
             let mut numbers = line.split_whitespace().map(|word| word.parse().ok());
             let mut number = || numbers.next().flatten();
@@ -47,6 +48,18 @@ impl IdMap {
             let offset = inside.checked_sub(extent.inside)?;
             (offset < extent.outside.count).then(|| extent.outside.first.wrapping_add(offset))
         })
+    }
+
+    /// The highest ID; `None` if there is none.
+    pub fn last(&self) -> Option<u32> {
+        let of = |extent: &Extent| {
+            Some(
+                extent
+                    .inside
+                    .wrapping_add(extent.outside.count.checked_sub(1)?),
+            )
+        };
+        self.0.iter().filter_map(of).max()
     }
 }
 
@@ -78,6 +91,8 @@ mod tests {
         ] {
             assert_eq!(map.outside(inside), outside, "{inside}");
         }
+        assert_eq!(map.last(), Some(65536));
+        assert_eq!(IdMap::default().last(), None);
         let all = IdMap::parse("0 0 4294967295\n");
         assert_eq!(all.outside(u32::MAX - 1), Some(u32::MAX - 1));
         assert_eq!(IdMap::parse("").outside(0), None);

@@ -27,8 +27,8 @@ pub(super) const LESSONS: &[Lesson] = &[
         with: &["msg_controllen"],
         source: "vmm/src/monitor/channel.rs",
         what_for: Said {
-            en: "hands the monitor its descriptors (kernel, disk, streams): it opens no path of its own",
-            es: "entrega al monitor sus descriptores (núcleo, disco, flujos): no abre ninguna ruta por sí mismo",
+            en: "hands the monitor its descriptors (kernel, disk, streams): what it has, it was given",
+            es: "entrega al monitor sus descriptores (núcleo, disco, flujos): lo que tiene, se lo dieron",
         },
     },
     Lesson {
@@ -164,6 +164,51 @@ pub(super) const LESSONS: &[Lesson] = &[
         what_for: Said {
             en: "connects the processor's interrupt pins",
             es: "conecta las patillas de interrupción del procesador",
+        },
+    },
+    Lesson {
+        call: "unshare",
+        with: &["CLONE_NEWNS"],
+        source: "vmm/src/jail/namespaces.rs",
+        what_for: Said {
+            en: "before the guest runs, the monitor leaves the host's mounts, network, IPC and names: a guest that breaks out of its machine finds none of them",
+            es: "antes de que corra el huésped, el monitor deja los montajes, la red, el IPC y los nombres del anfitrión: un huésped que escape de su máquina no hallará ninguno",
+        },
+    },
+    Lesson {
+        call: "pivot_root",
+        with: &[],
+        source: "vmm/src/jail/empty_root.rs",
+        what_for: Said {
+            en: "an empty directory becomes the monitor's root: all that it needs is open by now",
+            es: "un directorio vacío pasa a ser la raíz del monitor: todo lo que necesita ya está abierto",
+        },
+    },
+    Lesson {
+        call: "setresuid",
+        with: &[],
+        source: "vmm/src/jail/identity.rs",
+        what_for: Said {
+            en: "the monitor becomes a user that no other process is, and can do nothing to any",
+            es: "el monitor pasa a ser un usuario que no es ningún otro proceso, y nada puede hacerles",
+        },
+    },
+    Lesson {
+        call: "capset",
+        with: &[],
+        source: "vmm/src/jail/rights.rs",
+        what_for: Said {
+            en: "drops the rights of root",
+            es: "renuncia a los derechos de root",
+        },
+    },
+    Lesson {
+        call: "seccomp",
+        with: &["SECCOMP_SET_MODE_FILTER"],
+        source: "vmm/src/jail/filter/table.rs",
+        what_for: Said {
+            en: "from here on this thread makes the system calls of its role, and any other one kills the monitor",
+            es: "desde aquí este hilo solo hace las llamadas de su papel, y cualquier otra mata al monitor",
         },
     },
     Lesson {

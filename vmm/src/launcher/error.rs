@@ -1,5 +1,7 @@
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 use guest_images::CacheError;
 use launch::{CpuLimit, InstanceId, MemoryLimit};
@@ -12,7 +14,7 @@ use crate::devices::virtio::fs::ShareError;
 use crate::kvm::KvmError;
 use crate::monitor::{AssignmentError, ChannelError, Reason};
 use crate::ring0::ProbeError;
-use crate::snapshot::{MemoryFileError, StateError, StoreError};
+use crate::snapshot::{DraftError, MemoryFileError, StateError, StoreError};
 
 /// Why a machine can't be launched, or can't be reached.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Draft(#[from] DraftError),
+    #[error(transparent)]
     Cache(#[from] CacheError),
     #[error("can't listen for requests in {}", path.display())]
     Listen { path: PathBuf, source: io::Error },
@@ -83,8 +87,10 @@ pub(crate) enum Error {
     /// What the monitor said.
     #[error("{}", .0.why)]
     Failed(Reason),
+    #[error("the monitor was killed, as it made a system call that it must not make")]
+    Forbidden,
     #[error("the monitor died: {0}")]
-    Died(std::process::ExitStatus),
+    Died(ExitStatus),
 }
 
 /// Why a machine can't go on from a snapshot.
@@ -99,6 +105,14 @@ pub(crate) enum SnapshotError {
 }
 
 impl Error {
+    /// Why a monitor with this status has ended, which has not said it.
+    pub(super) fn of_dead(status: ExitStatus) -> Self {
+        match status.signal() {
+            Some(libc::SIGSYS) => Self::Forbidden,
+            _ => Self::Died(status),
+        }
+    }
+
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Cpus(_) => Some("ask for at most 1".to_owned()),
@@ -126,6 +140,11 @@ impl Error {
                 ),
             },
             Self::Store(error) => error.remedy().map(str::to_owned),
+            Self::Draft(error) => error.remedy().map(str::to_owned),
+            Self::Forbidden => Some(
+                "tell the makers of jaula what dmesg says of it: a line with type=1326 and syscall="
+                    .to_owned(),
+            ),
             Self::NotRunning(_) => {
                 Some("give the name of one that jaula run --as vm --name started".to_owned())
             }

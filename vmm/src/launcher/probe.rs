@@ -3,6 +3,7 @@ use launch::{Chain, Finding};
 
 use super::blueprint::Blueprint;
 use super::{GuestKernel, template};
+use crate::jail;
 use crate::kvm;
 use crate::ring0::{self, Ring0};
 
@@ -29,6 +30,7 @@ pub(super) fn findings(cache: &Cache, kernel: &GuestKernel) -> Vec<Finding> {
             "look at what dmesg says of kvm",
         ),
     }));
+    findings.push(jail::finding());
     findings.push(kernel_finding(cache, kernel));
     if let Some(Ok(ring0)) = ring0 {
         findings.extend(template_finding(cache, kernel, ring0));

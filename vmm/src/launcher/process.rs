@@ -4,6 +4,7 @@
 //! things wake all who wait, however many: the process's end, and the doorbell, which is put on
 //! an eventfd that nobody reads.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -71,7 +72,7 @@ impl Known {
         Some(match &self.verdict {
             Some(Verdict::Ended(end, _)) => Ok(end.status),
             Some(Verdict::Failed(reason)) => Err(Error::Failed(reason.clone())),
-            None => Err(Error::Died(gone.status)),
+            None => Err(Error::of_dead(gone.status)),
         })
     }
 }
@@ -86,6 +87,8 @@ impl MonitorProcess {
         let (channel, theirs) = Channel::pair().map_err(Error::Spawn)?;
         let mut command = Command::new(SELF);
         command.arg0(ARGV0).stdin(theirs).stdout(Stdio::null());
+        // A guest that has broken into the monitor finds no secrets of the launcher's there.
+        command.env_clear().envs(own_variables());
         if let Some(cgroup) = cgroup {
             let entrance = cgroup
                 .entrance()
@@ -120,12 +123,10 @@ impl MonitorProcess {
         Ok(monitor)
     }
 
-    /// Waits until the machine is built.
+    /// Waits until the machine is built, and about to run.
     pub(super) fn wait_built(&self) -> Result<(), Error> {
         self.wait_until(None, None, |known| {
-            known.has_reached(Phase::Vcpu)
-                || known.has_reached(Phase::Restore)
-                || known.gone.is_some()
+            known.has_reached(Phase::Jail) || known.gone.is_some()
         })?;
         match self.news()?.end() {
             Some(Err(error)) => Err(error),
@@ -139,7 +140,7 @@ impl MonitorProcess {
         let known = self.news()?;
         match (&known.verdict, known.gone) {
             (Some(Verdict::Failed(reason)), _) => Err(Error::Failed(reason.clone())),
-            (_, Some(gone)) if !gone.status.success() => Err(Error::Died(gone.status)),
+            (_, Some(gone)) if !gone.status.success() => Err(Error::of_dead(gone.status)),
             _ => Ok(()),
         }
     }
@@ -291,6 +292,11 @@ impl MonitorProcess {
             }
         }
     }
+}
+
+/// The variables that are meant for jaula.
+fn own_variables() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"JAULA_"))
 }
 
 /// Rounded up to a millisecond, so that the last moment is not spent polling; a longer one than

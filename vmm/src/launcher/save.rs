@@ -6,16 +6,18 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use launch::InstanceId;
+use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen as listen_on,
     socket,
 };
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::linkat;
 
 use super::error::Error;
 use crate::monitor::{Channel, Reply, Request, SOCKET};
-use crate::snapshot::{SnapshotName, Store};
+use crate::snapshot::{DraftFiles, SnapshotName, Store};
 
 /// Name of the disk image in the directory of such a snapshot.
 pub(super) const DISK: &str = "disk";
@@ -25,6 +27,8 @@ pub(super) fn listen(dir: &Path) -> Result<OwnedFd, Error> {
     let listening = || -> io::Result<OwnedFd> {
         let dir = File::open(dir)?;
         let socket = new_socket()?;
+        // Nobody but its owner and root may connect (unix(7)), whoever may enter the directory.
+        fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
         bind(socket.as_raw_fd(), &address(&dir)?)?;
         listen_on(&socket, Backlog::new(8)?)?;
         Ok(socket)
@@ -49,14 +53,23 @@ pub fn save(
 ) -> Result<PathBuf, launch::Error> {
     let monitor = connect_to(run_dir, id)?;
     let unfinished = store.begin(name).map_err(Error::from)?;
-    let dir = unfinished.draft().dir().to_owned();
-    let disk = ask(&monitor, id, &dir)?;
+    let dir = unfinished.files().dir().to_owned();
+    let disk = ask(&monitor, id, unfinished.files())?;
     keep(&disk, &dir.join(DISK)).map_err(|source| Error::KeepDisk { path: dir, source })?;
     Ok(unfinished.finish().map_err(Error::from)?)
 }
 
-fn ask(monitor: &Channel, id: &InstanceId, dir: &Path) -> Result<OwnedFd, Error> {
-    monitor.send(&Request::Save(dir.to_owned()))?;
+fn ask(monitor: &Channel, id: &InstanceId, files: &DraftFiles) -> Result<OwnedFd, Error> {
+    let failed = |errno: Errno| Error::Ask {
+        id: id.clone(),
+        source: errno.into(),
+    };
+    monitor.send(&Request::Save(files.dir().to_owned()))?;
+    match monitor.send_descriptors(&files.descriptors()) {
+        // It ends, which its answer says.
+        Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET) => {}
+        Err(errno) => return Err(failed(errno)),
+    }
     match monitor.receive_within(None)? {
         Some(Reply::Saved) => {}
         Some(Reply::Failed(reason)) => {
@@ -69,10 +82,7 @@ fn ask(monitor: &Channel, id: &InstanceId, dir: &Path) -> Result<OwnedFd, Error>
             return Err(Error::Ended(id.clone()));
         }
     }
-    let disk = monitor.receive_descriptors().map_err(|errno| Error::Ask {
-        id: id.clone(),
-        source: errno.into(),
-    })?;
+    let disk = monitor.receive_descriptors().map_err(failed)?;
     disk.and_then(|mut all| all.pop())
         .ok_or_else(|| Error::Ended(id.clone()))
 }

@@ -39,9 +39,17 @@ pub(crate) enum Job<F> {
     MakeTemplate {
         kernel: KernelFile<F>,
         memory_bytes: u64,
-        /// The snapshot's directory, which is not there yet.
-        into: PathBuf,
+        into: SnapshotFiles<F>,
     },
+}
+
+/// The empty files of a snapshot, open for writing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SnapshotFiles<F> {
+    /// Where they are, to be told.
+    pub(crate) dir: PathBuf,
+    pub(crate) state: F,
+    pub(crate) memory: F,
 }
 
 /// A command in a machine.
@@ -178,7 +186,7 @@ impl<F> Assignment<F> {
                 } => Job::MakeTemplate {
                     kernel: kernel.try_map(f)?,
                     memory_bytes,
-                    into,
+                    into: into.try_map(f)?,
                 },
             },
         })
@@ -215,6 +223,16 @@ impl<F> Run<F> {
             stdout: f(self.stdout)?,
             stderr: f(self.stderr)?,
             requests: f(self.requests)?,
+        })
+    }
+}
+
+impl<F> SnapshotFiles<F> {
+    fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<SnapshotFiles<G>, E> {
+        Ok(SnapshotFiles {
+            dir: self.dir,
+            state: f(self.state)?,
+            memory: f(self.memory)?,
         })
     }
 }

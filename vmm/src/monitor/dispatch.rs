@@ -34,6 +34,6 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
             kernel,
             memory_bytes,
             into,
-        } => template::make(session, kernel, memory_bytes, &into),
+        } => template::make(session, kernel, memory_bytes, into),
     }
 }

@@ -1,5 +1,4 @@
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 use guest_protocol::{FrameError, Mark, SessionNumber, ToHost};
@@ -7,6 +6,8 @@ use launch::WindowSize;
 
 use super::exec::OpenRequest;
 use super::message::Reason;
+use crate::jail::FilterError;
+use crate::snapshot::DraftFiles;
 use crate::vcpu::{Stop, StopError};
 
 /// What happens while a machine runs.
@@ -37,14 +38,15 @@ pub(super) enum Event {
     OutputDone,
     /// The vCPU stopped.
     Stopped(Result<Stop, StopError>),
+    /// A thread has no filter, and does nothing.
+    NotContained(FilterError),
     /// The devices are not served any more.
     DevicesFailed(event_manager::Error),
 }
 
 /// A request that somebody waits for.
 pub(super) struct SaveRequest {
-    /// The draft's directory.
-    pub(super) dir: PathBuf,
+    pub(super) into: DraftFiles,
     /// Takes what came of it: the descriptor of the disk image, or why not.
     pub(super) done: Sender<Result<OwnedFd, Reason>>,
 }

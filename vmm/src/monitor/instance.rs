@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use entry::MountFailure;
@@ -23,7 +23,7 @@ use super::saving::SaveError;
 use super::session::{Session, SessionError, disk, is_verbose, network, reached, shares};
 use super::threads::{Threads, tell};
 use super::vcpu_thread::VcpuThread;
-use super::{Channel, Reason, ToLauncher, pump, saving, streams};
+use super::{Channel, Phase, Reason, ToLauncher, pump, saving, streams};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices, Saved};
 use crate::devices::virtio::block::Block;
@@ -31,12 +31,14 @@ use crate::devices::virtio::fs::Fs;
 use crate::devices::virtio::net::Net;
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::{GuestEnd, Said};
+use crate::jail::{self, Filter, Jail, Rights, Role};
 use crate::kvm;
 use crate::last_words::LastWords;
 use crate::machine::{Machine, MachineState};
 use crate::ring0::Ring0;
 use crate::snapshot::{
-    Draft, HostIdentity, LeaseBreaks, MachineFacts, MemoryFile, StateFile, verified,
+    AddressSpace, DraftFiles, HostIdentity, LeaseBreaks, MachineFacts, MemoryFile, StateFile,
+    verified,
 };
 
 /// How long a guest may take to panic: a second where its kernel is emulated.
@@ -77,6 +79,8 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         on_mark: mark_reporter(channel.clone(), sender.clone()),
         on_line: words.listener(),
     };
+    // All that has a path is open by then, or is opened here.
+    let space = AddressSpace::of_process().map_err(SessionError::Space)?;
     let done = |step: builder::Step| reached(&channel, step.into());
     let is_restored = matches!(run.origin, Origin::Restore(_));
     let (machine, memory_file) = match run.origin {
@@ -90,6 +94,17 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         }
     };
 
+    let jail = Jail::enter()?;
+    let rights = match has_shares {
+        true => Rights::OverFiles,
+        false => Rights::None,
+    };
+    lock(&shares).move_into(&jail)?;
+    jail.close(rights)?;
+    if let Some(file) = &memory_file {
+        file.notify_me().map_err(SessionError::Breaks)?;
+    }
+
     // The guest itself last: whatever it wants is served from its first instruction on.
     let control = host_ends.control;
     let mut orders = Orders::new(control.try_clone().map_err(SessionError::Sockets)?);
@@ -98,22 +113,21 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let mut sessions = Sessions::new(sockets.clone(), sender.clone());
     let threads = Threads(&sender);
     let requests = run.requests;
-    threads.start("watch", move |events| watch.watch(&requests, events))?;
+    if has_shares {
+        // The only one that keeps the rights over files.
+        threads.start(Role::Shares, move |events| serve_shares(shares, events))?;
+        jail::give_up_rights()?;
+    }
+    threads.start(Role::Watch, move |events| watch.watch(&requests, events))?;
     let (gate, gate_keeper) = gate::gate().map_err(SessionError::Sockets)?;
-    let sectors = disk
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .sectors();
-    threads.start("devices", move |events| {
+    let sectors = lock(&disk).sectors();
+    threads.start(Role::Devices, move |events| {
         serve_devices(disk, sockets, network, gate, events);
     })?;
     let mounts = match &run.work {
         Work::New(task) => task.mounts.clone(),
         Work::Running => Vec::new(),
     };
-    if has_shares {
-        threads.start("shares", move |events| serve_shares(shares, events))?;
-    }
     let (guest_ready, ready) = mpsc::channel();
     let entropy = control::entropy().map_err(SessionError::Entropy)?;
     let awaited = answer.clone();
@@ -125,7 +139,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
                 interface,
                 disk_sectors: sectors,
             };
-            threads.start("control", move |events| {
+            threads.start(Role::Control, move |events| {
                 let answer = control::converse(control, &ready, instructions, &awaited);
                 tell(events, Event::Answer(answer));
             })?;
@@ -134,7 +148,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
             // Whole frames, each in one write: they are not mixed up with the signals'.
             orders.guest_listens();
             sessions.begin(&orders);
-            threads.start("control", move |events| {
+            threads.start(Role::Control, move |events| {
                 let answer = control::go_on(control, entropy, interface, &awaited);
                 tell(events, Event::Answer(answer));
             })?;
@@ -145,21 +159,24 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         let _ = guest_ready.send(());
     }
     let (stdin, stdin_there) = (File::from(run.stdin), host_ends.stdin);
-    threads.start("stdin", move |events| {
+    threads.start(Role::Stdin, move |events| {
         if pump::to_guest(stdin, stdin_there) == InputEnd::HungUp {
             tell(events, Event::HungUp);
         }
     })?;
-    for (name, from, to) in [
-        ("stdout", host_ends.stdout, run.stdout),
-        ("stderr", host_ends.stderr, run.stderr),
+    for (role, from, to) in [
+        (Role::Stdout, host_ends.stdout, run.stdout),
+        (Role::Stderr, host_ends.stderr, run.stderr),
     ] {
-        threads.start(name, move |events| {
+        threads.start(role, move |events| {
             pump::from_guest(from, to.into());
             tell(events, Event::OutputDone);
         })?;
     }
     let vcpu = VcpuThread::start(machine, &threads)?;
+    Filter::of(Role::Main)?.load()?;
+    reached(&channel, Phase::Jail);
+    vcpu.begin();
 
     let instance = Instance {
         events,
@@ -174,6 +191,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         disk_image,
         host,
         facts,
+        space: Arc::new(space),
         answer,
         mounts,
         has_begun: is_running,
@@ -249,6 +267,7 @@ struct Instance<'a> {
     disk_image: OwnedFd,
     host: HostIdentity,
     facts: MachineFacts,
+    space: Arc<AddressSpace>,
     answer: AnswerWatch,
     /// What the command was to have mounted, if it was started here.
     mounts: Vec<Mount>,
@@ -290,9 +309,9 @@ impl Instance<'_> {
                 Event::Resize(size) => self.orders.resize(size),
                 Event::HungUp => self.orders.hang_up(),
                 Event::LauncherGone => return Ok(None),
-                Event::Asked(connection) => self
-                    .threads
-                    .start("request", move |events| requests::serve(connection, events))?,
+                Event::Asked(connection) => self.threads.start(Role::Request, move |events| {
+                    requests::serve(connection, events)
+                })?,
                 Event::Save(request) => self.save(request),
                 Event::MemoryChanging => return Err(SessionError::MemoryChanging),
                 // If it is not waited for any more, the answer to that comes next.
@@ -318,6 +337,7 @@ impl Instance<'_> {
                 // What the command said and how it ended is known; nobody needs the guest for it.
                 Event::Stopped(_) if self.end.is_some() => self.outputs = 0,
                 Event::Stopped(stopped) => return Err(GuestEnd::of(stopped, &self.words).into()),
+                Event::NotContained(error) => return Err(error.into()),
                 Event::DevicesFailed(error) => return Err(SessionError::Devices(error)),
             }
         }
@@ -340,27 +360,27 @@ impl Instance<'_> {
 
     /// Saves the machine and lets it go on. Whoever asked may have gone.
     fn save(&self, request: SaveRequest) {
-        let saved = self.try_save(&request.dir);
+        let saved = self.try_save(request.into);
         let _ = request
             .done
             .send(saved.map_err(|error| Reason::new(&error, error.remedy())));
     }
 
-    fn try_save(&self, dir: &Path) -> Result<OwnedFd, SaveError> {
+    fn try_save(&self, into: DraftFiles) -> Result<OwnedFd, SaveError> {
         if !self.has_begun {
             return Err(SaveError::NotBegun);
         }
         if self.has_shares {
             return Err(SaveError::Shares);
         }
-        let draft = Draft::reopen(dir)?;
         let held = self.gate_keeper.hold().map_err(SaveError::Hold)?;
         if self.answer.has_left() {
             return Err(SaveError::Ended);
         }
         let (host, facts) = (self.host.clone(), self.facts.clone());
+        let space = self.space.clone();
         let saved = self.vcpu.with_machine(move |machine| {
-            let saved = saving::save(machine, &draft, host, facts);
+            let saved = saving::save(machine, &into, &space, host, facts);
             machine.resume();
             saved
         });
@@ -368,6 +388,10 @@ impl Instance<'_> {
         saved.ok_or(SaveError::Stopped)??;
         self.disk_image.try_clone().map_err(SaveError::Hold)
     }
+}
+
+fn lock<T>(device: &Mutex<T>) -> MutexGuard<'_, T> {
+    device.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn serve_shares(shares: Arc<Mutex<Fs>>, events: &Sender<Event>) {

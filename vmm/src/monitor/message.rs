@@ -65,6 +65,8 @@ pub(crate) enum Phase {
     Vcpu,
     /// Processor, interrupt controllers and clock have their saved state.
     Restore,
+    /// The monitor gives up whatever it does not need to run the machine.
+    Jail,
     /// From the first instruction to PID 1.
     KernelBoot,
     /// PID 1 prepares all that depends on no workload.
@@ -90,6 +92,7 @@ impl Phase {
             Self::KernelLoad => "kernel load",
             Self::Vcpu => "vcpu",
             Self::Restore => "restore",
+            Self::Jail => "jail",
             Self::KernelBoot => "kernel boot",
             Self::Init => "init",
             Self::Connect => "connect",

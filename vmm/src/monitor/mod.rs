@@ -40,6 +40,7 @@ mod template;
 mod threads;
 mod vcpu_thread;
 
+use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::process;
 use std::sync::Arc;
@@ -47,7 +48,8 @@ use std::sync::Arc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 pub(crate) use assignment::{
-    Assignment, AssignmentError, Job, KernelFile, NetworkLink, Origin, Run, SharedFile, Work,
+    Assignment, AssignmentError, Job, KernelFile, NetworkLink, Origin, Run, SharedFile,
+    SnapshotFiles, Work,
 };
 pub(crate) use channel::{Channel, ChannelError, MAX_DESCRIPTORS, Received};
 pub(crate) use exec::{ExecNews, ExecWord};
@@ -70,8 +72,12 @@ pub fn monitor_main() -> ! {
     // SAFETY: the launcher made descriptor 0 our end of its socket pair, and nothing in this
     // process has used it: `main` comes here first.
     let socket = unsafe { OwnedFd::from_raw_fd(libc::STDIN_FILENO) };
+    if let Err(error) = close_inherited() {
+        tracing::debug!("what the launcher's starter had open stays open: {error}");
+    }
     let channel = Arc::new(Channel::new(socket));
     name_process();
+    limit_heaps();
     if let Err(error) = std::env::set_current_dir("/") {
         tracing::debug!("the monitor keeps the launcher's directory: {error}");
     }
@@ -93,6 +99,24 @@ pub fn monitor_main() -> ! {
     // The other threads are in the middle of things that nobody needs any more; the kernel takes
     // the machine down.
     process::exit(code)
+}
+
+/// Closes what the launcher was started with, and has left open. What is the monitor's comes later.
+fn close_inherited() -> io::Result<()> {
+    let first = libc::STDERR_FILENO + 1;
+    // SAFETY: numbers only. Nobody in this process has opened anything yet.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A few heaps for all threads (`mallopt(3)`). Where there are many threads, glibc would look for the
+/// number of CPUs in `/sys`, which a monitor has not got, to know how many.
+fn limit_heaps() {
+    const HEAPS: libc::c_int = 4;
+    // SAFETY: takes numbers. It fails only for those that are out of bounds.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) };
 }
 
 /// `ps` would show the name of the link that was executed, "exe".

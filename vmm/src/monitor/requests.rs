@@ -1,5 +1,5 @@
 //! What other processes may want of a running instance: one asks by connecting to the socket in
-//! the instance's directory, which only its owner can reach.
+//! the instance's directory, which only its owner and root can reach.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -7,15 +7,13 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use launch::Chain;
-use nix::sys::socket::getsockopt;
-use nix::sys::socket::sockopt::PeerCredentials;
-use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, SaveRequest};
 use super::message::Reason;
 use super::threads::tell;
 use super::{Channel, ChannelError, exec};
+use crate::snapshot::DraftFiles;
 
 /// Name of the socket in the instance's directory.
 pub(crate) const SOCKET: &str = "requests";
@@ -26,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// To save the machine, in the draft of a snapshot in this directory.
+    /// To save the machine, in the draft of a snapshot in this directory. What comes next on the
+    /// connection are the descriptors of its files: of the state and of memory.
     Save(PathBuf),
     /// To send the command this signal.
     Signal(u8),
@@ -55,25 +54,13 @@ pub(crate) enum Reply {
 
 /// Hears what one who connected wants, has it done, and answers.
 pub(super) fn serve(connection: OwnedFd, events: &Sender<Event>) {
-    match is_entitled(&connection) {
-        Ok(true) => {}
-        Ok(false) => return tracing::warn!("another user's request is not heard"),
-        Err(error) => return tracing::warn!("whose request it is, is not known: {error}"),
-    }
     if let Err(error) = answer(Channel::new(connection), events) {
         tracing::debug!("a request: {}", Chain(&error));
     }
 }
 
-/// Whether it is the monitor's own user who asks, or root. The directory of the socket keeps
-/// others away already, unless somebody has opened it to them.
-fn is_entitled(connection: &OwnedFd) -> nix::Result<bool> {
-    let asker = getsockopt(connection, PeerCredentials)?.uid();
-    Ok(asker == 0 || asker == geteuid().as_raw())
-}
-
 fn answer(asker: Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
-    let dir = match asker.receive_within(Some(PATIENCE))? {
+    let into = match asker.receive_within(Some(PATIENCE))? {
         None => return Ok(()),
         Some(Request::Signal(number)) => {
             tell(events, Event::Signal(number));
@@ -81,10 +68,13 @@ fn answer(asker: Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
         }
         Some(Request::Exec) => return exec::serve(asker, events),
         Some(Request::Users) => return exec::tell_users(&asker, events),
-        Some(Request::Save(dir)) => dir,
+        Some(Request::Save(dir)) => match files(&asker, dir)? {
+            Some(files) => files,
+            None => return Ok(()),
+        },
     };
     let (done, result) = mpsc::channel();
-    tell(events, Event::Save(SaveRequest { dir, done }));
+    tell(events, Event::Save(SaveRequest { into, done }));
     // An error means that the instance ends at this moment.
     match result.recv() {
         Ok(Ok(disk)) => {
@@ -95,6 +85,16 @@ fn answer(asker: Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
         Ok(Err(reason)) => asker.send(&Reply::Failed(reason)),
         Err(_) => asker.send(&Reply::Ended),
     }
+}
+
+/// What a machine is to be saved in; `None` from one who says nothing more.
+fn files(asker: &Channel, dir: PathBuf) -> Result<Option<DraftFiles>, ChannelError> {
+    if !asker.is_readable_within(Some(PATIENCE))? {
+        return Ok(None);
+    }
+    let files = asker.receive_descriptors()?.unwrap_or_default();
+    let files = <[OwnedFd; 2]>::try_from(files).ok();
+    Ok(files.map(|[state, memory]| DraftFiles::new(dir, state, memory)))
 }
 
 #[cfg(test)]

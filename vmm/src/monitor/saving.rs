@@ -4,7 +4,9 @@ use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::machine::{self, Machine};
-use crate::snapshot::{Description, Draft, DraftError, HostIdentity, MachineFacts};
+use crate::snapshot::{
+    AddressSpace, Description, DraftError, DraftFiles, HostIdentity, MachineFacts,
+};
 
 /// A machine is not saved.
 #[derive(Debug, thiserror::Error)]
@@ -38,15 +40,16 @@ impl SaveError {
 }
 
 /// Writes state and memory of `machine`, whose devices are not served. It may go on after this,
-/// before the draft is on the disk.
+/// before what was written is on the disk.
 pub(super) fn save(
     machine: &mut Machine,
-    draft: &Draft,
+    into: &DraftFiles,
+    space: &AddressSpace,
     host: HostIdentity,
     facts: MachineFacts,
 ) -> Result<(), SaveError> {
     let state = machine.save()?;
-    let memory = draft.write_memory(machine.memory())?;
+    let memory = into.write_memory(machine.memory(), space)?;
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -58,5 +61,5 @@ pub(super) fn save(
         },
         memory,
     };
-    Ok(draft.write_state(&description, &state)?)
+    Ok(into.write_state(&description, &state)?)
 }

@@ -19,11 +19,10 @@ use crate::devices::virtio::block::{Block, BlockError, InvalidId};
 use crate::devices::virtio::fs::{Fs, Limits, Share, ShareError};
 use crate::devices::virtio::net::{Link, Net, Tap, TapError};
 use crate::guest_end::{GuestEnd, Said};
+use crate::jail::{FilterError, JailError};
 use crate::kvm::KvmError;
 use crate::ring0::Ring0;
-use crate::snapshot::{
-    DraftError, HostIdentity, LeaseBreaks, MachineFacts, MemoryFileError, StateError,
-};
+use crate::snapshot::{HostIdentity, LeaseBreaks, MachineFacts, MemoryFileError, StateError};
 
 /// What `/sys/block/vda/serial` shows in the guest.
 const DISK_ID: &str = "jaula-root";
@@ -65,6 +64,12 @@ pub(super) enum SessionError {
     Watch(#[source] Errno),
     #[error("can't watch the snapshot's memory")]
     Breaks(#[source] io::Error),
+    #[error("can't look at its own memory")]
+    Space(#[source] io::Error),
+    #[error(transparent)]
+    Jail(#[from] JailError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     #[error("can't start a thread")]
     Thread(#[source] io::Error),
     #[error("can't serve the devices")]
@@ -82,8 +87,6 @@ pub(super) enum SessionError {
     #[error("the snapshot that this machine runs on was about to be changed by another program")]
     MemoryChanging,
     #[error(transparent)]
-    Draft(#[from] DraftError),
-    #[error(transparent)]
     Save(#[from] SaveError),
 }
 
@@ -98,7 +101,7 @@ impl SessionError {
             Self::MemoryChanging => {
                 Some("start it again when that program is done, or use a copy of the snapshot")
             }
-            Self::Draft(error) => error.remedy(),
+            Self::Jail(error) => error.remedy(),
             Self::Save(error) => error.remedy(),
             _ => None,
         }

@@ -2,32 +2,32 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use guest_protocol::{GUEST_CID, Mark, Ports};
 
-use super::assignment::KernelFile;
+use super::assignment::{KernelFile, SnapshotFiles};
 use super::session::{Session, SessionError, disk, is_verbose, network, shares};
 use super::{saving, streams};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices};
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::GuestEnd;
+use crate::jail::{Filter, Jail, Rights, Role};
 use crate::kvm;
 use crate::last_words::LastWords;
-use crate::snapshot::Draft;
+use crate::snapshot::{AddressSpace, DraftFiles};
 use crate::vcpu::{Kick, Stop};
 
-/// Makes it in the directory `into`, which is on the disk afterwards. No device is served
-/// meanwhile: the disk is empty, there is no network, and the guest has nobody to talk to yet.
+/// Writes it `into` empty files. No device is served meanwhile: the disk is empty, there is no
+/// network, and the guest has nobody to talk to yet.
 pub(super) fn make(
     session: Session,
     kernel: KernelFile<OwnedFd>,
     memory_bytes: u64,
-    into: &Path,
+    into: SnapshotFiles<OwnedFd>,
 ) -> Result<(), SessionError> {
     let Session {
         watch,
@@ -36,11 +36,6 @@ pub(super) fn make(
         facts,
         ..
     } = session;
-    thread::spawn(move || {
-        watch.until_gone();
-        // Nobody is left who would use it.
-        std::process::exit(1)
-    });
     // Kept: a port whose other end is closed would be saved as one that refuses the guest.
     let (guest_ends, _host_ends) = streams::pairs(Ports::COMMAND).map_err(SessionError::Sockets)?;
     let empty = File::open("/dev/null").map_err(SessionError::EmptyDisk)?;
@@ -73,6 +68,21 @@ pub(super) fn make(
         init: guest_images::INIT,
     };
     let mut machine = builder::boot(kvm::open()?, from, devices, |_| {})?;
+    let space = AddressSpace::of_process().map_err(SessionError::Space)?;
+    let into = DraftFiles::new(into.dir, into.state, into.memory);
+    Jail::enter()?.close(Rights::None)?;
+    let filter = Filter::of(Role::Watch)?;
+    thread::spawn(move || {
+        if let Err(error) = filter.load() {
+            tracing::error!("{error}");
+            std::process::exit(1);
+        }
+        watch.until_gone();
+        // Nobody is left who would use it.
+        std::process::exit(1)
+    });
+    // It runs the guest itself.
+    Filter::of(Role::Vcpu)?.load()?;
     loop {
         match machine.run() {
             Ok(Stop::Kicked) if ready.load(Ordering::Relaxed) => break,
@@ -80,9 +90,7 @@ pub(super) fn make(
             stopped => return Err(GuestEnd::of(stopped, &words).into()),
         }
     }
-    let draft = Draft::create(into)?;
-    saving::save(&mut machine, &draft, host, facts)?;
-    Ok(draft.sync()?)
+    Ok(saving::save(&mut machine, &into, &space, host, facts)?)
 }
 
 /// The vCPU runs on the calling thread, and stops before the guest's next instruction.

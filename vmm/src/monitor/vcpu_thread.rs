@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::event::Event;
 use super::session::SessionError;
 use super::threads::{Threads, tell};
+use crate::jail::Role;
 use crate::machine::Machine;
 use crate::vcpu::{Kick, Stop};
 
@@ -18,21 +19,27 @@ const KICK_EVERY: Duration = Duration::from_millis(20);
 
 /// The running thread, as others see it.
 pub(super) struct VcpuThread {
+    begin: Sender<()>,
     errands: Sender<Errand>,
     kick_sent: Receiver<Kick>,
     kick: OnceCell<Kick>,
 }
 
 impl VcpuThread {
-    /// Starts it. It tells of the machine's stop.
+    /// Starts it. It tells of the machine's stop, which does not run before [`VcpuThread::begin`].
     pub(super) fn start(mut machine: Machine, threads: &Threads<'_>) -> Result<Self, SessionError> {
         let (errands, to_do) = mpsc::channel::<Errand>();
         let (kick_sender, kick_sent) = mpsc::channel();
-        threads.start("vcpu", move |events| {
+        let (begin, begun) = mpsc::channel();
+        threads.start(Role::Vcpu, move |events| {
             match Kick::this_thread() {
                 // Whoever started this may have ended.
                 Ok(kick) => drop(kick_sender.send(kick)),
                 Err(error) => tracing::error!("the vCPU can't be kicked: {error}"),
+            }
+            if begun.recv().is_err() {
+                // Whatever was to come first has failed.
+                return;
             }
             let stopped = loop {
                 match machine.run() {
@@ -43,10 +50,17 @@ impl VcpuThread {
             tell(events, Event::Stopped(stopped));
         })?;
         Ok(Self {
+            begin,
             errands,
             kick_sent,
             kick: OnceCell::new(),
         })
+    }
+
+    /// Lets the guest run.
+    pub(super) fn begin(&self) {
+        // If the thread has ended, it has told why.
+        let _ = self.begin.send(());
     }
 
     /// Does `errand` there, while the guest stands still; `None` if the guest has stopped.

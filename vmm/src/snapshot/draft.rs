@@ -2,13 +2,15 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{
-    Description, MEMORY, STATE, SaveError, SavedMemory, StateError, save, state_file, verified,
+    AddressSpace, Description, MEMORY, STATE, SaveError, SavedMemory, StateError, StateFile, save,
+    state_file, verified,
 };
 use crate::memory::GuestMemory;
 
@@ -37,6 +39,13 @@ impl DraftError {
 /// if it doesn't become one.
 #[derive(Debug)]
 pub struct Draft {
+    files: DraftFiles,
+}
+
+/// The files of a draft: all that one who writes it needs, and who may have no paths.
+#[derive(Debug)]
+pub struct DraftFiles {
+    /// Where they are, to be told.
     dir: PathBuf,
     state: File,
     memory: File,
@@ -69,36 +78,62 @@ impl Draft {
                 .map_err(SaveError::writing(&path))
         };
         Ok(Self {
-            state: new(STATE)?,
-            memory: new(MEMORY)?,
-            dir: dir.to_owned(),
+            files: DraftFiles {
+                state: new(STATE)?,
+                memory: new(MEMORY)?,
+                dir: dir.to_owned(),
+            },
         })
     }
 
-    /// Opens the files that another process has made in `dir` for this one to write.
+    /// What is to be written.
+    pub fn files(&self) -> &DraftFiles {
+        &self.files
+    }
+
+    /// Returns when all of it is on the disk, so that it may be given its name.
     ///
     /// # Errors
     ///
-    /// When they are not there, or can't be written.
-    pub fn reopen(dir: &Path) -> Result<Self, DraftError> {
-        let existing = |name: &str| {
-            let path = dir.join(name);
-            OpenOptions::new()
-                .write(true)
-                .custom_flags(libc::O_NOFOLLOW)
-                .open(&path)
-                .map_err(SaveError::writing(&path))
-        };
-        Ok(Self {
-            state: existing(STATE)?,
-            memory: existing(MEMORY)?,
-            dir: dir.to_owned(),
-        })
+    /// When it does not get there, for lack of room among others.
+    pub fn sync(self) -> Result<(), DraftError> {
+        let DraftFiles { dir, state, memory } = &self.files;
+        // It only spares the first one to start from it a look at all of memory.
+        if let Err(error) = remember(dir, memory) {
+            tracing::debug!("{}: {error}", dir.display());
+        }
+        let sync = |file: &File, path: &Path| file.sync_all().map_err(SaveError::writing(path));
+        sync(memory, &dir.join(MEMORY))?;
+        sync(state, &dir.join(STATE))?;
+        sync_dir(dir).map_err(SaveError::writing(dir))?;
+        Ok(())
+    }
+}
+
+/// Remembers that the memory file is the one that was written.
+fn remember(dir: &Path, memory: &File) -> io::Result<()> {
+    let state = StateFile::read(dir).map_err(io::Error::other)?;
+    verified::remember(dir, &memory.metadata()?, &state.description().memory)
+}
+
+impl DraftFiles {
+    /// Those of a draft in `dir`, each open for writing, as another process has made them.
+    pub fn new(dir: PathBuf, state: OwnedFd, memory: OwnedFd) -> Self {
+        Self {
+            dir,
+            state: state.into(),
+            memory: memory.into(),
+        }
     }
 
-    /// Where it is.
+    /// Where they are.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The state's and memory's, for another process.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.state.as_fd(), self.memory.as_fd()]
     }
 
     /// Writes memory, once. Nothing may write to it meanwhile: the processors have stopped, and
@@ -107,8 +142,13 @@ impl Draft {
     /// # Errors
     ///
     /// When there is no room, or it can't be written.
-    pub fn write_memory(&self, memory: &GuestMemory) -> Result<SavedMemory, DraftError> {
-        Ok(save::write(memory, &self.memory, &self.dir.join(MEMORY))?)
+    pub fn write_memory(
+        &self,
+        memory: &GuestMemory,
+        space: &AddressSpace,
+    ) -> Result<SavedMemory, DraftError> {
+        let path = self.dir.join(MEMORY);
+        Ok(save::write(memory, space, &self.memory, &path)?)
     }
 
     /// Writes all else, once: `machine` is the state of processors and devices.
@@ -122,31 +162,9 @@ impl Draft {
         machine: &impl Serialize,
     ) -> Result<(), DraftError> {
         let state = state_file::encode(description, machine)?;
-        (&self.state)
+        Ok((&self.state)
             .write_all(&state)
-            .map_err(SaveError::writing(&self.dir.join(STATE)))?;
-        let remembered = self
-            .memory
-            .metadata()
-            .and_then(|memory| verified::remember(&self.dir, &memory, &description.memory));
-        // It only spares the first one to start from it a look at all of memory.
-        if let Err(error) = remembered {
-            tracing::debug!("{}: {error}", self.dir.display());
-        }
-        Ok(())
-    }
-
-    /// Returns when all of it is on the disk, so that it may be given its name.
-    ///
-    /// # Errors
-    ///
-    /// When it does not get there, for lack of room among others.
-    pub fn sync(self) -> Result<(), DraftError> {
-        let sync = |file: &File, path: &Path| file.sync_all().map_err(SaveError::writing(path));
-        sync(&self.memory, &self.dir.join(MEMORY))?;
-        sync(&self.state, &self.dir.join(STATE))?;
-        sync_dir(&self.dir).map_err(SaveError::writing(&self.dir))?;
-        Ok(())
+            .map_err(SaveError::writing(&self.dir.join(STATE)))?)
     }
 }
 

@@ -48,7 +48,10 @@ fn a_full_disk_is_named_and_nothing_is_left_on_it() {
             .unwrap();
         let store = Store::new(dir.join("snapshots"));
         let unfinished = store.begin(&"a".parse().unwrap()).unwrap();
-        let error = unfinished.draft().write_memory(&memory).unwrap_err();
+        let error = unfinished
+            .files()
+            .write_memory(&memory, &AddressSpace::of_process().unwrap())
+            .unwrap_err();
         assert!(
             matches!(error, DraftError::Save(SaveError::NoRoom { .. })),
             "{error}"
@@ -64,9 +67,13 @@ fn a_disk_that_is_full_when_the_state_is_written_is_named_too() {
     with_small_disk(|dir| {
         let memory = memory::allocate(1 << 20).unwrap();
         let draft = Draft::create(&dir.join("snapshot")).unwrap();
-        let saved = draft.write_memory(&memory).unwrap();
+        let saved = draft
+            .files()
+            .write_memory(&memory, &AddressSpace::of_process().unwrap())
+            .unwrap();
         let machine = vec![1_u8; 512 << 10];
         let error = draft
+            .files()
             .write_state(&sample::description(saved), &machine)
             .unwrap_err();
         assert!(

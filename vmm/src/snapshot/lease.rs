@@ -61,9 +61,17 @@ pub enum Lease {
 /// Tries to take a lease on the file, opened for reading alone.
 pub(super) fn take(file: &File, _breaks: &LeaseBreaks) -> Lease {
     // The process before the lease: else the signal is for the calling thread, which may end.
-    let taken = control(file, libc::F_SETOWN, getpid().as_raw())
-        .and_then(|_| control(file, libc::F_SETLEASE, libc::F_RDLCK));
+    let taken = own(file).and_then(|_| control(file, libc::F_SETLEASE, libc::F_RDLCK));
     outcome(taken, Lease::Held)
+}
+
+/// Has the signal of a break sent to this process with the rights that it has now.
+pub(super) fn notify_me(file: &File) -> io::Result<()> {
+    Ok(own(file)?)
+}
+
+fn own(file: &File) -> nix::Result<()> {
+    control(file, libc::F_SETOWN, getpid().as_raw())
 }
 
 /// Looks whether the file, opened for reading alone, is open for writing: takes a lease and gives it

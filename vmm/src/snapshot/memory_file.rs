@@ -156,6 +156,16 @@ impl MemoryFile {
         })
     }
 
+    /// Has the process, as whom it runs now, told of changes: who may signal whom is asked with
+    /// the user who has called this last.
+    ///
+    /// # Errors
+    ///
+    /// Never, while the file is open.
+    pub(crate) fn notify_me(&self) -> io::Result<()> {
+        lease::notify_me(&self.file)
+    }
+
     /// The file, for reading.
     pub fn file(&self) -> &File {
         &self.file

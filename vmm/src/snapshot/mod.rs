@@ -11,7 +11,8 @@
 //! It is made under another name ([`Store`], or the cache for what is nobody's in particular) and
 //! renamed when it is complete and on the disk, so what has a snapshot's name is all there.
 //!
-//! Saving: [`Draft::create`], [`Draft::write_memory`], [`Draft::write_state`], [`Draft::sync`].
+//! Saving: [`Draft::create`], [`DraftFiles::write_memory`], [`DraftFiles::write_state`],
+//! [`Draft::sync`].
 //! Restoring: [`LeaseBreaks::watch`] before there are threads, [`StateFile::read`],
 //! [`MemoryFile::open`], [`verified::verify`], [`crate::memory::restore`].
 //!
@@ -41,7 +42,7 @@ mod round_trip;
 mod sample;
 
 pub use description::{Description, MachineFacts, SavedMemory};
-pub use draft::{Draft, DraftError};
+pub use draft::{Draft, DraftError, DraftFiles};
 pub use extents::{Extent, Extents, InvalidExtents, PAGE_BYTES};
 pub use host_identity::{CpuIdentity, HostIdentity, Ring0Kind};
 pub use lease::{Lease, LeaseBreaks};
@@ -49,6 +50,7 @@ pub use memory_file::{MemoryFile, MemoryFileError};
 pub use save::SaveError;
 pub use state_file::{StateError, StateFile};
 pub use store::{SnapshotName, Store, StoreError, Unfinished};
+pub use touched::AddressSpace;
 
 /// Name of the file with everything but memory.
 pub const STATE: &str = "state";

@@ -20,9 +20,12 @@ fn save(memory: &GuestMemory) -> (TempDir, PathBuf, SavedMemory) {
     let parent = TempDir::new().unwrap();
     let dir = parent.path().join("snapshot");
     let draft = Draft::create(&dir).unwrap();
-    let saved = draft.write_memory(memory).unwrap();
+    let saved = draft
+        .files()
+        .write_memory(memory, &AddressSpace::of_process().unwrap())
+        .unwrap();
     let description = sample::description(saved.clone());
-    draft.write_state(&description, &"machine").unwrap();
+    draft.files().write_state(&description, &"machine").unwrap();
     draft.sync().unwrap();
     (parent, dir, saved)
 }

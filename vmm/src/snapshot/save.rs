@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress};
 
+use super::AddressSpace;
 use super::description::{InvalidMemory, SavedMemory};
 use super::memory_digest::{BUFFER_BYTES, MemoryDigest};
-use super::touched;
 use crate::memory::GuestMemory;
 
 /// Why memory is not saved.
@@ -74,10 +74,11 @@ impl SaveError {
 /// memory meanwhile. Not synced.
 pub(super) fn write(
     memory: &GuestMemory,
+    space: &AddressSpace,
     file: &File,
     path: &Path,
 ) -> Result<SavedMemory, SaveError> {
-    let extents = touched::extents(memory).map_err(SaveError::Look)?;
+    let extents = space.extents(memory).map_err(SaveError::Look)?;
     let bytes = memory.iter().map(|region| region.len()).sum();
     file.set_len(bytes).map_err(SaveError::writing(path))?;
     let mut digest = MemoryDigest::default();

@@ -14,7 +14,7 @@ use host::locked::{Attempt, Locked};
 use launch::{InstanceId, InvalidName};
 
 use super::draft::sync_dir;
-use super::{Draft, DraftError, SaveError, StateError, StateFile};
+use super::{Draft, DraftError, DraftFiles, SaveError, StateError, StateFile};
 
 /// How the name of what is no snapshot (yet, or any more) begins: no name of one does.
 const UNFINISHED: &str = ".unfinished-";
@@ -245,8 +245,8 @@ pub struct Unfinished {
 
 impl Unfinished {
     /// What is to be written.
-    pub fn draft(&self) -> &Draft {
-        &self.draft
+    pub fn files(&self) -> &DraftFiles {
+        self.draft.files()
     }
 
     /// Gives it its name, once it is on the disk. Returns its directory.
@@ -307,7 +307,7 @@ mod tests {
 
     use super::*;
     use crate::memory;
-    use crate::snapshot::{STATE, sample};
+    use crate::snapshot::{AddressSpace, STATE, sample};
 
     fn store() -> (TempDir, Store) {
         let dir = TempDir::new().unwrap();
@@ -322,9 +322,12 @@ mod tests {
     fn written(store: &Store, of: &str) -> Unfinished {
         let unfinished = store.begin(&name(of)).unwrap();
         let memory = memory::allocate(1 << 20).unwrap();
-        let saved = unfinished.draft().write_memory(&memory).unwrap();
+        let saved = unfinished
+            .files()
+            .write_memory(&memory, &AddressSpace::of_process().unwrap())
+            .unwrap();
         let description = sample::description(saved);
-        unfinished.draft().write_state(&description, &()).unwrap();
+        unfinished.files().write_state(&description, &()).unwrap();
         unfinished
     }
 

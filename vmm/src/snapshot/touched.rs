@@ -5,8 +5,8 @@
 //! present or swapped (Documentation/admin-guide/mm/pagemap.rst), and `/proc/self/maps` what is
 //! mapped from a file, where a page that was never touched is not zero.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
@@ -34,23 +34,51 @@ const GAP_BYTES: u64 = 16 * PAGE_BYTES;
 /// Documentation/admin-guide/sysctl/vm.rst, `max_map_count`).
 const MAX_EXTENTS: usize = 1024;
 
-/// The pages of `memory` that are not zero, by their position in RAM, with small gaps closed.
-/// Nothing may write to the memory meanwhile.
-pub(super) fn extents(memory: &GuestMemory) -> io::Result<Extents> {
-    let pagemap = File::open(PAGEMAP)?;
-    let from_files = from_files(&fs::read_to_string(MAPS)?)?;
-    let mut extents = Extents::default();
-    let mut position = 0;
-    for region in memory.iter() {
-        add_region(&mut extents, region, position, &pagemap, &from_files)?;
-        position += region.len();
+/// What the kernel tells of this process's memory, whenever it is asked.
+#[derive(Debug)]
+pub struct AddressSpace {
+    pagemap: File,
+    maps: File,
+}
+
+impl AddressSpace {
+    /// To be opened while there is a `/proc`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn of_process() -> io::Result<Self> {
+        Ok(Self {
+            pagemap: File::open(PAGEMAP)?,
+            maps: File::open(MAPS)?,
+        })
     }
-    let mut gap_bytes = GAP_BYTES;
-    while extents.count() > MAX_EXTENTS {
-        gap_bytes *= 2;
-        extents = extents.with_gaps_closed(gap_bytes);
+
+    /// The pages of `memory` that are not zero, by their position in RAM, with small gaps closed.
+    /// Nothing may write to the memory meanwhile.
+    pub(super) fn extents(&self, memory: &GuestMemory) -> io::Result<Extents> {
+        let from_files = from_files(&self.maps()?)?;
+        let mut extents = Extents::default();
+        let mut position = 0;
+        for region in memory.iter() {
+            add_region(&mut extents, region, position, &self.pagemap, &from_files)?;
+            position += region.len();
+        }
+        let mut gap_bytes = GAP_BYTES;
+        while extents.count() > MAX_EXTENTS {
+            gap_bytes *= 2;
+            extents = extents.with_gaps_closed(gap_bytes);
+        }
+        Ok(extents)
     }
-    Ok(extents)
+
+    fn maps(&self) -> io::Result<String> {
+        let mut maps = String::new();
+        let mut file = &self.maps;
+        file.rewind()?;
+        file.read_to_string(&mut maps)?;
+        Ok(maps)
+    }
 }
 
 fn add_region(
@@ -169,7 +197,10 @@ mod tests {
             memory.write_obj(1_u8, GuestAddress(address)).unwrap();
         }
         assert!(scattered.clone().count() > MAX_EXTENTS);
-        let extents = extents(&memory).unwrap();
+        let extents = AddressSpace::of_process()
+            .unwrap()
+            .extents(&memory)
+            .unwrap();
         assert!(extents.count() <= MAX_EXTENTS, "{}", extents.count());
         for address in scattered {
             let has_it =

@@ -57,6 +57,10 @@ pub const ALL: &[(&str, fn())] = &[
         "a_killed_monitor_is_an_error_that_says_so",
         a_killed_monitor_is_an_error_that_says_so,
     ),
+    (
+        "a_monitor_that_is_killed_for_a_system_call_is_an_error_that_says_so",
+        a_monitor_that_is_killed_for_a_system_call_is_an_error_that_says_so,
+    ),
 ];
 
 /// Waits for a guest that fails, and returns the error.
@@ -109,6 +113,7 @@ fn marks_become_the_spans_of_the_timeline() {
             "devices",
             "kernel load",
             "vcpu",
+            "jail",
             "kernel boot",
             "init",
             "connect",
@@ -117,7 +122,7 @@ fn marks_become_the_spans_of_the_timeline() {
             "teardown",
         ]
     );
-    let before_main: u64 = timeline.spans()[..12]
+    let before_main: u64 = timeline.spans()[..13]
         .iter()
         .map(|span| span.duration_ns)
         .sum();
@@ -198,7 +203,8 @@ fn a_monitor_does_not_outlive_a_killed_launcher() {
     assert!(host.leftovers().is_empty());
 }
 
-fn a_killed_monitor_is_an_error_that_says_so() {
+/// What the launcher of a monitor says that a signal has ended.
+fn error_of_one_that_got(signal: Signal) -> String {
     let host = Host::new(Guest::default().loops());
     let mut launcher = host.start_launcher();
     let mut monitors = Vec::new();
@@ -207,11 +213,21 @@ fn a_killed_monitor_is_an_error_that_says_so() {
         !monitors.is_empty()
     });
     for pid in monitors {
-        kill(Pid::from_raw(pid as i32), Signal::SIGKILL).unwrap();
+        kill(Pid::from_raw(pid as i32), signal).unwrap();
     }
     launcher.wait().unwrap();
-    let error = host.error_of_launcher();
+    assert!(host.leftovers().is_empty());
+    host.error_of_launcher()
+}
+
+fn a_killed_monitor_is_an_error_that_says_so() {
+    let error = error_of_one_that_got(Signal::SIGKILL);
     assert!(error.contains("the monitor died"), "{error}");
     assert!(error.contains("SIGKILL"), "{error}");
-    assert!(host.leftovers().is_empty());
+}
+
+fn a_monitor_that_is_killed_for_a_system_call_is_an_error_that_says_so() {
+    let error = error_of_one_that_got(Signal::SIGSYS);
+    assert!(error.contains("system call"), "{error}");
+    assert!(!error.contains("SIGSYS"), "{error}");
 }

@@ -12,8 +12,8 @@ use super::blueprint::Blueprint;
 use super::error::Error;
 use super::process::MonitorProcess;
 use crate::machine::MachineState;
-use crate::monitor::{Assignment, Job};
-use crate::snapshot::{HostIdentity, MemoryFile, StateFile, verified};
+use crate::monitor::{Assignment, Job, SnapshotFiles};
+use crate::snapshot::{Draft, HostIdentity, MemoryFile, StateFile, verified};
 pub use shelf::{RemoveError, Template, TemplateFacts, TemplateState, Templates};
 
 /// What a template's label says.
@@ -79,6 +79,11 @@ fn name(blueprint: &Blueprint) -> Result<String, Error> {
 /// Has a monitor make it in `dir`. No cgroup, no directory of an instance: it is no instance, and
 /// ends with this process.
 fn make(blueprint: &Blueprint, dir: &Path) -> Result<(), Error> {
+    let draft = Draft::create(dir)?;
+    let [state, memory] = draft
+        .files()
+        .descriptors()
+        .map(|file| file.try_clone_to_owned());
     let assignment = Assignment {
         launcher: nix::unistd::getpid().as_raw(),
         ring0: blueprint.ring0,
@@ -87,8 +92,13 @@ fn make(blueprint: &Blueprint, dir: &Path) -> Result<(), Error> {
         job: Job::MakeTemplate {
             kernel: blueprint.open_kernel()?,
             memory_bytes: blueprint.memory.bytes(),
-            into: dir.to_owned(),
+            into: SnapshotFiles {
+                dir: dir.to_owned(),
+                state: state.map_err(Error::Spawn)?,
+                memory: memory.map_err(Error::Spawn)?,
+            },
         },
     };
-    MonitorProcess::spawn(None, assignment)?.wait_saved()
+    MonitorProcess::spawn(None, assignment)?.wait_saved()?;
+    Ok(draft.sync()?)
 }

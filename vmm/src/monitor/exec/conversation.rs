@@ -16,6 +16,7 @@ use nix::sys::socket::{MsgFlags, send};
 
 use super::sessions::{OpenRequest, OpenSession};
 use super::{ExecNews, ExecWord};
+use crate::jail::Role;
 use crate::monitor::event::Event;
 use crate::monitor::message::Reason;
 use crate::monitor::pump::{self, InputEnd};
@@ -105,7 +106,7 @@ fn run(asker: &Arc<Channel>, events: &Sender<Event>) -> Result<(), ExecError> {
         stderr: stderr_there,
     } = ends;
     let to_guest = control.try_clone()?;
-    threads.start("asker", {
+    threads.start(Role::Asker, {
         let (asker, lease) = (asker.clone(), lease.clone());
         move |_| {
             listen(&asker, &to_guest);
@@ -117,18 +118,18 @@ fn run(asker: &Arc<Channel>, events: &Sender<Event>) -> Result<(), ExecError> {
     if let Some([stdin, stdout, stderr]) = streams {
         let stdin_lease = lease.clone();
         let to_guest = control.try_clone()?;
-        threads.start("stdin", move |_| {
+        threads.start(Role::Stdin, move |_| {
             if pump::to_guest(stdin.into(), stdin_there) == InputEnd::HungUp {
                 pass_on(&to_guest, &ToSession::HangUp);
             }
             drop(stdin_lease);
         })?;
-        for (name, from, to) in [
-            ("stdout", stdout_there, stdout),
-            ("stderr", stderr_there, stderr),
+        for (role, from, to) in [
+            (Role::Stdout, stdout_there, stdout),
+            (Role::Stderr, stderr_there, stderr),
         ] {
             let (lease, writing) = (lease.clone(), writing.clone());
-            threads.start(name, move |_| {
+            threads.start(role, move |_| {
                 pump::from_guest(from, to.into());
                 drop((lease, writing));
             })?;

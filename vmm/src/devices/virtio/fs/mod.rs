@@ -35,6 +35,7 @@ use virtio_bindings::virtio_ids::VIRTIO_ID_FS;
 use super::{
     BrokenQueue, DeviceQueue, Interrupt, Outcome, QueueSlot, Step, VirtioDevice, WrongQueueCount,
 };
+use crate::jail::{Jail, JailError};
 pub use limits::Limits;
 use server::Server;
 pub use share::{Share, ShareError};
@@ -93,6 +94,15 @@ impl Fs {
             slots: [QueueSlot::new(QUEUE_SIZE)?, QueueSlot::new(QUEUE_SIZE)?],
             active: None,
         })
+    }
+
+    /// Takes the shares into a jail. To be called before the guest runs.
+    ///
+    /// # Errors
+    ///
+    /// When one of them can't be taken along.
+    pub(crate) fn move_into(&mut self, jail: &Jail) -> Result<(), JailError> {
+        self.server.move_into(jail)
     }
 
     /// Serves all that the driver asks for.

@@ -8,10 +8,7 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, setfsgid, setfsuid};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::umask;
-use rustix::thread::{
-    CapabilitiesSecureBits, CapabilitySet, UnshareFlags, capabilities, set_capabilities,
-    set_capabilities_secure_bits, unshare_unsafe,
-};
+use rustix::thread::{CapabilitySet, UnshareFlags, capabilities, set_capabilities, unshare_unsafe};
 
 /// Whom a file belongs to that has no owner in the guest (`/proc/sys/kernel/overflowuid`).
 const NOBODY: u32 = 65534;
@@ -133,20 +130,15 @@ impl Drop for Borrowed {
     }
 }
 
-/// Gives the calling thread a umask of its own, and lets it keep its rights when it makes files
-/// as others: who may make what where, the guest's kernel has decided.
+/// Gives the calling thread a umask of its own.
+///
+/// It has to keep its rights when it makes files as others, since who may make what where, the
+/// guest's kernel has decided: the [jail](crate::jail) sees to that, where there are rights.
 pub(super) fn own_thread() {
     // SAFETY: neither descriptors nor memory are unshared; the working directory and the root,
     // which are, this process does not change any more.
     if let Err(errno) = unsafe { unshare_unsafe(UnshareFlags::FS) } {
         tracing::warn!("the shares' thread has no umask of its own: {errno}");
-    }
-    let Owners::Same = Owners::of_process() else {
-        return;
-    };
-    let kept = CapabilitiesSecureBits::NO_SETUID_FIXUP;
-    if let Err(errno) = set_capabilities_secure_bits(kept) {
-        tracing::warn!("guests' users make files in the shares with their own rights: {errno}");
     }
 }
 

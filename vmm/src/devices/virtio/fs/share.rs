@@ -6,6 +6,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, open, openat, stat
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
+use crate::jail::{Jail, JailError};
+
 /// A file or directory of the host's that a guest may use, with all that is below it.
 #[derive(Debug)]
 pub struct Share {
@@ -51,6 +53,12 @@ impl Share {
             opened.map_err(|errno| ShareError::Look(errno.into()))?,
             read_only,
         )
+    }
+
+    /// Takes it into a jail.
+    pub(super) fn move_into(&mut self, jail: &Jail) -> Result<(), JailError> {
+        self.root = jail.detach(self.root.as_fd(), self.read_only)?;
+        Ok(())
     }
 
     /// What was opened with `O_PATH`.

@@ -40,6 +40,7 @@ use super::request::Request;
 use super::share::Share;
 use super::wire::{Attr, EntryOut};
 use crate::devices::virtio::{Readable, Writable};
+use crate::jail::{Jail, JailError};
 
 /// Largest answer that is put together here, in bytes; what is read of a file is not.
 const MAX_ANSWER_BYTES: usize = 1 << 16;
@@ -102,6 +103,17 @@ impl Server {
             is_initialized: false,
             answer: Vec::new(),
         })
+    }
+
+    /// Takes the shares into a jail, and what else is found by a path.
+    pub(super) fn move_into(&mut self, jail: &Jail) -> Result<(), JailError> {
+        for share in &mut self.shares {
+            share.move_into(jail)?;
+        }
+        if self.descriptors.is_some() {
+            self.descriptors = Some(jail.own_descriptors()?);
+        }
+        Ok(())
     }
 
     /// Whether nothing is shared.

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::unistd::geteuid;
 use rustix::fs::{Mode, OFlags, open};
+use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
 use tempfile::TempDir;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -95,6 +97,7 @@ impl Guest {
 
     pub(super) fn unmounted(shares: Vec<Share>, limits: Limits) -> Self {
         owners::own_thread();
+        keep_rights();
         let memory: GuestMemory = crate::memory::allocate(MEMORY_BYTES).unwrap();
         let urgent = Driver::new(&memory, RINGS, 16);
         let driver = Driver::new(&memory, RINGS + Driver::RINGS_BYTES, QUEUE_SIZE);
@@ -253,4 +256,11 @@ impl Guest {
 /// What an answer is, all of it.
 pub(super) fn read<T: FromBytes>(bytes: Vec<u8>) -> T {
     T::read_from_bytes(&bytes).map_err(|_| bytes.len()).unwrap()
+}
+
+/// As the jail has it for a monitor of root's.
+fn keep_rights() {
+    if geteuid().is_root() {
+        set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP).unwrap();
+    }
 }
