@@ -1,11 +1,12 @@
 //! The launcher's end of a command's terminal.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
+use entry::pseudoterminal;
 use launch::WindowSize;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -90,7 +91,7 @@ struct Copying {
 impl Terminal {
     fn start(master: OwnedFd, stdin: OwnedFd, stdout: OwnedFd) -> io::Result<Self> {
         // While we have it open, too, a command that closes all of its own may open it again.
-        let other_end = open_other_end(&master)?;
+        let other_end = pseudoterminal::open_other_end(master.as_fd())?;
         let master = Arc::new(master);
         let (stopped, stop) = io::pipe()?;
         let (input_stopped, stop_input) = io::pipe()?;
@@ -100,9 +101,8 @@ impl Terminal {
         let thread = || thread::Builder::new().name("terminal".into());
         thread().spawn(move || {
             let (master, mut stdin, stop) = input;
-            let is_terminal = stdin.is_terminal();
             copy_input(&master, &mut stdin, &input_stopped);
-            if is_terminal && is_hung_up(&stdin) {
+            if pseudoterminal::is_hung_up(stdin.as_fd()) {
                 tell(&stop);
             }
         })?;
@@ -122,15 +122,7 @@ impl Terminal {
         let Some(master) = self.master.upgrade() else {
             return Ok(());
         };
-        let size = libc::winsize {
-            ws_row: size.rows,
-            ws_col: size.columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        // SAFETY: TIOCSWINSZ reads one winsize, which lives through the call.
-        let set = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
-        Errno::result(set).map(drop).map_err(terminal_error)
+        pseudoterminal::set_window_size(master.as_fd(), size).map_err(Error::Terminal)
     }
 
     /// Waits until all is written that was shown, when the command has ended. Somebody elsewhere
@@ -143,14 +135,6 @@ impl Terminal {
             let _ = output.join();
         }
     }
-}
-
-fn open_other_end(master: &OwnedFd) -> io::Result<OwnedFd> {
-    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: numbers only.
-    let opened = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) };
-    // SAFETY: the kernel has just made it for us, and nothing else owns it.
-    Ok(Errno::result(opened).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })?)
 }
 
 /// Until the input ends, or `stopped`. The end of the input is nothing that a terminal knows of.
@@ -200,14 +184,6 @@ fn copy_output(master: &OwnedFd, mut stdout: File, stopped: &PipeReader) {
 fn tell(mut stop: &PipeWriter) {
     // Who does not listen any more has stopped.
     let _ = stop.write(&[0]);
-}
-
-fn is_hung_up(terminal: &File) -> bool {
-    let mut polled = [PollFd::new(terminal.as_fd(), PollFlags::empty())];
-    let told = poll(&mut polled, PollTimeout::ZERO);
-    let [polled] = polled;
-    let hung_up = |events: PollFlags| events.contains(PollFlags::POLLHUP);
-    told.is_ok() && polled.revents().is_some_and(hung_up)
 }
 
 /// Also where writes don't wait.

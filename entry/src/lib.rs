@@ -35,6 +35,7 @@ mod path;
 mod path_bytes;
 mod plan;
 mod privileges;
+pub mod pseudoterminal;
 mod rootfs;
 mod scenery;
 mod signals;

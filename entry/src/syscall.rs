@@ -5,8 +5,10 @@
 //! runs `setresuid` and `setgroups` in all threads it knows of, and after a raw `clone3` it still
 //! knows those of the parent), the system call is made directly.
 
-use std::ffi::{CStr, c_int, c_long, c_uint};
+use std::ffi::{CStr, c_int, c_long, c_short, c_uint};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use launch::WindowSize;
 
 /// Why a system call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -358,10 +360,10 @@ pub(crate) fn unlock_terminal(master: BorrowedFd<'_>) -> Result<()> {
 }
 
 /// Sets the size of a terminal.
-pub(crate) fn set_window_size(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> Result<()> {
+pub(crate) fn set_window_size(terminal: BorrowedFd<'_>, size: WindowSize) -> Result<()> {
     let size = libc::winsize {
-        ws_row: rows,
-        ws_col: columns,
+        ws_row: size.rows,
+        ws_col: size.columns,
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
@@ -682,14 +684,24 @@ pub(crate) fn die_with_parent() -> Result<()> {
 
 /// Whether nobody can read from the pipe any more.
 pub(crate) fn has_no_reader(pipe: RawFd) -> Result<bool> {
+    Ok(polled(pipe)? & libc::POLLERR != 0)
+}
+
+/// Whether nobody is at the terminal's other end any more.
+pub(crate) fn is_hung_up(terminal: BorrowedFd<'_>) -> Result<bool> {
+    Ok(polled(terminal.as_raw_fd())? & libc::POLLHUP != 0)
+}
+
+/// What poll(2) tells of a descriptor without being asked.
+fn polled(fd: RawFd) -> Result<c_short> {
     let mut poll = libc::pollfd {
-        fd: pipe,
+        fd,
         events: 0,
         revents: 0,
     };
     // SAFETY: `poll` is one pollfd and lives through the call.
     done(unsafe { libc::poll(&raw mut poll, 1, 0) }.into())?;
-    Ok(poll.revents & libc::POLLERR != 0)
+    Ok(poll.revents)
 }
 
 /// Gives `signal` its default action; a signal that does not take one keeps its own.

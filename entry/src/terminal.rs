@@ -49,7 +49,7 @@ impl Terminal<'_> {
             return Err(Errno(libc::ENOTTY));
         }
         syscall::unlock_terminal(master.as_fd())?;
-        syscall::set_window_size(master.as_fd(), self.size.rows, self.size.columns)?;
+        syscall::set_window_size(master.as_fd(), self.size)?;
         let terminal = syscall::open_terminal(master.as_fd())?;
         syscall::send_descriptor(self.socket, master.as_fd())?;
         Ok(terminal)

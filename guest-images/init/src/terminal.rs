@@ -1,7 +1,8 @@
 //! A command's terminal, between its master and the connections to the host.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use entry::pseudoterminal;
 use launch::WindowSize;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -85,7 +86,8 @@ enum Gone {
 impl Terminal {
     /// Nothing of it blocks.
     pub(crate) fn new(master: OwnedFd, input: OwnedFd, output: OwnedFd) -> Result<Self, Errno> {
-        let other = open_other_end(&master)?;
+        let other = pseudoterminal::open_other_end(master.as_fd())
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         Ok(Self {
             ends: Some(Ends {
                 master,
@@ -147,28 +149,9 @@ impl Terminal {
     /// Gives it another size.
     pub(crate) fn resize(&self, size: WindowSize) {
         let Some(ends) = &self.ends else { return };
-        let size = libc::winsize {
-            ws_row: size.rows,
-            ws_col: size.columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        // SAFETY: TIOCSWINSZ reads one winsize, which lives through the call. It can't fail with a
-        // terminal.
-        unsafe { libc::ioctl(ends.master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        // It can't fail with a terminal.
+        let _ = pseudoterminal::set_window_size(ends.master.as_fd(), size);
     }
-}
-
-fn open_other_end(master: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: numbers only.
-    let opened = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) };
-    if opened < 0 {
-        let error = std::io::Error::last_os_error();
-        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-    }
-    // SAFETY: the kernel has just made it for us, and nothing else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(opened) })
 }
 
 #[cfg(test)]
@@ -197,7 +180,9 @@ mod tests {
             let master = openpt(flags).unwrap();
             unlockpt(&master).unwrap();
             rustix::io::ioctl_fionbio(&master, true).unwrap();
-            let command = open_other_end(&master).unwrap().into();
+            let command = pseudoterminal::open_other_end(master.as_fd())
+                .unwrap()
+                .into();
             let end = || {
                 let (guest, host) = UnixStream::pair().unwrap();
                 guest.set_nonblocking(true).unwrap();

@@ -2,11 +2,12 @@
 //! and streams of the guest's.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
+use entry::pseudoterminal;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -22,7 +23,7 @@ pub(super) fn to_guest(mut stdin: File, mut guest: UnixStream) -> InputEnd {
     }
     // The guest sees the end of its input. It may have closed the stream already.
     let _ = guest.shutdown(Shutdown::Write);
-    match stdin.is_terminal() && is_hung_up(&stdin) {
+    match pseudoterminal::is_hung_up(stdin.as_fd()) {
         true => InputEnd::HungUp,
         false => InputEnd::Other,
     }
@@ -35,14 +36,6 @@ pub(super) enum InputEnd {
     HungUp,
     /// Whatever else.
     Other,
-}
-
-fn is_hung_up(terminal: &File) -> bool {
-    let mut ends = [PollFd::new(terminal.as_fd(), PollFlags::empty())];
-    let polled = poll(&mut ends, PollTimeout::ZERO);
-    let [end] = ends;
-    let hung_up = |events: PollFlags| events.contains(PollFlags::POLLHUP);
-    polled.is_ok() && end.revents().is_some_and(hung_up)
 }
 
 /// Copies an output of the guest's, until it ends or nobody reads it any more. Then the guest's
@@ -120,6 +113,7 @@ mod tests {
     use std::thread;
 
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use nix::pty::{posix_openpt, unlockpt};
 
     use super::*;
 
@@ -171,6 +165,30 @@ mod tests {
             // Fails once the copy has ended and closed its end.
             while there.write_all(&[0; 4096]).is_ok() {}
         });
+    }
+
+    #[test]
+    fn an_input_that_was_hung_up_is_told_from_one_that_has_ended() {
+        let hang_up = |when_started: bool| {
+            let master = posix_openpt(OFlag::O_RDWR | OFlag::O_CLOEXEC).unwrap();
+            unlockpt(&master).unwrap();
+            let terminal = pseudoterminal::open_other_end(master.as_fd()).unwrap();
+            let (guest, _there) = UnixStream::pair().unwrap();
+            if !when_started {
+                drop(master);
+                return to_guest(terminal.into(), guest);
+            }
+            thread::scope(|scope| {
+                let copy = scope.spawn(move || to_guest(terminal.into(), guest));
+                drop(master);
+                copy.join().unwrap()
+            })
+        };
+        assert_eq!([true, false].map(hang_up), [InputEnd::HungUp; 2]);
+        let (stdin, writer) = pipe();
+        drop(writer);
+        let (guest, _there) = UnixStream::pair().unwrap();
+        assert_eq!(to_guest(stdin, guest), InputEnd::Other);
     }
 
     #[test]
