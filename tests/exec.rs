@@ -109,6 +109,7 @@ fn what_can_not_be_done_has_dockers_code_and_one_line() {
         (&["-u", "no-such-user"], "true", 125, "no-such-user"),
         (&["--env-file", "/nonexistent"], "true", 125, "/nonexistent"),
         (&["-d"], "no-such-command", 127, "no-such-command"),
+        (&["-d", "-i"], "no-such-command", 127, "no-such-command"),
         (&["-d", "-t"], "true", 125, "--tty"),
         (&["-it"], "true", 125, "the input device is not a TTY"),
     ] {
@@ -262,6 +263,21 @@ fn a_detached_one_goes_on_until_the_instance_ends() {
         ),
         "1\n"
     );
+    instance.end();
+}
+
+#[test]
+fn it_is_told_when_memory_ran_out() {
+    let instance = Instance::start(&["-m", "32m"]);
+    let killed = instance.exec(&[], &["tail", "/dev/zero"]);
+    assert_eq!(killed.code, Some(137));
+    assert_eq!(
+        killed.stderr,
+        "jaula: the command was killed for lack of memory: its limit is 32 MiB\n"
+    );
+    // The counter says nothing of the next one.
+    let other = instance.exec(&[], &["sh", "-c", "kill -9 $$"]);
+    assert_eq!((other.code, other.stderr.as_str()), (Some(137), ""));
     instance.end();
 }
 

@@ -4,6 +4,7 @@
 
 mod harness;
 
+use std::fs;
 use std::process::Child;
 use std::thread;
 use std::time::Duration;
@@ -288,6 +289,38 @@ fn a_vms_command_has_a_terminal_that_does_all_that_one_does() {
 }
 
 #[test]
+fn a_saved_command_goes_on_at_another_terminal() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let name = format!("{}0", world.name_prefix());
+    let first = Terminal::new(30, 100);
+    let run = ["run", "--as", "vm", "--name", &name, "-it", "busybox"];
+    let script = "echo up; while read line; do stty size; echo \"got $line\"; done; exit 5";
+    let mut child = first.start(&world, JAULA, [&run[..], &["sh", "-c", script]].concat());
+    first.expect("up\r\n");
+    let saved = world.run(["snapshot", "create", &name, "saved"]);
+    assert_eq!(saved.code, Some(0), "{}", saved.stderr);
+    first.type_in("\x04");
+    assert_eq!(wait(&mut child).code(), Some(5));
+
+    let second = Terminal::new(40, 120);
+    let restore = ["snapshot", "restore", "-i", "saved"];
+    let mut child = second.start(&world, JAULA, restore);
+    second.expect_raw(true);
+    second.type_in("one\r");
+    // As the command's terminal shows what is typed, and only that one.
+    second.expect("one\r\n40 120\r\ngot one\r\n");
+    assert!(!second.shown().contains("one\r\none"));
+    second.type_in("\x04");
+    assert_eq!(wait(&mut child).code(), Some(5));
+    assert!(!second.is_raw());
+    world.assert_no_traces();
+}
+
+#[test]
 fn when_the_users_terminal_is_closed_a_vms_command_ends() {
     if !can_run(Side::Vm) {
         return;
@@ -299,6 +332,29 @@ fn when_the_users_terminal_is_closed_a_vms_command_ends() {
         mut child,
     } = Session::start(&["run", "--as", "vm", "-it", "busybox", "sh"]);
     terminal.expect("# ");
+    drop(terminal);
+    wait(&mut child);
+    world.assert_no_traces();
+}
+
+#[test]
+fn when_the_users_terminal_is_closed_while_a_vm_boots_it_ends() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let args = [
+        "run", "--as", "vm", "--start", "cold", "-it", "busybox", "sh",
+    ];
+    let Session {
+        world,
+        terminal,
+        mut child,
+    } = Session::start(&args);
+    // Its directory is made when it is launched.
+    while fs::read_dir(world.run_dir()).map_or(0, |dir| dir.count()) == 0 {
+        thread::sleep(Duration::from_millis(10));
+    }
     drop(terminal);
     wait(&mut child);
     world.assert_no_traces();

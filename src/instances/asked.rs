@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use host::instances::{Asked, RecordedCommand, Text};
 use launch::{Credentials, Network, Resources, Security, Side, Workload};
-use vmm::snapshot::SnapshotName;
+use vmm::snapshot::{MachineFacts, SnapshotName};
 
 use crate::args::{RunArgs, Source, Way};
 use crate::notation::{SignalNumber, StopTimeout};
@@ -17,13 +17,13 @@ const STOP_SIGNAL: SignalNumber = SignalNumber(nix::libc::SIGTERM as u8);
 const STOP_TIMEOUT_S: i64 = 10;
 
 /// Of `jaula snapshot restore`. What the command was given, only the machine knows.
-pub fn of_snapshot(name: &SnapshotName, label: &str) -> Asked {
+pub fn of_snapshot(name: &SnapshotName, saved: &MachineFacts) -> Asked {
     Asked {
         side: Side::Vm,
         image: format!("snapshot {name}"),
         image_id: None,
         command: RecordedCommand {
-            argv: vec![Text::Utf8(label.to_owned())],
+            argv: vec![Text::Utf8(saved.label.clone())],
             env: Vec::new(),
             cwd: Text::Utf8("/".to_owned()),
             credentials: Credentials::default(),
@@ -42,7 +42,7 @@ pub fn of_snapshot(name: &SnapshotName, label: &str) -> Asked {
         ulimits: Vec::new(),
         read_only: false,
         init: false,
-        terminal: false,
+        terminal: saved.has_terminal,
     }
 }
 

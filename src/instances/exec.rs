@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use host::instances::{Found, Text};
-use launch::{Command, ExitStatus, Further};
+use launch::{Command, ExitStatus, Further, Side};
+use nix::sys::signal::Signal;
 
 use super::inside::Inside;
 use super::{Failure, World, running};
@@ -13,8 +14,11 @@ use crate::environment::{self, DEFAULT_TERM, Environment};
 use crate::error::{self, Error};
 use crate::foreground::Attached;
 use crate::not_executed::NotExecuted;
+use crate::out_of_memory::OutOfMemory;
 use crate::signals::Signals;
 use crate::terminal;
+
+const SIGKILL: u8 = Signal::SIGKILL as u8;
 
 /// Runs it; the exit code is the command's.
 pub fn exec(args: &ExecArgs) -> Result<u8, Error> {
@@ -44,21 +48,41 @@ pub fn exec(args: &ExecArgs) -> Result<u8, Error> {
         command: command(args, words, &found, &inside)?,
         terminal: args.tty.then(terminal::window_size),
     };
-    let status = match args.detach {
-        true => inside
-            .leave_running(&further)?
-            .unwrap_or(ExitStatus::Exited(0)),
-        false => {
-            let mut signals = Signals::hold()?;
-            let execute = |stdio| inside.execute(&further, stdio);
-            attached.follow(execute, &mut signals, |_, _| ())?.0
+    if args.detach {
+        let failed = inside.leave_running(&further)?;
+        return Ok(told(&further, failed.unwrap_or(ExitStatus::Exited(0))));
+    }
+    let mut signals = Signals::hold()?;
+    let kills = world.oom_kills(&found);
+    let execute = |stdio| inside.execute(&further, stdio);
+    let (status, ()) = attached.follow(execute, &mut signals, |_, _| ())?;
+    let code = told(&further, status);
+    let is_killed = status.code() == ExitStatus::Signaled(SIGKILL).code();
+    if is_killed && kills.is_some() && kills < world.oom_kills(&found) {
+        let limit = found.record.asked.resources.memory;
+        if let Some(said) = OutOfMemory::from(status, limit) {
+            error::print(&said);
         }
-    };
+    }
+    Ok(code)
+}
+
+/// What jaula exits with, when it has told why the command was not executed if it was not.
+fn told(further: &Further, status: ExitStatus) -> u8 {
     let program = further.command.program().to_string_lossy().into_owned();
     if let Some(not_executed) = NotExecuted::from(program, status) {
         error::print(&not_executed);
     }
-    Ok(status.code())
+    status.code()
+}
+
+impl World {
+    /// How many processes of it the host's kernel has killed for want of memory, where that is
+    /// counted. A guest's kernel counts for itself.
+    fn oom_kills(&self, found: &Found) -> Option<u64> {
+        let is_seen = found.record.asked.side == Side::Container;
+        is_seen.then(|| self.cgroup(found).ok()?.oom_kills().ok())?
+    }
 }
 
 /// What is typed, and for the rest what is on record of the instance's own command.

@@ -22,6 +22,7 @@ pub fn render(name: &SnapshotName, description: &Description) -> String {
                 saved_at_unix_seconds,
                 label,
                 is_connected,
+                has_terminal,
             },
         memory,
     } = description;
@@ -49,6 +50,13 @@ pub fn render(name: &SnapshotName, description: &Description) -> String {
             match is_connected {
                 true => "bridge".to_owned(),
                 false => "none".to_owned(),
+            },
+        ),
+        (
+            "terminal",
+            match has_terminal {
+                true => "yes".to_owned(),
+                false => "no".to_owned(),
             },
         ),
         ("kernel digest", kernel.to_string()),

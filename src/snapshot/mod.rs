@@ -163,6 +163,7 @@ mod tests {
                 saved_at_unix_seconds: 1_767_323_045,
                 label: "sh\u{1b}[2J".into(),
                 is_connected: true,
+                has_terminal: true,
             },
             memory: draft
                 .write_memory(&memory, &AddressSpace::of_process().unwrap())

@@ -24,8 +24,8 @@ pub fn restore(
         let instance = args.name.clone();
         let prepared = vmm::resume(installation.run_dir(), store, &args.snapshot, instance)?;
         let snapshot = store.inspect(&args.snapshot).map_err(super::failed)?;
-        let label = &snapshot.description().machine.label;
-        Ok((prepared, asked::of_snapshot(&args.snapshot, label)))
+        let saved = &snapshot.description().machine;
+        Ok((prepared, asked::of_snapshot(&args.snapshot, saved)))
     };
     let prepared = signals.during(|signal| interruption.take(signal), prepare)?;
     interruption.check()?;
@@ -37,7 +37,7 @@ pub fn restore(
     };
     let attached = Attached {
         interactive: args.interactive,
-        tty: false,
+        tty: asked.terminal,
     };
     let end = foreground::follow(&announced, attached, &mut signals)?;
     Ok(end.status.code())

@@ -115,8 +115,9 @@ impl Blueprint {
         })
     }
 
-    /// What its snapshots say of it. When they are made is not known yet.
-    pub(super) fn facts(&self, label: &str, is_connected: bool) -> MachineFacts {
+    /// What its snapshots say of it if it has neither a network interface nor a terminal. When they
+    /// are made is not known yet.
+    pub(super) fn facts(&self, label: &str) -> MachineFacts {
         MachineFacts {
             vcpus: 1,
             kernel: self.kernel_digest.clone(),
@@ -125,7 +126,8 @@ impl Blueprint {
             jaula_version: VERSION.to_owned(),
             saved_at_unix_seconds: 0,
             label: label.to_owned(),
-            is_connected,
+            is_connected: false,
+            has_terminal: false,
         }
     }
 }

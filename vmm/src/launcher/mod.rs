@@ -30,6 +30,7 @@ use launch::{
 
 use crate::kvm;
 use crate::ring0::{self, Ring0};
+use crate::snapshot::MachineFacts;
 use blueprint::Blueprint;
 use error::Error;
 pub use exec::{RunningVm, UserFiles};
@@ -164,7 +165,11 @@ impl Launcher for VmLauncher {
         shares.iter().try_for_each(|file| file.open().map(drop))?;
         network::check(&workload.network)?;
         let blueprint = self.blueprint(&workload.resources, progress)?;
-        let is_connected = matches!(workload.network, Network::Bridge { .. });
+        let facts = MachineFacts {
+            is_connected: matches!(workload.network, Network::Bridge { .. }),
+            has_terminal: workload.terminal.is_some(),
+            ..blueprint.facts(&label(&workload.command))
+        };
         let disk = disk_of(&workload.root, &self.cache, progress)?;
         Ok(Box::new(PreparedVm {
             run: RunDir::at(&self.run_dir)?,
@@ -180,7 +185,7 @@ impl Launcher for VmLauncher {
             network: workload.network.clone(),
             ring0: blueprint.ring0,
             host: blueprint.host.clone(),
-            facts: blueprint.facts(&label(&workload.command), is_connected),
+            facts,
             origin: self.origin(blueprint, progress)?,
             disk,
             shares,

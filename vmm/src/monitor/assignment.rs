@@ -287,6 +287,7 @@ mod tests {
                 saved_at_unix_seconds: 0,
                 label: "test".to_owned(),
                 is_connected: true,
+                has_terminal: true,
             },
             job: Job::Run(Run {
                 origin: Origin::Restore("/snapshot".into()),

@@ -37,6 +37,8 @@ pub struct MachineFacts {
     pub label: String,
     /// Whether it has a network interface.
     pub is_connected: bool,
+    /// Whether its command has a terminal.
+    pub has_terminal: bool,
 }
 
 /// What is in a memory file. No extent reaches behind its end.

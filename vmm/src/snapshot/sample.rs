@@ -35,6 +35,7 @@ pub fn description(memory: SavedMemory) -> Description {
             jaula_version: "0.1.0".into(),
             saved_at_unix_seconds: 1,
             is_connected: false,
+            has_terminal: false,
             label: "a shell".into(),
         },
         memory,

@@ -20,8 +20,9 @@ pub(super) fn of(
         // These change nothing in the machine.
         saved_at_unix_seconds: _,
         label: _,
-        // No template is.
+        // No template is or has.
         is_connected: _,
+        has_terminal: _,
     } = facts;
     let machine = (vcpus, kernel, init, command_line, memory_bytes);
     let all = postcard::to_stdvec(&(FORMAT_VERSION, jaula_version, machine, host))?;
@@ -44,6 +45,7 @@ mod tests {
             saved_at_unix_seconds: 1,
             label: "a".to_owned(),
             is_connected: false,
+            has_terminal: false,
         }
     }
 

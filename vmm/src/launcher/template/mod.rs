@@ -71,7 +71,7 @@ pub(super) fn check(dir: &Path, host: &HostIdentity) -> Result<(), Error> {
 }
 
 fn name(blueprint: &Blueprint) -> Result<String, Error> {
-    let facts = blueprint.facts(LABEL, false);
+    let facts = blueprint.facts(LABEL);
     let key = key::of(&facts, blueprint.memory.bytes(), &blueprint.host)?;
     Ok(key.to_string())
 }
@@ -88,7 +88,7 @@ fn make(blueprint: &Blueprint, dir: &Path) -> Result<(), Error> {
         launcher: nix::unistd::getpid().as_raw(),
         ring0: blueprint.ring0,
         host: blueprint.host.clone(),
-        facts: blueprint.facts(LABEL, false),
+        facts: blueprint.facts(LABEL),
         job: Job::MakeTemplate {
             kernel: blueprint.open_kernel()?,
             memory_bytes: blueprint.memory.bytes(),
