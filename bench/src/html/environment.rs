@@ -49,6 +49,7 @@ fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
+        Value::Object(fields) => fields.values().map(text).collect::<Vec<_>>().join(" "),
         value => value.to_string(),
     }
 }
