@@ -29,6 +29,7 @@ mod run;
 mod signals;
 mod snapshot;
 mod stdio;
+mod suite;
 mod template;
 mod terminal;
 mod thrift;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
     }
     exit(match &cli.action {
         Action::Run(args) => run::run(args),
+        Action::Bench(args) => suite::bench(args),
         Action::Compare(args) => compare::compare(args),
         Action::Explain(args) => explain::explain(args),
         Action::Images(args) => image::images(args),

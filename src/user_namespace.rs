@@ -30,6 +30,7 @@ pub fn enter(action: &Action) -> Result<(), Error> {
 fn deals_with_files(action: &Action) -> bool {
     match action {
         Action::Run(_)
+        | Action::Bench(_)
         | Action::Compare(_)
         | Action::Explain(_)
         | Action::Load(_)

@@ -22,7 +22,7 @@ pub mod paths;
 pub mod pidfd;
 pub mod rundir;
 pub mod user_namespace;
-mod whole_file;
+pub mod whole_file;
 
 pub use cgroup::{Cgroup, Placement};
 pub use rundir::{InstanceDir, RunDir};

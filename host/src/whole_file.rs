@@ -7,7 +7,11 @@ use std::path::Path;
 
 /// Writes the file `name` in `dir`, of which nobody else writes one at this moment. A crash leaves
 /// the old one or the new one, and perhaps `name.new`.
-pub(crate) fn write(dir: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+///
+/// When it can't be written or renamed.
+pub fn write(dir: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
     let draft = dir.join(format!("{name}.new"));
     let mut file = File::options()
         .write(true)

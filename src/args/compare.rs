@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bench::{Metric, Opponent, UnknownMetric, UnknownOpponent};
-use clap::Args;
+use clap::{Args, Command, FromArgMatches};
 
 use super::WorkloadArgs;
 
@@ -38,6 +38,21 @@ pub struct CompareArgs {
     pub measuring: MeasuringArgs,
     #[command(flatten)]
     pub workload: WorkloadArgs,
+}
+
+impl CompareArgs {
+    /// What was written down to be typed after `jaula compare`.
+    ///
+    /// # Errors
+    ///
+    /// What the parser refuses.
+    pub fn of_words(words: Vec<String>) -> Result<Self, clap::Error> {
+        let command = Command::new("compare")
+            .no_binary_name(true)
+            .disable_help_flag(true);
+        let matches = Self::augment_args(command).try_get_matches_from(words)?;
+        Self::from_arg_matches(&matches)
+    }
 }
 
 /// How often, for how long, and what.

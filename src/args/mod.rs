@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod bench;
 mod compare;
 mod explain;
 mod files;
@@ -20,6 +21,7 @@ use std::ffi::OsString;
 
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 
+pub use self::bench::BenchArgs;
 pub use compare::{CompareArgs, MeasuringArgs};
 pub use explain::ExplainArgs;
 pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};
@@ -102,6 +104,12 @@ pub enum Action {
     /// runs early, with a report of those that there were.
     #[command(disable_help_flag = true, override_usage = compare::USAGE, after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
+    /// Measure a suite of workloads both ways, and write a report
+    ///
+    /// Each workload is compared as by `jaula compare`. The directory then has a report as an HTML
+    /// page, every single run, summaries and tables. What was measured when it is interrupted is kept.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(BenchArgs),
     /// Run a command both ways and tell what each does for it, call by call, and what for
     ///
     /// The command runs once as a container and once as a VM, watched: each system call of theirs

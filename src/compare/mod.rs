@@ -61,7 +61,7 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
 
 /// The first signal ends timed runs, which are reported then; before there are any, and the second
 /// time, it ends all.
-fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interruption) {
+pub fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interruption) {
     if interrupt.holds_results() && !interrupt.is_raised() {
         if interruption.note(signal) {
             interrupt.raise();
@@ -124,7 +124,8 @@ fn print(args: &CompareArgs, comparison: &Comparison) -> Result<(), Error> {
     Ok(output::print(&text)?)
 }
 
-fn measure(
+/// Compares as these flags say.
+pub fn measure(
     args: &CompareArgs,
     stdin: Option<&File>,
     progress: &dyn Progress,

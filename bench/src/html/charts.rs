@@ -3,30 +3,31 @@
 use maud::{Markup, html};
 
 use super::chart::{cdf, footprint, order, timeline};
+use super::id;
 use super::series::{drawn, spans};
 use crate::{Comparison, Metric, Series};
 
-pub(super) fn section(comparison: &Comparison) -> Markup {
+pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
     html! {
-        section aria-labelledby="charts" {
-            h2 #charts { "Where it goes" }
-            @if let Some(series) = &comparison.series { (startup(comparison, series)) }
-            (timelines(comparison))
-            (footprints(comparison))
-            @if let Some(series) = &comparison.series { (run_order(comparison, series)) }
+        section aria-labelledby=(id(key, "charts")) {
+            h3.part id=(id(key, "charts")) { "Where it goes" }
+            @if let Some(series) = &comparison.series { (startup(key, comparison, series)) }
+            (timelines(key, comparison))
+            (footprints(key, comparison))
+            @if let Some(series) = &comparison.series { (run_order(key, comparison, series)) }
         }
     }
 }
 
 fn figure(title: &str, svg: Markup, sentence: Markup) -> Markup {
-    html! { figure { h3 { (title) } (svg) figcaption { (sentence) } } }
+    html! { figure { h4 { (title) } (svg) figcaption { (sentence) } } }
 }
 
-fn startup(comparison: &Comparison, series: &Series) -> Markup {
+fn startup(key: &str, comparison: &Comparison, series: &Series) -> Markup {
     let drawn = drawn(comparison, series);
     figure(
         "How often a start is how quick",
-        cdf::draw(&drawn, Metric::Main),
+        cdf::draw(&id(key, "cdf"), &drawn, Metric::Main),
         html! {
             "Share of the runs that were at main after this time, on a logarithmic axis: the steeper a line, the more a start can be relied on; "
             "where two lines do not overlap, every start of one was quicker than every start of the other."
@@ -34,19 +35,19 @@ fn startup(comparison: &Comparison, series: &Series) -> Markup {
     )
 }
 
-fn timelines(comparison: &Comparison) -> Markup {
+fn timelines(key: &str, comparison: &Comparison) -> Markup {
     let spans = spans(comparison);
     html! {
         (figure(
             "Where the time goes, on one scale",
-            timeline::on_one_scale(&spans),
+            timeline::on_one_scale(&id(key, "timeline-shared"), &spans),
             html! {
                 "From launch() to main in the median run of each way, all from the same zero: what a VM adds is what reaches further to the right."
             },
         ))
         (figure(
             "Where the time goes, each on its own scale",
-            timeline::each_on_its_own(&spans),
+            timeline::each_on_its_own(&id(key, "timeline-own"), &spans),
             html! {
                 "The same runs, each stretched to the full width: which step takes most of a start, however short that is. "
                 "On a container's side it is the kernel that makes namespaces and mounts, on a VM's the guest kernel and what its memory has to hold."
@@ -59,8 +60,8 @@ fn timelines(comparison: &Comparison) -> Markup {
     }
 }
 
-fn footprints(comparison: &Comparison) -> Markup {
-    let Some(svg) = footprint::draw(comparison) else {
+fn footprints(key: &str, comparison: &Comparison) -> Markup {
+    let Some(svg) = footprint::draw(&id(key, "footprint"), comparison) else {
         return html! {};
     };
     figure(
@@ -74,10 +75,14 @@ fn footprints(comparison: &Comparison) -> Markup {
     )
 }
 
-fn run_order(comparison: &Comparison, series: &Series) -> Markup {
+fn run_order(key: &str, comparison: &Comparison, series: &Series) -> Markup {
     figure(
         "In which order they ran",
-        order::draw(&drawn(comparison, series), series.samples.len()),
+        order::draw(
+            &id(key, "order"),
+            &drawn(comparison, series),
+            series.samples.len(),
+        ),
         html! {
             "Every run in the order in which it was made, by its time to main: dots that climb or fall from left to right "
             "would mean that the host changed meanwhile, and hollow ones failed."

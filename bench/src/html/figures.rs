@@ -2,15 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::{class, named};
+use super::{class, id, named};
 use crate::statistics::Verdict;
 use crate::units::{difference, three_digits, time};
 use crate::{Against, Comparison, MetricResult, Outcome, ResultRow};
 
-pub(super) fn section(comparison: &Comparison) -> Markup {
+pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
     html! {
-        section aria-labelledby="answer" {
-            h2 #answer { "The answer" }
+        section aria-labelledby=(id(key, "answer")) {
+            h3.part id=(id(key, "answer")) { "The answer" }
             ul.verdicts {
                 @for result in &comparison.results {
                     @for row in &result.rows {
@@ -89,7 +89,7 @@ fn table(result: &MetricResult) -> Markup {
         .iter()
         .any(|row| row.summary.is_some_and(|it| it.p99.is_some()));
     html! {
-        h3 { (result.metric) }
+        h4 { (result.metric) }
         div.wide { table {
             thead { tr {
                 th scope="col" { "way" }

@@ -1,7 +1,7 @@
 //! A [`Comparison`] as one HTML file: no script, nothing that is fetched, readable on a phone, on
 //! paper, in light and in dark.
 //!
-//! [`render`] is the way in and reads like the page. A chart is a file in `chart/`: it draws, in
+//! [`render`] and [`render_suite`] are the ways in and read like the page. A chart is a file in `chart/`: it draws, in
 //! SVG, and has one sentence that says what it shows and why.
 
 mod chart;
@@ -10,19 +10,57 @@ mod environment;
 mod figures;
 mod method;
 mod outputs;
+mod overview;
 mod series;
 mod warnings;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::export::Measured;
 use crate::table::command_line;
 use crate::{Comparison, Contender};
 
 const STYLE: &str = include_str!("style.css");
 
-/// The whole page.
+/// The page of one comparison.
 pub fn render(comparison: &Comparison) -> String {
     let command = command_line(&comparison.workload.argv);
+    page(
+        "jaula compare",
+        html! { code { (command) } },
+        comparison,
+        html! { (answer("", comparison)) },
+    )
+}
+
+/// The page of a suite; `None` if nothing was measured.
+pub fn render_suite(all: &[Measured]) -> Option<String> {
+    let first = all.first()?;
+    let content = html! {
+        (overview::section(all))
+        @for measured in all {
+            article aria-labelledby=(format!("{}-name", measured.name)) {
+                h2.workload id=(format!("{}-name", measured.name)) { (measured.name) }
+                p { (measured.about) " " code { (command_line(&measured.comparison.workload.argv)) } }
+                (answer(&measured.name, &measured.comparison))
+            }
+        }
+    };
+    let title = html! { "What does a VM cost in place of a container?" };
+    Some(page("jaula bench", title, &first.comparison, content))
+}
+
+/// What is said of one comparison; `key` tells its parts from those of others.
+fn answer(key: &str, comparison: &Comparison) -> Markup {
+    html! {
+        (figures::section(key, comparison))
+        (warnings::section(key, comparison))
+        (charts::section(key, comparison))
+        (outputs::section(key, comparison))
+    }
+}
+
+fn page(kicker: &str, title: Markup, any: &Comparison, content: Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -31,31 +69,36 @@ pub fn render(comparison: &Comparison) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 // Nothing can be fetched and nothing run, whatever a workload printed.
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "jaula: " (command) }
+                title { (kicker) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header {
-                    p.kicker { "jaula compare" }
-                    h1 { code { (command) } }
-                    p { (comparison.environment) }
+                    p.kicker { (kicker) }
+                    h1 { (title) }
+                    p { (any.environment) }
                 }
                 main {
-                    (figures::section(comparison))
-                    (warnings::section(comparison))
-                    (charts::section(comparison))
-                    (outputs::section(comparison))
-                    (environment::section(comparison))
-                    (method::section(comparison))
+                    (content)
+                    (environment::section(any))
+                    (method::section(any))
                 }
                 footer {
                     "Made by jaula " (env!("CARGO_PKG_VERSION")) " at "
-                    (comparison.environment.taken_at) "."
+                    (any.environment.taken_at) "."
                 }
             }
         }
     }
     .into_string()
+}
+
+/// What tells a part of a comparison from that of another, and from other parts.
+fn id(key: &str, part: &str) -> String {
+    match key {
+        "" => part.to_owned(),
+        key => format!("{key}-{part}"),
+    }
 }
 
 /// The name of its colour in the style sheet.
@@ -76,4 +119,4 @@ fn named(contender: Contender) -> Markup {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

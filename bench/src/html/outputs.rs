@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::named;
+use super::{id, named};
 use crate::table::visible;
 use crate::{Captured, Comparison, Contender, Difference, Outcome, Pair, WayReport};
 
@@ -15,11 +15,11 @@ const SHOWN_HUNKS: usize = 20;
 /// See [`SHOWN_HUNKS`].
 const SHOWN_LINES: usize = 10;
 
-pub(super) fn section(comparison: &Comparison) -> Markup {
+pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
     let reports = comparison.ways.as_ref().into_array();
     html! {
-        section aria-labelledby="outputs" {
-            h2 #outputs { "Do they do the same?" }
+        section aria-labelledby=(id(key, "outputs")) {
+            h3.part id=(id(key, "outputs")) { "Do they do the same?" }
             p {
                 "Before anything was timed, the command ran once each way, and what came of it was compared. "
                 "Times of commands that do different things would say nothing."

@@ -76,7 +76,7 @@ fn sample(way: Way, order: usize) -> Sample {
     }
 }
 
-fn comparison() -> Comparison {
+pub(crate) fn comparison() -> Comparison {
     let ways = [Way::Container, Way::VmCold, Way::VmWarm];
     let series = Series {
         seed: 7,
@@ -180,4 +180,25 @@ fn many_runs_make_no_large_file() {
         .map(|order| sample([Way::Container, Way::VmCold, Way::VmWarm][order % 3], order))
         .collect();
     assert!(render(&comparison).len() < 1 << 20);
+}
+
+#[test]
+fn a_suite_is_one_page_with_a_part_for_each_workload() {
+    let measured = |name: &str| Measured {
+        name: name.into(),
+        about: "It does nothing.".into(),
+        comparison: comparison(),
+    };
+    let page = render_suite(&[measured("startup"), measured("hash")]).unwrap();
+    assert_eq!(page.matches("<article").count(), 2);
+    assert_eq!(page.matches("<svg").count(), 10);
+    assert!(page.contains("slower, 116 times the container"));
+    let ids: Vec<_> = page
+        .split(" id=\"")
+        .skip(1)
+        .filter_map(|it| it.split('"').next())
+        .collect();
+    let distinct: std::collections::HashSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len(), "{ids:?}");
+    assert_eq!(render_suite(&[]), None);
 }

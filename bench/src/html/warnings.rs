@@ -2,14 +2,15 @@
 
 use maud::{Markup, html};
 
+use super::id;
 use crate::Comparison;
 use crate::warnings::MISTAKES;
 
-pub(super) fn section(comparison: &Comparison) -> Markup {
+pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
     html! {
         @if !comparison.warnings.is_empty() {
-            section aria-labelledby="warnings" {
-                h2 #warnings { "Read these figures with care" }
+            section aria-labelledby=(id(key, "warnings")) {
+                h3.part id=(id(key, "warnings")) { "Read these figures with care" }
                 dl {
                     @for warning in &comparison.warnings {
                         dt { code { (warning.id) } }

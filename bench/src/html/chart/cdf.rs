@@ -14,7 +14,7 @@ const TOP: f64 = 24.0;
 const BOTTOM: f64 = 220.0;
 
 /// A stair for each.
-pub(in crate::html) fn draw(drawn: &[Drawn<'_>], metric: Metric) -> Markup {
+pub(in crate::html) fn draw(id: &str, drawn: &[Drawn<'_>], metric: Metric) -> Markup {
     let all: Vec<_> = drawn
         .iter()
         .map(|it| (it.contender, it.values(metric)))
@@ -32,7 +32,7 @@ pub(in crate::html) fn draw(drawn: &[Drawn<'_>], metric: Metric) -> Markup {
         })
         .collect();
     drawing(
-        &format!("cdf-{}", metric.word()),
+        id,
         BOTTOM + 28.0,
         &format!("Distribution of {metric}"),
         &format!("{}.", description.join("; ")),

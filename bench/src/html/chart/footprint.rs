@@ -30,7 +30,7 @@ fn parts(footprint: &Footprint) -> [u64; 3] {
 }
 
 /// `None` if none was read.
-pub(in crate::html) fn draw(comparison: &Comparison) -> Option<Markup> {
+pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup> {
     let reports = comparison.ways.as_ref().into_array();
     let rows: Vec<(Contender, Footprint)> = reports
         .into_iter()
@@ -53,7 +53,7 @@ pub(in crate::html) fn draw(comparison: &Comparison) -> Option<Markup> {
         })
         .collect();
     Some(drawing(
-        "footprint",
+        id,
         TOP + rows.len() as f64 * (BAR + GAP),
         "Memory charged for one instance",
         &format!("{}.", description.join("; ")),

@@ -13,7 +13,7 @@ const TOP: f64 = 12.0;
 const BOTTOM: f64 = 150.0;
 
 /// A dot for each of `runs` runs that is drawn.
-pub(in crate::html) fn draw(drawn: &[Drawn<'_>], runs: usize) -> Markup {
+pub(in crate::html) fn draw(id: &str, drawn: &[Drawn<'_>], runs: usize) -> Markup {
     let values = drawn.iter().flat_map(|it| it.values(Metric::Main));
     let values: Vec<_> = values.collect();
     let scale = Scale::logarithmic(values.iter().copied(), BOTTOM, TOP);
@@ -22,7 +22,7 @@ pub(in crate::html) fn draw(drawn: &[Drawn<'_>], runs: usize) -> Markup {
         LEFT + share * (WIDTH - 8.0 - LEFT)
     };
     drawing(
-        "order",
+        id,
         BOTTOM + 24.0,
         "Runs in their order",
         &format!("{runs} runs from left to right, each at the height of its time to main."),

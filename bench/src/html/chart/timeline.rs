@@ -18,12 +18,12 @@ const GAP: f64 = 18.0;
 const CHARACTER: f64 = 6.6;
 
 /// All from the same zero.
-pub(in crate::html) fn on_one_scale(all: &[(Contender, &[Span])]) -> Markup {
+pub(in crate::html) fn on_one_scale(id: &str, all: &[(Contender, &[Span])]) -> Markup {
     let longest = all.iter().map(|(_, spans)| total(spans)).max().unwrap_or(0);
     let scale = Scale::linear(longest, LEFT, RIGHT);
     let bottom = bottom(all.len());
     drawing(
-        "timeline-shared",
+        id,
         bottom + 28.0,
         "Timelines on one scale",
         &description(all),
@@ -37,9 +37,9 @@ pub(in crate::html) fn on_one_scale(all: &[(Contender, &[Span])]) -> Markup {
 }
 
 /// Each as wide as the page.
-pub(in crate::html) fn each_on_its_own(all: &[(Contender, &[Span])]) -> Markup {
+pub(in crate::html) fn each_on_its_own(id: &str, all: &[(Contender, &[Span])]) -> Markup {
     drawing(
-        "timeline-own",
+        id,
         bottom(all.len()),
         "Timelines, each on its own scale",
         &description(all),

@@ -1,0 +1,90 @@
+use super::Measured;
+use crate::statistics::Verdict;
+use crate::table::visible;
+use crate::units::{three_digits, time};
+use crate::{MetricResult, ResultRow};
+
+/// Tables for a pull request or a page, one for each workload and metric.
+pub fn markdown(all: &[Measured]) -> String {
+    let mut text = String::new();
+    for measured in all {
+        text.push_str(&format!("## {}\n\n", plain(&measured.name)));
+        if !measured.about.is_empty() {
+            text.push_str(&format!("{}\n\n", plain(&measured.about)));
+        }
+        for result in &measured.comparison.results {
+            text.push_str(&table(result));
+        }
+        for warning in &measured.comparison.warnings {
+            text.push_str(&format!("- {} {}.\n", warning.id, plain(&warning.detail)));
+        }
+        if !measured.comparison.warnings.is_empty() {
+            text.push('\n');
+        }
+    }
+    if let Some(first) = all.first() {
+        text.push_str(&format!(
+            "{}\n",
+            plain(&first.comparison.environment.to_string())
+        ));
+    }
+    text
+}
+
+fn table(result: &MetricResult) -> String {
+    let mut text = format!(
+        "| {} | runs | p50 | p90 | max | verdict |\n|---|---:|---:|---:|---:|---|\n",
+        result.metric
+    );
+    for row in &result.rows {
+        let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
+        let summary = row.summary;
+        text.push_str(&format!(
+            "| {} | {} | {} | {} | {} | {} |\n",
+            row.contender,
+            runs(row),
+            figure(summary.map(|it| it.p50)),
+            figure(summary.map(|it| it.p90)),
+            figure(summary.map(|it| it.max)),
+            verdict(row),
+        ));
+    }
+    text.push('\n');
+    text
+}
+
+fn runs(row: &ResultRow) -> String {
+    let good = row.summary.map_or(0, |it| it.count);
+    match row.failures {
+        0 => good.to_string(),
+        failures => format!("{good}, {failures} failed"),
+    }
+}
+
+fn verdict(row: &ResultRow) -> String {
+    let Some(against) = &row.against else {
+        return String::new();
+    };
+    let comparison = &against.comparison;
+    match (comparison.verdict, comparison.ratio) {
+        (Verdict::Faster | Verdict::Slower, Some(ratio)) => format!(
+            "{} than {}, {} times",
+            comparison.verdict,
+            against.reference,
+            three_digits(ratio)
+        ),
+        (verdict, _) => verdict.to_string(),
+    }
+}
+
+/// Without what would make a table, a link or HTML of it.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    for c in visible(text).chars() {
+        if "\\`*_[]<>|#".contains(c) {
+            plain.push('\\');
+        }
+        plain.push(c);
+    }
+    plain
+}

@@ -1,0 +1,29 @@
+//! Results as files that other programs read: every sample, summaries, tables.
+
+mod csv;
+mod hyperfine;
+mod markdown;
+mod samples;
+
+pub use csv::csv;
+pub use hyperfine::hyperfine;
+pub use markdown::markdown;
+pub use samples::samples;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Comparison;
+
+/// A workload of a suite, measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The workload's name.
+    pub name: String,
+    /// What it is for, in a sentence.
+    pub about: String,
+    /// What came of it.
+    pub comparison: Comparison,
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

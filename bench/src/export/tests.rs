@@ -1,0 +1,66 @@
+use serde_json::Value;
+
+use super::*;
+use crate::html::tests::comparison;
+
+pub(crate) fn measured(name: &str) -> Measured {
+    Measured {
+        name: name.into(),
+        about: "It does nothing.".into(),
+        comparison: comparison(),
+    }
+}
+
+#[test]
+fn every_sample_is_a_line() {
+    let text = samples(&measured("startup"));
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 24);
+    assert_eq!(lines[0]["workload"], "startup");
+    assert_eq!(lines[0]["contender"], "container");
+    assert_eq!(lines[4]["outcome"]["failed"]["reason"], "it did not answer");
+}
+
+#[test]
+fn a_row_of_the_table_has_a_field_for_each_head() {
+    let text = csv(&[measured("a,\"b\"")]);
+    let mut lines = text.split("\r\n");
+    let heads = lines.next().unwrap().split(',').count();
+    let row = lines.next().unwrap();
+    assert!(
+        row.starts_with("\"a,\"\"b\"\"\",main,container,8,0,"),
+        "{row}"
+    );
+    // One comma is in the name.
+    assert_eq!(row.split(',').count(), heads + 1);
+    let vm_cold = lines.next().unwrap();
+    assert!(vm_cold.ends_with(",slower"), "{vm_cold}");
+}
+
+#[test]
+fn markdown_holds_no_more_than_its_tables() {
+    let text = markdown(&[measured("a | b <script>")]);
+    assert!(text.starts_with("## a \\| b \\<script\\>\n"), "{text}");
+    assert!(
+        text.contains("| vm cold | 7, 1 failed | 6.00 s |"),
+        "{text}"
+    );
+    assert!(text.contains("slower than container, 116 times"), "{text}");
+    assert!(text.contains("- W06 only 8 runs.\n"), "{text}");
+}
+
+#[test]
+fn hyperfines_readers_find_their_fields() {
+    let text = hyperfine(&[measured("startup")]);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let first = &document["results"][0];
+    assert_eq!(first["command"], "startup (container)");
+    assert_eq!(first["times"].as_array().unwrap().len(), 8);
+    let mean = first["mean"].as_f64().unwrap();
+    assert!(first["min"].as_f64().unwrap() <= mean && mean <= first["max"].as_f64().unwrap());
+    // Of eight runs of vm cold one failed.
+    assert_eq!(document["results"][1]["times"].as_array().unwrap().len(), 7);
+}

@@ -1,0 +1,129 @@
+//! `jaula bench`: a suite of workloads, each compared, and what is kept of it.
+
+mod results;
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use bench::Interrupt;
+use bench::export::{self, Measured};
+use bench::suite::{Suite, SuiteError, SuiteWorkload};
+use launch::ExitStatus;
+
+use crate::args::{BenchArgs, CompareArgs};
+use crate::compare;
+use crate::error::{self, Error};
+use crate::interruption::Interruption;
+use crate::signals::Signals;
+use crate::usage::Refused;
+use crate::{output, progress};
+use results::Results;
+
+/// Why there is nothing to measure.
+#[derive(Debug, thiserror::Error)]
+enum BenchError {
+    #[error("can't read the suite {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} is no suite", path.display())]
+    Suite { path: PathBuf, source: SuiteError },
+    #[error("workload {name} can't be measured")]
+    Workload { name: String, source: Refused },
+    #[error("no workload of the suite takes part in a quick run")]
+    NothingQuick,
+    #[error("the built-in suite is broken")]
+    BuiltIn(#[from] SuiteError),
+}
+
+/// Measures and writes; the exit code is 0 when each workload could be compared.
+pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
+    let workloads = workloads(args).map_err(launch::Error::new)?;
+    let results = Results::open(&args.out, args.resume)?;
+    let signals = Signals::hold()?;
+    let progress = progress::on_stderr();
+    let interruption = Interruption::default();
+    let mut all: Vec<Measured> = Vec::new();
+    let mut failed = false;
+    for (workload, compare) in &workloads {
+        if let Some(measured) = results.earlier(&workload.name)? {
+            progress.note(&format!("{} was measured before", workload.name));
+            all.push(measured);
+            continue;
+        }
+        progress.note(&format!(
+            "{} ({} of {})",
+            workload.name,
+            all.len() + 1,
+            workloads.len()
+        ));
+        let interrupt = Interrupt::default();
+        let comparison = signals.during(
+            |signal| compare::call_off(signal, &interrupt, &interruption),
+            || compare::measure(compare, None, progress.as_ref(), &interrupt),
+        )?;
+        match comparison {
+            Ok(comparison) => {
+                let measured = Measured {
+                    name: workload.name.clone(),
+                    about: workload.about.clone(),
+                    comparison,
+                };
+                if interruption.check().is_ok() {
+                    results.keep(&measured)?;
+                }
+                all.push(measured);
+            }
+            Err(_) if interruption.check().is_err() => {}
+            // The others can still be measured.
+            Err(error) => {
+                failed = true;
+                error::print(&error);
+            }
+        }
+        if interruption.check().is_err() {
+            break;
+        }
+    }
+    let page = results.write(&all)?;
+    output::print(&export::markdown(&all))?;
+    if let Some(page) = page {
+        progress.note(&format!("the report is {}", page.display()));
+    }
+    // What there is was written.
+    interruption.check()?;
+    Ok(if failed {
+        ExitStatus::LAUNCHER_FAILED
+    } else {
+        0
+    })
+}
+
+/// Each with the flags of its comparison: one that can't be understood is known before hours of
+/// measuring.
+fn workloads(args: &BenchArgs) -> Result<Vec<(SuiteWorkload, CompareArgs)>, BenchError> {
+    let suite = match &args.suite {
+        None => Suite::built_in()?,
+        Some(path) => {
+            let text = fs::read_to_string(path).map_err(|source| BenchError::Read {
+                path: path.clone(),
+                source,
+            })?;
+            Suite::parse(&text).map_err(|source| BenchError::Suite {
+                path: path.clone(),
+                source,
+            })?
+        }
+    };
+    let suite = if args.quick { suite.quick() } else { suite };
+    if suite.workload.is_empty() {
+        return Err(BenchError::NothingQuick);
+    }
+    let with_args = |workload: SuiteWorkload| match CompareArgs::of_words(workload.words()) {
+        Ok(args) => Ok((workload, args)),
+        Err(source) => Err(BenchError::Workload {
+            name: workload.name,
+            source: source.into(),
+        }),
+    };
+    suite.workload.into_iter().map(with_args).collect()
+}

@@ -1,0 +1,130 @@
+//! The directory of a suite's results.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use bench::export::{self, Measured};
+use bench::html;
+
+/// What keeps results from being written or read.
+#[derive(Debug, thiserror::Error)]
+enum ResultsError {
+    #[error("can't write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("can't read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} holds no results of this version of jaula", path.display())]
+    Damaged {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("{} holds results already", path.display())]
+    InUse { path: PathBuf },
+}
+
+impl From<ResultsError> for launch::Error {
+    fn from(error: ResultsError) -> Self {
+        let remedy = match &error {
+            ResultsError::InUse { .. } => Some("name another --out, or go on with --resume"),
+            ResultsError::Damaged { .. } => Some("remove it, or name another --out"),
+            _ => None,
+        };
+        Self::remedied(error, remedy)
+    }
+}
+
+/// Where results are kept.
+pub struct Results {
+    dir: PathBuf,
+}
+
+/// What is made of each workload as soon as it is measured, so that an interrupted suite can go on.
+const OF_EACH: &str = "workloads";
+
+impl Results {
+    /// A new or empty directory, unless results in it are to be gone on with.
+    pub fn open(dir: &Path, resume: bool) -> Result<Self, launch::Error> {
+        let of_each = dir.join(OF_EACH);
+        fs::create_dir_all(&of_each).map_err(|source| ResultsError::Write {
+            path: of_each.clone(),
+            source,
+        })?;
+        let mut entries = fs::read_dir(&of_each).map_err(|source| ResultsError::Read {
+            path: of_each.clone(),
+            source,
+        })?;
+        if !resume && entries.next().is_some() {
+            return Err(ResultsError::InUse { path: dir.into() }.into());
+        }
+        Ok(Self { dir: dir.into() })
+    }
+
+    /// What an earlier run has measured of this workload.
+    pub fn earlier(&self, name: &str) -> Result<Option<Measured>, launch::Error> {
+        let path = self.of(name);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(ResultsError::Read { path, source }.into()),
+        };
+        let measured = serde_json::from_slice(&bytes);
+        Ok(Some(measured.map_err(|source| ResultsError::Damaged {
+            path,
+            source,
+        })?))
+    }
+
+    /// Keeps it, whole or not at all.
+    pub fn keep(&self, measured: &Measured) -> Result<(), launch::Error> {
+        let path = self.of(&measured.name);
+        let json = serde_json::to_vec(measured).map_err(launch::Error::new)?;
+        let name = format!("{}.json", measured.name);
+        host::whole_file::write(&self.dir.join(OF_EACH), &name, &json)
+            .map_err(|source| ResultsError::Write { path, source })?;
+        Ok(())
+    }
+
+    /// Writes what is for people and programs. Where the page is, if there is anything to show.
+    pub fn write(&self, all: &[Measured]) -> Result<Option<PathBuf>, launch::Error> {
+        let summaries =
+            serde_json::to_string_pretty(&summaries(all)).map_err(launch::Error::new)?;
+        let page = html::render_suite(all);
+        let samples: String = all.iter().map(export::samples).collect();
+        for (name, text) in [
+            ("samples.jsonl", samples),
+            ("summary.json", summaries),
+            ("results.csv", export::csv(all)),
+            ("report.md", export::markdown(all)),
+            ("hyperfine.json", export::hyperfine(all)),
+        ] {
+            self.write_one(name, &text)?;
+        }
+        page.map(|page| self.write_one("report.html", &page))
+            .transpose()
+    }
+
+    fn write_one(&self, name: &str, text: &str) -> Result<PathBuf, launch::Error> {
+        let path = self.dir.join(name);
+        match fs::write(&path, text) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(ResultsError::Write { path, source }.into()),
+        }
+    }
+
+    fn of(&self, name: &str) -> PathBuf {
+        self.dir.join(OF_EACH).join(format!("{name}.json"))
+    }
+}
+
+/// Without the single runs, which are in a file of their own.
+fn summaries(all: &[Measured]) -> Vec<Measured> {
+    let without_samples = |measured: &Measured| {
+        let mut measured = measured.clone();
+        if let Some(series) = &mut measured.comparison.series {
+            series.samples.clear();
+        }
+        measured
+    };
+    all.iter().map(without_samples).collect()
+}
