@@ -80,5 +80,3 @@ const TUNSETOFFLOAD: u64 = libc::TUNSETOFFLOAD;
 const FIONREAD: u64 = libc::FIONREAD;
 /// The same: whether reads and writes of a socket wait.
 pub(super) const FIONBIO: u64 = libc::FIONBIO;
-/// The same: whether it is a terminal.
-pub(super) const TCGETS: u64 = libc::TCGETS;
