@@ -2,11 +2,13 @@
 //!
 //! One list of workloads with what is promised of them; each promise is a test as container and
 //! one as VM that goes on from a template, which is built if need be. A few are
-//! tested on a VM that boots, too: what comes after the boot is the same.
+//! tested on a VM that boots, too, some of them on one: what comes after the boot is the same.
 
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+#[path = "parity/together.rs"]
+mod together;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -18,6 +20,7 @@ use bench::Way;
 use harness::{Place, Seen, World, can_run, run, see, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use together::together;
 
 /// A workload, and what is seen of it.
 #[derive(Default)]
@@ -155,12 +158,20 @@ the_same_each_way! {
 
 also_on_a_vm_that_boots! {
     env_cwd_user_and_hostname_reach_the_command
-    stdout_and_stderr_are_kept_apart
     a_missing_command_is_127
-    mounts_in_memory_are_what_was_asked_for
     names_and_groups_reach_the_command
     rights_and_limits_of_processes_are_what_was_asked_for
     a_directory_is_as_good_as_an_image
+    stdout_and_stderr_are_kept_apart
+    a_read_only_root_takes_writes_where_it_was_asked_to
+}
+
+fn a_read_only_root_takes_writes_where_it_was_asked_to() -> Promise {
+    together(vec![
+        a_read_only_root_takes_no_writes(),
+        mounts_in_memory_are_what_was_asked_for(),
+        an_anonymous_volume_takes_writes_in_a_read_only_root(),
+    ])
 }
 
 fn success_is_silent() -> Promise {
