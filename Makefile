@@ -20,10 +20,11 @@ kernel: all
 demo: kernel
 	$(JAULA) compare busybox -- sh -c 'uname -r; nproc; free -m; cat /etc/os-release; sleep 3'
 
-# Every test. Those that boot a VM need the guest kernel.
+# Every test. Those that boot a VM need a guest kernel: for one CPU, or for several.
 test: setup
 	cargo build --locked
 	$(TARGET)/debug/jaula kernel build
+	$(TARGET)/debug/jaula kernel build --smp
 	cargo test --workspace --locked
 
 # Figures, printed: nothing here passes or fails.

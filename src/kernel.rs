@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bench::time;
-use guest_images::Kernel;
+use guest_images::{Kernel, Processors};
 use vmm::profile::{self, Profile, SymbolError, Symbols};
 
 use crate::args::KernelAction;
@@ -36,15 +36,22 @@ enum ProfileError {
 
 /// Does it; the exit code is 0.
 pub fn kernel(action: KernelAction) -> Result<u8, Error> {
-    let kernel = build()?;
-    output::print(&match action {
-        KernelAction::Build => kernel.vmlinux().display().to_string(),
-        KernelAction::Profile => report(&boot(&kernel).map_err(launch::Error::new)?),
-    })?;
+    let text = match action {
+        KernelAction::Build { smp: false } => path(&build(Processors::One)?),
+        KernelAction::Build { smp: true } => path(&build(Processors::Several)?),
+        KernelAction::Profile => {
+            report(&boot(&build(Processors::One)?).map_err(launch::Error::new)?)
+        }
+    };
+    output::print(&text)?;
     Ok(0)
 }
 
-fn build() -> Result<Kernel, Error> {
+fn path(kernel: &Kernel) -> String {
+    kernel.vmlinux().display().to_string()
+}
+
+fn build(processors: Processors) -> Result<Kernel, Error> {
     let signals = Signals::hold()?;
     let interruption = Interruption::default();
     let progress = progress::on_stderr();
@@ -54,6 +61,7 @@ fn build() -> Result<Kernel, Error> {
             let installation = Installation::of_user().map_err(launch::Error::new)?;
             Ok(Kernel::find_or_build(
                 &installation.cache,
+                processors,
                 progress.as_ref(),
             )?)
         },

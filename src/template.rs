@@ -59,7 +59,7 @@ fn build(installation: &Installation, args: &TemplateBuildArgs) -> Result<String
     let work = |progress: &dyn Progress| -> Result<_, launch::Error> {
         installation.sweep()?;
         let launcher = installation.vm(args.kernel.as_deref(), StartMode::Warm);
-        launcher.make_template(args.memory, progress)
+        launcher.make_template(args.memory, args.cpus, progress)
     };
     let dir = signals.during(
         |signal| interruption.take(signal),
@@ -107,10 +107,13 @@ fn shown(name: &str) -> &str {
 
 fn list(templates: &[Template]) -> String {
     let rows: Vec<_> = templates.iter().map(row).collect();
-    listing::render(["NAME", "MEMORY", "SIZE", "CREATED", "STATE"], &rows)
+    listing::render(
+        ["NAME", "MEMORY", "CPUS", "SIZE", "CREATED", "STATE"],
+        &rows,
+    )
 }
 
-fn row(template: &Template) -> [String; 5] {
+fn row(template: &Template) -> [String; 6] {
     let (facts, state) = match &template.state {
         TemplateState::Current(facts) => (Some(facts), "current".to_owned()),
         TemplateState::Stale(facts) => (Some(facts), "stale".to_owned()),
@@ -120,6 +123,7 @@ fn row(template: &Template) -> [String; 5] {
     [
         shown(&template.name).to_owned(),
         fact(|facts| size(facts.memory_bytes)),
+        fact(|facts| facts.vcpus.to_string()),
         size(template.disk_bytes),
         fact(|facts| date::utc(facts.made_unix_seconds)),
         state,
@@ -136,6 +140,7 @@ mod tests {
             disk_bytes: 21 << 20,
             state: TemplateState::Current(TemplateFacts {
                 memory_bytes: 128 << 20,
+                vcpus: 2,
                 kernel: launch::Digest::from_bytes(&[2; 32]),
                 made_unix_seconds: 1_767_323_045,
             }),
@@ -151,9 +156,9 @@ mod tests {
         assert_eq!(
             list(&[template("3f9c00112233445566778899"), damaged]),
             "\
-NAME           MEMORY      SIZE       CREATED                STATE
-3f9c00112233   128.0 MiB   21.0 MiB   2026-01-02T03:04:05Z   current
-aa             -           21.0 MiB   -                      damaged: cut off
+NAME           MEMORY      CPUS   SIZE       CREATED                STATE
+3f9c00112233   128.0 MiB   2      21.0 MiB   2026-01-02T03:04:05Z   current
+aa             -           -      21.0 MiB   -                      damaged: cut off
 "
         );
     }

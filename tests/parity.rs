@@ -86,8 +86,9 @@ impl Promise {
 
 /// What is said while a template is built is not the workload's.
 fn build_template(world: &World, flags: &[&'static str]) {
-    let memory = flags.windows(2).find(|pair| pair[0] == "-m");
-    let args = [&["template", "build"], memory.unwrap_or(&[])].concat();
+    let of_size = |pair: &&[&str]| ["-m", "--cpus"].contains(&pair[0]);
+    let size = flags.windows(2).filter(of_size).flatten();
+    let args = ["template", "build"].iter().chain(size).copied();
     let built = world.run(args);
     assert_eq!(built.code, Some(0), "{}", built.stderr);
 }
@@ -152,6 +153,7 @@ the_same_each_way! {
     a_directory_is_as_good_as_an_image
     no_more_processes_than_were_asked_for
     cpus_are_those_that_were_asked_for
+    several_cpus_are_those_that_were_asked_for
     usual_rights_are_the_same
     what_is_hidden_is_the_same
 }
@@ -609,6 +611,20 @@ fn cpus_are_those_that_were_asked_for() -> Promise {
         flags: &["--cpus", "0.9", "--cpuset-cpus", "0"],
         command: &["nproc"],
         stdout: b"1\n".into(),
+        ..Promise::default()
+    }
+}
+
+/// As many as there is processor time for.
+fn several_cpus_are_those_that_were_asked_for() -> Promise {
+    Promise {
+        flags: &["--cpus", "1.5", "--cpuset-cpus", "0,1"],
+        command: &[
+            "sh",
+            "-c",
+            "nproc; for n in 1 2 3 4; do (seq 2000 | md5sum) & done | uniq -c | tr -s ' '; wait",
+        ],
+        stdout: b"2\n 4 ea4d0a24dabcaa11f9aa979b872d162b -\n".into(),
         ..Promise::default()
     }
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use bench::{Environment, size};
-use guest_images::{Cache, Kernel};
+use guest_images::{Cache, Kernel, Processors};
 use launch::{Instance, Stdio};
 use vm_runs::{Result, prepare, print_times, until_end_of_ns};
 use vmm::StartMode;
@@ -34,7 +34,9 @@ fn main() -> Result<()> {
     let cache = Cache::new(host::paths::cache_dir()?, []);
     // It runs until it is killed.
     let prepared = prepare(&cache, &["sleep", "1000"], None, StartMode::Cold)?;
-    let vmlinux = Kernel::find(&cache)?.ok_or("no kernel")?.vmlinux();
+    let vmlinux = Kernel::find(&cache, Processors::One)?
+        .ok_or("no kernel")?
+        .vmlinux();
     let ring0 = vmm::ring0::of_host(&vmm::kvm::open()?)?;
     println!("vm: {}", Environment::of_this_host(Some(ring0)));
 

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::cache::{Cache, CacheError, Shelf};
 use crate::debian_tool::ToolError;
 use inputs::{INPUTS, Inputs, SOURCE, SOURCE_PACKAGE};
+pub use recipe::Processors;
 
 /// Why there is no kernel.
 #[derive(Debug, thiserror::Error)]
@@ -100,13 +101,13 @@ impl Kernel {
     /// # Errors
     ///
     /// When source or compiler are there but can't be read.
-    pub fn find(cache: &Cache) -> Result<Option<Self>, KernelError> {
-        let dir = match Inputs::of_this_machine()? {
+    pub fn find(cache: &Cache, processors: Processors) -> Result<Option<Self>, KernelError> {
+        let dir = match Inputs::of_this_machine(processors)? {
             Some(inputs) => cache.find_anywhere(Shelf::Kernels, inputs.name().as_str()),
             None => cache
                 .entries_anywhere(Shelf::Kernels)
                 .into_iter()
-                .find(|dir| inputs::are_of_this_recipe(&dir.join(INPUTS))),
+                .find(|dir| inputs::are_of_this_recipe(&dir.join(INPUTS), processors)),
         };
         Ok(dir.map(|dir| Self { dir }))
     }
@@ -117,12 +118,16 @@ impl Kernel {
     /// # Errors
     ///
     /// When it is not there and can't be built.
-    pub fn find_or_build(cache: &Cache, progress: &dyn Progress) -> Result<Self, KernelError> {
-        if let Some(found) = Self::find(cache)? {
+    pub fn find_or_build(
+        cache: &Cache,
+        processors: Processors,
+        progress: &dyn Progress,
+    ) -> Result<Self, KernelError> {
+        if let Some(found) = Self::find(cache, processors)? {
             return Ok(found);
         }
         build::check_needed()?;
-        let inputs = Inputs::of_this_machine()?.ok_or(KernelError::NoSource)?;
+        let inputs = Inputs::of_this_machine(processors)?.ok_or(KernelError::NoSource)?;
         let name = inputs.name();
         let dir = cache.get_or_make(Shelf::Kernels, name.as_str(), progress, |dir| {
             build::build(&inputs, dir, progress)

@@ -30,7 +30,7 @@ pub use digest::{DigestError, SurveyError};
 pub use disk::{DiskError, disk_of};
 pub use image::{BusyboxError, Image, ImageError, ImageRef, InvalidImage, Sources};
 pub use init::INIT;
-pub use kernel::{Kernel, KernelError};
+pub use kernel::{Kernel, KernelError, Processors};
 pub use users::{
     GroupSpec, InvalidGroupSpec, InvalidUserSpec, ReadInRootError, User, UserError, UserSpec,
     look_up, look_up_among, look_up_groups, look_up_in,

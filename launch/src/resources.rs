@@ -83,6 +83,11 @@ impl CpuLimit {
     pub fn milli_cpus(self) -> u32 {
         self.milli_cpus.get()
     }
+
+    /// How many CPUs can use it, each for all of the time or a part of it.
+    pub fn rounded_up(self) -> u32 {
+        self.milli_cpus().div_ceil(1000)
+    }
 }
 
 /// docker's notation: a decimal number of CPUs, as in `1.5`.

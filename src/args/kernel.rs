@@ -8,7 +8,11 @@ pub enum KernelAction {
     ///
     /// Takes some minutes. The kernel is Debian's, with a small configuration and a few patches
     /// of ours.
-    Build,
+    Build {
+        /// The one for VMs of several CPUs, which --cpus above 1 makes
+        #[arg(long)]
+        smp: bool,
+    },
     /// Show in which functions the guest kernel spends its boot
     ///
     /// For hosts that emulate a guest's kernel mode, where a boot takes seconds. Looks at the

@@ -20,7 +20,8 @@ pub struct LimitArgs {
     )]
     pub memory_swap: Option<MemorySwap>,
 
-    /// Processor time, in CPUs, as in 0.5
+    /// Processor time, in CPUs, as in 0.5; a VM has as many processors, rounded up [default: no
+    /// limit, and 1]
     #[arg(long, value_name = "NUMBER")]
     pub cpus: Option<CpuLimit>,
 

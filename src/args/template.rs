@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use launch::MemoryLimit;
+use launch::{CpuLimit, MemoryLimit};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +34,10 @@ pub struct BuildArgs {
     /// Memory of the VMs that start from it, as in 512m or 2g [default: 128m]
     #[arg(short, long, value_name = "SIZE")]
     pub memory: Option<MemoryLimit>,
+
+    /// CPUs of the VMs, as with jaula run [default: 1]
+    #[arg(long, value_name = "NUMBER")]
+    pub cpus: Option<CpuLimit>,
 
     /// Kernel of the VMs, an ELF vmlinux or a bzImage, instead of jaula's own
     #[arg(long, value_name = "FILE")]

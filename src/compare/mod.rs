@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bench::{
     Comparison, Environment, Interrupt, Outcome, Plan, Programs, SeriesPlan, Ways, html, table,
 };
-use guest_images::{Cache, Kernel};
+use guest_images::{Cache, Kernel, Processors};
 use launch::{Digest, ExitStatus, Progress};
 use nix::sys::signal::Signal;
 use vmm::StartMode;
@@ -157,14 +157,14 @@ pub fn measure(
     // Afterwards there is a kernel, if any VM ran.
     let guest_kernel = match kernel {
         Some(path) => bench::file_sha256(path).ok(),
-        None => built_in_kernel(&installation.cache),
+        None => built_in_kernel(&installation.cache, Processors::of(workload.resources.cpus)),
     };
     comparison.environment.programs = Programs::this(guest_kernel);
     Ok(comparison)
 }
 
-fn built_in_kernel(cache: &Cache) -> Option<Digest> {
-    bench::file_sha256(&Kernel::find(cache).ok()??.vmlinux()).ok()
+fn built_in_kernel(cache: &Cache, processors: Processors) -> Option<Digest> {
+    bench::file_sha256(&Kernel::find(cache, processors).ok()??.vmlinux()).ok()
 }
 
 fn series_plan(args: &MeasuringArgs) -> SeriesPlan {

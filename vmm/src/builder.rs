@@ -22,12 +22,12 @@ use crate::devices::virtio::net::Net;
 use crate::devices::virtio::vsock::Vsock;
 use crate::devices::virtio::{Interrupt, VirtioDevice};
 use crate::layout;
-use crate::machine::{Machine, MachineState};
+use crate::machine::{Machine, MachineState, Size};
 use crate::memory::{self, MemoryError};
 use crate::reset::{self, ResetLine, ResetPort};
 use crate::ring0::Ring0;
 use crate::snapshot::{MemoryFile, SavedMemory};
-use crate::vcpu::{self, Vcpu, VcpuError};
+use crate::vcpu::{self, Crew, ImpossibleCount, Surroundings, Vcpu, VcpuCount, VcpuError};
 use crate::vm::{Vm, VmError};
 
 /// The devices of a machine, and who hears of what the guest does with them.
@@ -52,8 +52,8 @@ pub struct Boot<'a> {
     pub kernel: &'a Kernel,
     /// How that comes into memory.
     pub backing: Backing,
-    /// Size of its memory.
-    pub memory_bytes: u64,
+    /// How large it is.
+    pub size: Size,
     /// Who executes its kernel's instructions.
     pub ring0: Ring0,
     /// Whether its kernel tells what it does on the serial port.
@@ -85,9 +85,9 @@ pub enum Step {
     Devices,
     /// Kernel and init are in its memory.
     KernelLoad,
-    /// Its processor is about to execute the kernel's first instruction.
+    /// Its first processor is about to execute the kernel's first instruction.
     Vcpu,
-    /// Its processor is about to go on.
+    /// Its processors are about to go on.
     Restore,
 }
 
@@ -103,9 +103,12 @@ pub enum BuildError {
     /// A device's saved state.
     #[error(transparent)]
     DeviceState(#[from] bus::RestoreError),
-    /// The processor's saved state.
+    /// A processor's saved state.
     #[error(transparent)]
     VcpuState(#[from] vcpu::StateError),
+    /// A saved machine of too many processors, or none.
+    #[error(transparent)]
+    VcpuCount(#[from] ImpossibleCount),
     /// The virtual machine.
     #[error(transparent)]
     Vm(#[from] VmError),
@@ -130,7 +133,7 @@ pub enum BuildError {
     /// What the kernel is handed.
     #[error("guest memory is too small for the boot protocol")]
     HandOver(#[from] vm_memory::GuestMemoryError),
-    /// The processor.
+    /// A processor.
     #[error(transparent)]
     Vcpu(#[from] VcpuError),
 }
@@ -146,7 +149,7 @@ pub fn boot(
     devices: Devices,
     mut done: impl FnMut(Step),
 ) -> Result<Machine, BuildError> {
-    let memory = memory::allocate(from.memory_bytes)?;
+    let memory = memory::allocate(from.size.memory_bytes)?;
     done(Step::Memory);
 
     let vm = Vm::new(&kvm, memory)?;
@@ -159,19 +162,22 @@ pub fn boot(
     let kernel = from.kernel.load(vm.memory(), from.backing)?;
     let initrd = initramfs::write(vm.memory(), from.init, kernel.end)?;
     let command_line = command_line(from.ring0, from.verbose)?;
-    let start = boot::hand_over(vm.memory(), &kernel, &command_line, Some(initrd))?;
+    let start = boot::hand_over(
+        vm.memory(),
+        &kernel,
+        &command_line,
+        Some(initrd),
+        from.size.vcpus,
+    )?;
     done(Step::KernelLoad);
 
-    let mut vcpu = Vcpu::new(&kvm, &vm, start)?;
-    if let Ring0::Emulated { .. } = from.ring0 {
-        vcpu.switch_extended_state(vm.memory().clone());
-    }
+    let (first, others) = Vcpu::all(&kvm, &vm, from.size.vcpus, start)?;
+    let crew = crew(first, others, from.ring0, &vm);
     done(Step::Vcpu);
 
     Ok(Machine {
-        vcpu,
-        bus,
-        reset,
+        crew,
+        around: Surroundings { bus, reset },
         vm,
         kvm,
     })
@@ -200,22 +206,33 @@ pub fn restore(
     bus.restore(&from.state.devices)?;
     done(Step::Devices);
 
-    let mut vcpu = Vcpu::restore(&kvm, &vm, &from.state.vcpu)?;
-    if let Ring0::Emulated { .. } = from.ring0 {
-        vcpu.switch_extended_state(vm.memory().clone());
-    }
+    let count = VcpuCount::new(from.state.other_vcpus.len() + 1)?;
+    let first = Vcpu::restore(&kvm, &vm, 0, &from.state.first_vcpu)?;
+    let others = (count.ids().skip(1))
+        .zip(&from.state.other_vcpus)
+        .map(|(id, state)| Vcpu::restore(&kvm, &vm, id, state))
+        .collect::<Result<_, _>>()?;
+    let crew = crew(first, others, from.ring0, &vm);
     vm.restore(&from.state.vm)?;
     // Last: from here on interrupts reach the guest.
     bus.resume();
     done(Step::Restore);
 
     Ok(Machine {
-        vcpu,
-        bus,
-        reset,
+        crew,
+        around: Surroundings { bus, reset },
         vm,
         kvm,
     })
+}
+
+fn crew(mut first: Vcpu, mut others: Vec<Vcpu>, ring0: Ring0, vm: &Vm) -> Crew {
+    if let Ring0::Emulated { .. } = ring0 {
+        for vcpu in others.iter_mut().chain([&mut first]) {
+            vcpu.switch_extended_state(vm.memory().clone());
+        }
+    }
+    Crew::new(first, others)
 }
 
 /// What the kernel is told.
@@ -232,7 +249,7 @@ pub fn command_line(ring0: Ring0, verbose: bool) -> Result<CString, CommandLineE
 }
 
 /// Puts everything on a bus.
-fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Bus, BuildError> {
+fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Arc<Bus>, BuildError> {
     let mut bus = Bus::default();
     bus.attach_pio(
         layout::SERIAL_PORT,
@@ -253,7 +270,7 @@ fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Bus, BuildErro
     attach_virtio(vm, &mut bus, &SOCKETS, devices.sockets)?;
     attach_virtio(vm, &mut bus, &SHARES, devices.shares)?;
     attach_virtio(vm, &mut bus, &NETWORK, devices.network)?;
-    Ok(bus)
+    Ok(Arc::new(bus))
 }
 
 /// Where a virtio device is: the how manieth it is.

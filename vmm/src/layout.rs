@@ -20,9 +20,11 @@ pub const PAGE_TABLES: u64 = 0x9000;
 pub const BOOT_STACK_TOP: u64 = 0x8ff0;
 /// The kernel's command line: as far as [`MP_TABLE`] if need be.
 pub const COMMAND_LINE: u64 = 0x2_0000;
-/// The MP table, in the last KiB of base memory: the first place where Linux looks that is not
-/// the extended BIOS data area (`arch/x86/kernel/mpparse.c`, `mpparse_find_mptable`).
-pub const MP_TABLE: u64 = 0x9_fc00;
+/// The MP table: 7 KiB, which the most processors need.
+pub const MP_TABLE: u64 = 0x9_e000;
+/// The pointer to the MP table, in the last KiB of base memory: the first place where Linux looks
+/// that is not the extended BIOS data area (`arch/x86/kernel/mpparse.c`, `mpparse_find_mptable`).
+pub const MP_POINTER: u64 = 0x9_fc00;
 /// End of base memory.
 pub const BASE_MEMORY_END: u64 = 0xa_0000;
 /// Where memory goes on behind the PC's hole.

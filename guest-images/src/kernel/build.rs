@@ -12,7 +12,7 @@ use launch::Progress;
 use super::KernelError;
 use super::fragment;
 use super::inputs::{GCC, INPUTS, Inputs, SOURCE};
-use super::recipe::{FRAGMENT, PATCHES, VARIABLES};
+use super::recipe::{PATCHES, VARIABLES};
 use crate::cache::is_full;
 use crate::debian_tool::Tool;
 
@@ -128,7 +128,7 @@ fn build_steps(inputs: &Inputs, dir: &Path, progress: &dyn Progress) -> Result<(
     during(progress, "unpacking the kernel source", || unpack(&source))?;
     apply_patches(&source, &work)?;
     during(progress, "configuring the guest kernel", || {
-        configure(&source, &output, &work)
+        configure(inputs.processors().fragment(), &source, &output, &work)
     })?;
     during(progress, "building the guest kernel", || {
         compile(&source, &output, &work, progress)
@@ -222,9 +222,9 @@ fn make(source: &Path, output: &Path) -> Command {
     make
 }
 
-fn configure(source: &Path, output: &Path, work: &Path) -> Result<(), KernelError> {
+fn configure(fragment: &str, source: &Path, output: &Path, work: &Path) -> Result<(), KernelError> {
     let path = work.join("fragment");
-    fs::write(&path, FRAGMENT).map_err(KernelError::io("write", &path))?;
+    fs::write(&path, fragment).map_err(KernelError::io("write", &path))?;
     let configured = make(source, output)
         .env("KCONFIG_ALLCONFIG", &path)
         .arg("allnoconfig")
@@ -233,7 +233,7 @@ fn configure(source: &Path, output: &Path, work: &Path) -> Result<(), KernelErro
     MAKE.check(configured.status, first_error(&configured.stderr))?;
     let path = output.join(".config");
     let config = fs::read_to_string(&path).map_err(KernelError::io("read", &path))?;
-    match fragment::first_ignored(FRAGMENT, &config) {
+    match fragment::first_ignored(fragment, &config) {
         Some(line) => Err(KernelError::Option(line.to_owned())),
         None => Ok(()),
     }

@@ -8,7 +8,7 @@ use launch::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::KernelError;
-use super::recipe::{FRAGMENT, PATCHES, VARIABLES};
+use super::recipe::{PATCHES, Processors, VARIABLES};
 use crate::debian_tool::{Tool, ToolError};
 
 /// Debian's kernel source.
@@ -28,14 +28,17 @@ pub(super) const INPUTS: &str = "inputs";
 
 /// What a kernel is made from, as the lines of a text whose digest is the kernel's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Inputs(String);
+pub(super) struct Inputs {
+    text: String,
+    processors: Processors,
+}
 
 impl Inputs {
     /// The inputs that a build here would have; `None` if there is no source or no compiler.
     ///
     /// The source is told by its size and its modification time, which come from the Debian
     /// package: they name its version, and no 150 MB have to be read at each launch.
-    pub(super) fn of_this_machine() -> Result<Option<Self>, KernelError> {
+    pub(super) fn of_this_machine(processors: Processors) -> Result<Option<Self>, KernelError> {
         let source = match fs::metadata(SOURCE) {
             Ok(source) => source,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -47,33 +50,39 @@ impl Inputs {
             Err(error) => return Err(error.into()),
         };
         let compiler = String::from_utf8_lossy(&compiler);
-        Ok(Some(Self(format!(
+        let text = format!(
             "{}\nsource {SOURCE} {} {}\ncompiler {}\n",
-            recipe_line(),
+            recipe_line(processors),
             source.size(),
             source.mtime(),
             compiler.lines().next().unwrap_or_default(),
-        ))))
+        );
+        Ok(Some(Self { text, processors }))
     }
 
     /// What a kernel made from these is kept under.
     pub(super) fn name(&self) -> Digest {
-        Digest::from_bytes(&Sha256::digest(&self.0))
+        Digest::from_bytes(&Sha256::digest(&self.text))
     }
 
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    pub(super) fn processors(&self) -> Processors {
+        self.processors
     }
 }
 
-/// Whether the kernel whose inputs are in this file was made by the recipe of this library.
-pub(super) fn are_of_this_recipe(inputs: &Path) -> bool {
+/// Whether the kernel whose inputs are in this file was made by the recipe of this library, for so
+/// many processors.
+pub(super) fn are_of_this_recipe(inputs: &Path, processors: Processors) -> bool {
     fs::read_to_string(inputs)
-        .is_ok_and(|inputs| inputs.lines().next() == Some(recipe_line().as_str()))
+        .is_ok_and(|inputs| inputs.lines().next() == Some(recipe_line(processors).as_str()))
 }
 
-fn recipe_line() -> String {
-    let mut text = format!("{FRAGMENT}\0");
+fn recipe_line(processors: Processors) -> String {
+    let mut text = format!("{}\0", processors.fragment());
     for (name, value) in PATCHES.iter().chain(&VARIABLES) {
         // Writing to a string does not fail.
         let _ = write!(text, "{name}\0{value}\0");
@@ -91,14 +100,23 @@ mod tests {
     fn a_kernel_of_another_recipe_is_told_from_ours() {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join(INPUTS);
-        for (inputs, ours) in [
-            (format!("{}\nsource x\n", recipe_line()), true),
-            ("recipe 00\nsource x\n".into(), false),
-            (String::new(), false),
-        ] {
-            fs::write(&path, inputs).unwrap();
-            assert_eq!(are_of_this_recipe(&path), ours);
+        for processors in Processors::ALL {
+            let own = recipe_line(processors);
+            for (inputs, ours) in [
+                (format!("{own}\nsource x\n"), true),
+                ("recipe 00\nsource x\n".into(), false),
+                (String::new(), false),
+            ] {
+                fs::write(&path, inputs).unwrap();
+                assert_eq!(are_of_this_recipe(&path, processors), ours);
+            }
+            assert!(!are_of_this_recipe(&dir.path().join("missing"), processors));
         }
-        assert!(!are_of_this_recipe(&dir.path().join("missing")));
+    }
+
+    #[test]
+    fn a_kernel_for_several_processors_is_another() {
+        let [one, several] = Processors::ALL.map(recipe_line);
+        assert_ne!(one, several);
     }
 }

@@ -33,6 +33,9 @@ const EMULATED: &[&str] = &[
     "mitigations=off",
     "rodata=off",
     "highres=off",
+    // A kernel for several processors on one: to take off the lock prefixes takes longer than to
+    // boot with them.
+    "noreplace-smp",
     // Where the time-stamp counter is the host's own, whatever it is set to, a clock that counts
     // it jumps when a machine goes on from a snapshot. KVM's clock does not.
     "clocksource=kvm-clock",

@@ -13,11 +13,12 @@ use std::ffi::CStr;
 
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 
-pub use mp_table::{CPU_APIC_ID, ISA_INTERRUPTS};
+pub use mp_table::ISA_INTERRUPTS;
 pub use page_tables::MAPPED_BYTES;
 
 use crate::layout;
 use crate::memory::GuestMemory;
+use crate::vcpu::VcpuCount;
 use kernel::{Entry, Loaded};
 
 /// Where the initial RAM file system lies in the guest.
@@ -64,6 +65,7 @@ pub fn hand_over(
     kernel: &Loaded,
     command_line: &CStr,
     initrd: Option<Initrd>,
+    vcpus: VcpuCount,
 ) -> Result<Start, GuestMemoryError> {
     let command_line = command_line.to_bytes_with_nul();
     memory.write_slice(command_line, GuestAddress(layout::COMMAND_LINE))?;
@@ -72,7 +74,7 @@ pub fn hand_over(
         command_line_bytes: command_line.len() as u32,
         initrd,
     };
-    mp_table::write(memory)?;
+    mp_table::write(memory, vcpus)?;
     match kernel.entry {
         Entry::Long(rip) => {
             zero_page::write(memory, kernel.setup_header, &handover)?;

@@ -1,48 +1,40 @@
 //! The MP table: without ACPI, the only thing that tells a kernel of its interrupt controllers.
 //!
-//! Intel MultiProcessor Specification 1.4, chapter 4. One processor, one ISA bus, one IO-APIC to
-//! whose first pins the ISA interrupts go one to one, as KVM routes them.
+//! Intel MultiProcessor Specification 1.4, chapter 4. The processors, one ISA bus, one IO-APIC
+//! to whose first pins the ISA interrupts go one to one, as KVM routes them.
 
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 
 use crate::layout;
 use crate::memory::GuestMemory;
+use crate::vcpu::VcpuCount;
 
 /// Version 1.4.
 const SPEC_REVISION: u8 = 4;
 /// What KVM's local APIC and IO-APIC say they are.
 const APIC_VERSION: u8 = 0x14;
-/// The processor's APIC ID.
-pub const CPU_APIC_ID: u8 = 0;
 /// The IO-APIC's ID, which no processor may have.
-const IO_APIC_ID: u8 = 1;
+const IO_APIC_ID: u8 = VcpuCount::MAX;
 const ISA_BUS_ID: u8 = 0;
 /// Interrupts of the ISA bus.
 pub const ISA_INTERRUPTS: u8 = 16;
 
-const FLOATING_POINTER_BYTES: usize = 16;
 const HEADER_BYTES: usize = 44;
 
-/// Writes the table to [`layout::MP_TABLE`].
+/// Writes the table to [`layout::MP_TABLE`], and where it is to [`layout::MP_POINTER`].
 ///
 /// # Errors
 ///
 /// When guest memory ends before it.
-pub fn write(memory: &GuestMemory) -> Result<(), GuestMemoryError> {
-    memory.write_slice(&bytes(), GuestAddress(layout::MP_TABLE))
-}
-
-fn bytes() -> Vec<u8> {
-    let configuration = configuration();
-    let mut table = floating_pointer(layout::MP_TABLE as u32 + FLOATING_POINTER_BYTES as u32);
-    table.extend(configuration);
-    table
+pub fn write(memory: &GuestMemory, vcpus: VcpuCount) -> Result<(), GuestMemoryError> {
+    memory.write_slice(&configuration(vcpus), GuestAddress(layout::MP_TABLE))?;
+    memory.write_slice(&floating_pointer(), GuestAddress(layout::MP_POINTER))
 }
 
 /// The structure that is looked for, section 4.1.
-fn floating_pointer(configuration: u32) -> Vec<u8> {
+fn floating_pointer() -> Vec<u8> {
     let mut pointer = b"_MP_".to_vec();
-    pointer.extend(configuration.to_le_bytes());
+    pointer.extend((layout::MP_TABLE as u32).to_le_bytes());
     // Its length in units of 16 bytes, the revision, a checksum, and no features.
     pointer.extend([1, SPEC_REVISION, 0, 0, 0, 0, 0, 0]);
     pointer[10] = checksum(&pointer);
@@ -51,9 +43,9 @@ fn floating_pointer(configuration: u32) -> Vec<u8> {
 
 /// The configuration table with its entries, in the order that the specification demands:
 /// sections 4.2 and 4.3.
-fn configuration() -> Vec<u8> {
+fn configuration(vcpus: VcpuCount) -> Vec<u8> {
     let mut entries = Entries::default();
-    entries.add(processor());
+    vcpus.ids().for_each(|id| entries.add(processor(id)));
     entries.add(isa_bus());
     entries.add(io_apic());
     for irq in 0..ISA_INTERRUPTS {
@@ -96,13 +88,14 @@ impl Entries {
     }
 }
 
-/// Entry type 0: the boot processor, enabled; its features are CPUID's to tell.
-fn processor() -> [u8; 20] {
-    const ENABLED_AND_BOOT: u8 = 1 | 2;
+/// Entry type 0: a processor, enabled; the first boots. Its features are CPUID's to tell.
+fn processor(id: u8) -> [u8; 20] {
+    const ENABLED: u8 = 1;
+    const BOOT: u8 = 2;
     let mut entry = [0; 20];
-    entry[1] = CPU_APIC_ID;
+    entry[1] = id;
     entry[2] = APIC_VERSION;
-    entry[3] = ENABLED_AND_BOOT;
+    entry[3] = if id == 0 { ENABLED | BOOT } else { ENABLED };
     entry
 }
 
@@ -152,38 +145,49 @@ mod tests {
         bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
     }
 
-    #[test]
-    fn both_checksums_are_right() {
-        let table = bytes();
-        let (pointer, configuration) = table.split_at(FLOATING_POINTER_BYTES);
-        assert_eq!(sum(pointer), 0);
-        assert_eq!(sum(configuration), 0);
+    const COUNTS: [usize; 3] = [1, 2, VcpuCount::MAX as usize];
+
+    fn tables() -> impl Iterator<Item = (usize, Vec<u8>)> {
+        COUNTS
+            .map(|count| (count, configuration(VcpuCount::new(count).unwrap())))
+            .into_iter()
     }
 
     #[test]
-    fn the_pointer_points_to_the_configuration() {
-        let table = bytes();
-        let target = u32::from_le_bytes(table[4..8].try_into().unwrap());
-        let offset = target as usize - layout::MP_TABLE as usize;
-        assert_eq!(&table[offset..offset + 4], b"PCMP");
-    }
-
-    #[test]
-    fn the_header_counts_what_follows_it() {
-        let table = configuration();
-        let length = u16::from_le_bytes([table[4], table[5]]);
-        assert_eq!(usize::from(length), table.len());
-        let mut entries = &table[HEADER_BYTES..];
-        let mut count = 0;
-        while let Some(kind) = entries.first() {
-            entries = &entries[if *kind == 0 { 20 } else { 8 }..];
-            count += 1;
+    fn all_checksums_are_right() {
+        assert_eq!(sum(&floating_pointer()), 0);
+        for (count, table) in tables() {
+            assert_eq!(sum(&table), 0, "{count}");
         }
-        assert_eq!(u16::from_le_bytes([table[34], table[35]]), count);
     }
 
     #[test]
-    fn the_table_ends_before_base_memory_does() {
-        assert!(layout::MP_TABLE + bytes().len() as u64 <= layout::BASE_MEMORY_END);
+    fn the_header_counts_what_follows_it_and_each_processor_is_there() {
+        for (vcpus, table) in tables() {
+            let length = u16::from_le_bytes([table[4], table[5]]);
+            assert_eq!(usize::from(length), table.len());
+            let mut entries = &table[HEADER_BYTES..];
+            let mut count = 0;
+            let mut processors = Vec::new();
+            while let Some(kind) = entries.first() {
+                if *kind == 0 {
+                    processors.push(usize::from(entries[1]));
+                }
+                entries = &entries[if *kind == 0 { 20 } else { 8 }..];
+                count += 1;
+            }
+            assert_eq!(u16::from_le_bytes([table[34], table[35]]), count);
+            assert_eq!(processors, (0..vcpus).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_largest_table_ends_before_the_pointer_to_it() {
+        for (count, table) in tables() {
+            let end = layout::MP_TABLE + table.len() as u64;
+            assert!(end <= layout::MP_POINTER, "{count}: {end:#x}");
+        }
+        let end = layout::MP_POINTER + floating_pointer().len() as u64;
+        assert!(end <= layout::BASE_MEMORY_END);
     }
 }

@@ -1,11 +1,12 @@
 use std::ffi::CString;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use guest_images::{Cache, INIT};
+use guest_images::{Cache, INIT, Processors};
 use launch::{Digest, MemoryLimit, Progress};
 use sha2::{Digest as _, Sha256};
 
@@ -13,9 +14,28 @@ use super::GuestKernel;
 use super::error::Error;
 use crate::boot::kernel::{Backing, Kernel};
 use crate::builder;
+use crate::machine::Size;
 use crate::monitor::{self, KernelFile};
 use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, MachineFacts};
+use crate::vcpu::VcpuCount;
+
+/// How large a machine is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) memory: MemoryLimit,
+    pub(super) vcpus: VcpuCount,
+}
+
+impl Asked {
+    /// Which kernel of ours it boots.
+    fn processors(self) -> Processors {
+        match self.vcpus {
+            VcpuCount::ONE => Processors::One,
+            _ => Processors::Several,
+        }
+    }
+}
 
 /// What a machine is, before it has anything to run.
 #[derive(Clone, Debug)]
@@ -24,25 +44,36 @@ pub(super) struct Blueprint {
     pub(super) backing: Backing,
     kernel_digest: Digest,
     pub(super) memory: MemoryLimit,
+    vcpus: VcpuCount,
     pub(super) ring0: Ring0,
     pub(super) host: HostIdentity,
     command_line: CString,
+}
+
+impl fmt::Display for Blueprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.vcpus {
+            VcpuCount::ONE => write!(f, "{}", self.memory),
+            several => write!(f, "{} and {} processors", self.memory, several.get()),
+        }
+    }
 }
 
 impl Blueprint {
     /// Finds, or builds, the kernel.
     pub(super) fn new(
         kernel: &GuestKernel,
-        memory: MemoryLimit,
+        asked: Asked,
         ring0: Ring0,
         cache: &Cache,
         progress: &dyn Progress,
     ) -> Result<Self, launch::Error> {
         match kernel {
-            GuestKernel::File(path) => Self::of_file(path, memory, ring0),
+            GuestKernel::File(path) => Self::of_file(path, asked, ring0),
             GuestKernel::BuiltIn => {
-                let kernel = guest_images::Kernel::find_or_build(cache, progress)?;
-                Self::of_built_in(&kernel, memory, ring0)
+                let kernel =
+                    guest_images::Kernel::find_or_build(cache, asked.processors(), progress)?;
+                Self::of_built_in(&kernel, asked, ring0)
             }
         }
     }
@@ -50,53 +81,54 @@ impl Blueprint {
     /// `None` if the kernel is not built.
     pub(super) fn find(
         kernel: &GuestKernel,
-        memory: MemoryLimit,
+        asked: Asked,
         ring0: Ring0,
         cache: &Cache,
     ) -> Result<Option<Self>, launch::Error> {
         match kernel {
-            GuestKernel::File(path) => Self::of_file(path, memory, ring0).map(Some),
-            GuestKernel::BuiltIn => guest_images::Kernel::find(cache)?
-                .map(|kernel| Self::of_built_in(&kernel, memory, ring0))
+            GuestKernel::File(path) => Self::of_file(path, asked, ring0).map(Some),
+            GuestKernel::BuiltIn => guest_images::Kernel::find(cache, asked.processors())?
+                .map(|kernel| Self::of_built_in(&kernel, asked, ring0))
                 .transpose(),
         }
     }
 
-    fn of_file(path: &Path, memory: MemoryLimit, ring0: Ring0) -> Result<Self, launch::Error> {
+    fn of_file(path: &Path, asked: Asked, ring0: Ring0) -> Result<Self, launch::Error> {
         check_kernel(path)?;
         let digest = digest_of(path)?;
         Ok(Self::of(
             path.to_owned(),
             Backing::Copied,
             digest,
-            memory,
+            asked,
             ring0,
         )?)
     }
 
     fn of_built_in(
         kernel: &guest_images::Kernel,
-        memory: MemoryLimit,
+        asked: Asked,
         ring0: Ring0,
     ) -> Result<Self, launch::Error> {
         let path = kernel.vmlinux();
         check_kernel(&path)?;
         let digest = kernel.digest()?;
-        Ok(Self::of(path, Backing::Mapped, digest, memory, ring0)?)
+        Ok(Self::of(path, Backing::Mapped, digest, asked, ring0)?)
     }
 
     fn of(
         kernel: PathBuf,
         backing: Backing,
         kernel_digest: Digest,
-        memory: MemoryLimit,
+        asked: Asked,
         ring0: Ring0,
     ) -> Result<Self, Error> {
         Ok(Self {
             kernel,
             backing,
             kernel_digest,
-            memory,
+            memory: asked.memory,
+            vcpus: asked.vcpus,
             ring0,
             host: HostIdentity::of_host(ring0),
             command_line: builder::command_line(ring0, monitor::is_verbose())?,
@@ -115,11 +147,18 @@ impl Blueprint {
         })
     }
 
+    pub(super) fn size(&self) -> Size {
+        Size {
+            memory_bytes: self.memory.bytes(),
+            vcpus: self.vcpus,
+        }
+    }
+
     /// What its snapshots say of it if it has neither a network interface nor a terminal. When they
     /// are made is not known yet.
     pub(super) fn facts(&self, label: &str) -> MachineFacts {
         MachineFacts {
-            vcpus: 1,
+            vcpus: self.vcpus.get().into(),
             kernel: self.kernel_digest.clone(),
             init: init_digest(),
             command_line: self.command_line.to_string_lossy().into_owned(),

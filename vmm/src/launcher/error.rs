@@ -15,11 +15,12 @@ use crate::kvm::KvmError;
 use crate::monitor::{AssignmentError, ChannelError, Reason};
 use crate::ring0::ProbeError;
 use crate::snapshot::{DraftError, MemoryFileError, StateError, StoreError};
+use crate::vcpu::VcpuCount;
 
 /// Why a machine can't be launched, or can't be reached.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("a virtual machine has one CPU in this version, so {0} can't be given to it")]
+    #[error("{0} CPUs are more than a virtual machine can have")]
     Cpus(CpuLimit),
     #[error("{0} takes root: an ordinary user can't connect a virtual machine to the host")]
     NetworkOfRoot(&'static str),
@@ -115,7 +116,7 @@ impl Error {
 
     fn remedy(&self) -> Option<String> {
         match self {
-            Self::Cpus(_) => Some("ask for at most 1".to_owned()),
+            Self::Cpus(_) => Some(format!("ask for at most {}", VcpuCount::MAX)),
             Self::NetworkOfRoot(_) => {
                 Some("run as root, or use --network none or --as container".to_owned())
             }

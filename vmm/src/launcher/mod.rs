@@ -24,14 +24,15 @@ use std::path::PathBuf;
 use guest_images::{Cache, disk_of};
 use host::RunDir;
 use launch::{
-    Chain, Command, Finding, Launcher, MemoryLimit, Network, Prepared, Progress, Resources,
-    Seccomp, Side, Unsupported, Workload,
+    Chain, Command, CpuLimit, Finding, Launcher, MemoryLimit, Network, Prepared, Progress,
+    Resources, Seccomp, Side, Unsupported, Workload,
 };
 
 use crate::kvm;
 use crate::ring0::{self, Ring0};
 use crate::snapshot::MachineFacts;
-use blueprint::Blueprint;
+use crate::vcpu::VcpuCount;
+use blueprint::{Asked, Blueprint};
 use error::Error;
 pub use exec::{RunningVm, UserFiles};
 use prepared::{PreparedOrigin, PreparedVm, PreparedWork};
@@ -50,14 +51,15 @@ pub enum GuestKernel {
     File(PathBuf),
 }
 
-/// A guest's memory where the workload sets no limit.
-const DEFAULT_MEMORY: MemoryLimit = MemoryLimit::from_mib(128);
+/// Of a machine where the workload sets no limits.
+const DEFAULT_SIZE: Asked = Asked {
+    memory: MemoryLimit::from_mib(128),
+    vcpus: VcpuCount::ONE,
+};
 /// Our kernel and init end at 27 MiB. With this much, 13 MiB are left for a command.
 const MIN_MEMORY: MemoryLimit = MemoryLimit::from_mib(32);
 /// A line of a list.
 const MAX_LABEL_BYTES: usize = 200;
-/// One CPU, in thousandths.
-const MAX_MILLI_CPUS: u32 = 1000;
 
 /// Launches machines.
 #[derive(Clone, Debug)]
@@ -87,7 +89,7 @@ impl VmLauncher {
         }
     }
 
-    /// Makes the template that a launch with this memory goes on from, if it is not there.
+    /// Makes the template that a launch with these limits goes on from, if it is not there.
     ///
     /// # Errors
     ///
@@ -95,10 +97,12 @@ impl VmLauncher {
     pub fn make_template(
         &self,
         memory: Option<MemoryLimit>,
+        cpus: Option<CpuLimit>,
         progress: &dyn Progress,
     ) -> Result<PathBuf, launch::Error> {
         let resources = Resources {
             memory,
+            cpus,
             ..Resources::default()
         };
         let blueprint = self.blueprint(&resources, progress)?;
@@ -110,8 +114,8 @@ impl VmLauncher {
         resources: &Resources,
         progress: &dyn Progress,
     ) -> Result<Blueprint, launch::Error> {
-        let memory = memory(resources)?;
-        Blueprint::new(&self.kernel, memory, host_ring0()?, &self.cache, progress)
+        let asked = size(resources)?;
+        Blueprint::new(&self.kernel, asked, host_ring0()?, &self.cache, progress)
     }
 
     fn origin(
@@ -234,20 +238,22 @@ fn label(command: &Command) -> String {
     label
 }
 
-/// The guest's memory, if the workload's limits are such that a machine can keep them.
-fn memory(resources: &Resources) -> Result<MemoryLimit, launch::Error> {
+/// The machine's size, if the workload's limits are such that a machine can keep them.
+///
+/// It has a processor for each CPU of `--cpus`, and for a part of one: no more would ever run at
+/// once.
+fn size(resources: &Resources) -> Result<Asked, launch::Error> {
     host::capacity::check_resources(resources)
         .map_err(|error| launch::Error::new(error).with_remedy("ask for less"))?;
-    if let Some(cpus) = resources.cpus
-        && cpus.milli_cpus() > MAX_MILLI_CPUS
-    {
-        return Err(Error::Cpus(cpus).into());
-    }
-    let memory = resources.memory.unwrap_or(DEFAULT_MEMORY);
+    let vcpus = match resources.cpus {
+        Some(cpus) => VcpuCount::new(cpus.rounded_up() as usize).map_err(|_| Error::Cpus(cpus))?,
+        None => DEFAULT_SIZE.vcpus,
+    };
+    let memory = resources.memory.unwrap_or(DEFAULT_SIZE.memory);
     if memory < MIN_MEMORY {
         return Err(Error::Memory(memory).into());
     }
-    Ok(memory)
+    Ok(Asked { memory, vcpus })
 }
 
 #[cfg(test)]
@@ -262,8 +268,8 @@ mod tests {
 
     use super::*;
 
-    fn asked(memory: Option<&str>, cpus: Option<&str>) -> Result<MemoryLimit, launch::Error> {
-        super::memory(&Resources {
+    fn asked(memory: Option<&str>, cpus: Option<&str>) -> Result<Asked, launch::Error> {
+        size(&Resources {
             memory: memory.map(|limit| limit.parse().unwrap()),
             cpus: cpus.map(|limit| limit.parse().unwrap()),
             ..Resources::default()
@@ -272,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_a_machine_cant_keep_is_an_error_that_says_what_to_do() {
-        for (memory, cpus) in [(Some("6m"), None), (Some("1t"), None), (None, Some("2"))] {
+        for (memory, cpus) in [(Some("6m"), None), (Some("1t"), None), (None, Some("4000"))] {
             let error = asked(memory, cpus).unwrap_err();
             assert!(error.remedy().is_some(), "{error}");
         }
@@ -349,8 +355,22 @@ mod tests {
 
     #[test]
     fn without_a_limit_there_is_a_default() {
-        assert_eq!(asked(None, Some("0.5")).unwrap(), DEFAULT_MEMORY);
-        assert_eq!(asked(Some("64m"), None).unwrap(), MemoryLimit::from_mib(64));
+        assert_eq!(asked(None, None).unwrap(), DEFAULT_SIZE);
+        let memory = asked(Some("64m"), None).unwrap().memory;
+        assert_eq!(memory, MemoryLimit::from_mib(64));
+    }
+
+    #[test]
+    fn there_is_a_processor_for_each_cpu_and_for_a_part_of_one() {
+        for (cpus, vcpus) in [("0.5", 1), ("1", 1)] {
+            assert_eq!(asked(None, Some(cpus)).unwrap().vcpus.get(), vcpus);
+        }
+        // Most machines that tests run on have two.
+        if host::capacity::online_cpus().unwrap() >= 2 {
+            for (cpus, vcpus) in [("1.01", 2), ("2", 2)] {
+                assert_eq!(asked(None, Some(cpus)).unwrap().vcpus.get(), vcpus);
+            }
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl PreparedVm {
                 origin: match &self.origin {
                     PreparedOrigin::Boot(blueprint) => Origin::Boot {
                         kernel: blueprint.open_kernel()?,
-                        memory_bytes: blueprint.memory.bytes(),
+                        size: blueprint.size(),
                     },
                     PreparedOrigin::Restore(dir) => Origin::Restore(dir.clone()),
                 },

@@ -1,4 +1,4 @@
-use guest_images::Cache;
+use guest_images::{Cache, Processors};
 use launch::{Chain, Finding};
 
 use super::blueprint::Blueprint;
@@ -76,7 +76,7 @@ fn kernel_finding(cache: &Cache, kernel: &GuestKernel) -> Finding {
                 "give an x86-64 vmlinux or bzImage",
             ),
         },
-        GuestKernel::BuiltIn => match guest_images::Kernel::find(cache) {
+        GuestKernel::BuiltIn => match guest_images::Kernel::find(cache, Processors::One) {
             Ok(Some(kernel)) => Finding::good(subject, kernel.vmlinux().display().to_string()),
             Ok(None) => Finding::note(
                 subject,
@@ -93,8 +93,9 @@ fn kernel_finding(cache: &Cache, kernel: &GuestKernel) -> Finding {
 /// `None` without a kernel, which is a finding of its own.
 fn template_finding(cache: &Cache, kernel: &GuestKernel, ring0: Ring0) -> Option<Finding> {
     let subject = "template";
-    let memory = super::DEFAULT_MEMORY;
-    let blueprint = Blueprint::find(kernel, memory, ring0, cache).ok()??;
+    let asked = super::DEFAULT_SIZE;
+    let memory = asked.memory;
+    let blueprint = Blueprint::find(kernel, asked, ring0, cache).ok()??;
     Some(match template::find(&blueprint, cache) {
         Ok(Some(dir)) => Finding::good(subject, dir.display().to_string()),
         Ok(None) => Finding::note(

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Channel;
 use crate::boot::kernel::Backing;
+use crate::machine::Size;
 use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, MachineFacts};
 
@@ -38,7 +39,7 @@ pub(crate) enum Job<F> {
     /// It boots until it waits for a command, and is saved.
     MakeTemplate {
         kernel: KernelFile<F>,
-        memory_bytes: u64,
+        size: Size,
         into: SnapshotFiles<F>,
     },
 }
@@ -100,11 +101,8 @@ pub(crate) enum Work {
 /// Where a machine's state comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Origin<F> {
-    /// It boots, with this much memory.
-    Boot {
-        kernel: KernelFile<F>,
-        memory_bytes: u64,
-    },
+    /// It boots.
+    Boot { kernel: KernelFile<F>, size: Size },
     /// It goes on from the snapshot in this directory.
     Restore(PathBuf),
 }
@@ -179,13 +177,9 @@ impl<F> Assignment<F> {
             facts: self.facts,
             job: match self.job {
                 Job::Run(run) => Job::Run(run.try_map(f)?),
-                Job::MakeTemplate {
-                    kernel,
-                    memory_bytes,
-                    into,
-                } => Job::MakeTemplate {
+                Job::MakeTemplate { kernel, size, into } => Job::MakeTemplate {
                     kernel: kernel.try_map(f)?,
-                    memory_bytes,
+                    size,
                     into: into.try_map(f)?,
                 },
             },
@@ -197,12 +191,9 @@ impl<F> Run<F> {
     fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<Run<G>, E> {
         Ok(Run {
             origin: match self.origin {
-                Origin::Boot {
-                    kernel,
-                    memory_bytes,
-                } => Origin::Boot {
+                Origin::Boot { kernel, size } => Origin::Boot {
                     kernel: kernel.try_map(f)?,
-                    memory_bytes,
+                    size,
                 },
                 Origin::Restore(dir) => Origin::Restore(dir),
             },

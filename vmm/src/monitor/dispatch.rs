@@ -30,10 +30,6 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
     };
     match assignment.job {
         Job::Run(run) => instance::run(session, run),
-        Job::MakeTemplate {
-            kernel,
-            memory_bytes,
-            into,
-        } => template::make(session, kernel, memory_bytes, into),
+        Job::MakeTemplate { kernel, size, into } => template::make(session, kernel, size, into),
     }
 }

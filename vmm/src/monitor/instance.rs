@@ -34,7 +34,7 @@ use crate::guest_end::{GuestEnd, Said};
 use crate::jail::{self, Filter, Jail, Rights, Role};
 use crate::kvm;
 use crate::last_words::LastWords;
-use crate::machine::{Machine, MachineState};
+use crate::machine::{Machine, MachineState, Size};
 use crate::ring0::Ring0;
 use crate::snapshot::{
     AddressSpace, DraftFiles, HostIdentity, LeaseBreaks, MachineFacts, MemoryFile, StateFile,
@@ -84,10 +84,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let done = |step: builder::Step| reached(&channel, step.into());
     let is_restored = matches!(run.origin, Origin::Restore(_));
     let (machine, memory_file) = match run.origin {
-        Origin::Boot {
-            kernel,
-            memory_bytes,
-        } => (boot(kernel, memory_bytes, ring0, devices, done)?, None),
+        Origin::Boot { kernel, size } => (boot(kernel, size, ring0, devices, done)?, None),
         Origin::Restore(dir) => {
             let (machine, file) = restore(&dir, &breaks, &host, ring0, devices, done)?;
             (machine, Some(file))
@@ -210,7 +207,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
 
 fn boot(
     kernel: KernelFile<OwnedFd>,
-    memory_bytes: u64,
+    size: Size,
     ring0: Ring0,
     devices: Devices,
     done: impl FnMut(builder::Step),
@@ -220,7 +217,7 @@ fn boot(
     let from = Boot {
         kernel: &image,
         backing: kernel.backing,
-        memory_bytes,
+        size,
         ring0,
         verbose: is_verbose(),
         init: guest_images::INIT,

@@ -9,7 +9,7 @@
 //! | thread | does |
 //! |---|---|
 //! | main | decides: takes each [`Event`] from a channel |
-//! | vcpu | runs the guest |
+//! | vcpu, vcpu1, ... | run the guest, a processor each |
 //! | devices | serves disk, sockets and network, on an event manager |
 //! | shares | serves the host's files, if there are any, so that a slow disk of the host's holds up no other device |
 //! | watch | waits for the launcher's signals and end, and for others' requests |

@@ -10,7 +10,7 @@ use guest_protocol::{GUEST_CID, Mark, Ports};
 
 use super::assignment::{KernelFile, SnapshotFiles};
 use super::session::{Session, SessionError, disk, is_verbose, network, shares};
-use super::{saving, streams};
+use super::{saving, streams, vcpu_thread};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices};
 use crate::devices::virtio::vsock::Vsock;
@@ -18,6 +18,7 @@ use crate::guest_end::GuestEnd;
 use crate::jail::{Filter, Jail, Rights, Role};
 use crate::kvm;
 use crate::last_words::LastWords;
+use crate::machine::Size;
 use crate::snapshot::{AddressSpace, DraftFiles};
 use crate::vcpu::{Kick, Stop};
 
@@ -26,7 +27,7 @@ use crate::vcpu::{Kick, Stop};
 pub(super) fn make(
     session: Session,
     kernel: KernelFile<OwnedFd>,
-    memory_bytes: u64,
+    size: Size,
     into: SnapshotFiles<OwnedFd>,
 ) -> Result<(), SessionError> {
     let Session {
@@ -62,7 +63,7 @@ pub(super) fn make(
     let from = Boot {
         kernel: &Kernel::parse(kernel.image.into()).map_err(SessionError::Kernel)?,
         backing: kernel.backing,
-        memory_bytes,
+        size,
         ring0,
         verbose: is_verbose(),
         init: guest_images::INIT,
@@ -81,6 +82,7 @@ pub(super) fn make(
         // Nobody is left who would use it.
         std::process::exit(1)
     });
+    vcpu_thread::start_others(&mut machine)?;
     // It runs the guest itself.
     Filter::of(Role::Vcpu)?.load()?;
     loop {
@@ -93,7 +95,7 @@ pub(super) fn make(
     Ok(saving::save(&mut machine, &into, &space, host, facts)?)
 }
 
-/// The vCPU runs on the calling thread, and stops before the guest's next instruction.
+/// The vCPU that runs on the calling thread stops before its next instruction, and so all do.
 fn stop_here() {
     if let Err(error) = Kick::this_thread().and_then(|kick| kick.kick()) {
         tracing::error!("the vCPU can't be stopped: {error}");

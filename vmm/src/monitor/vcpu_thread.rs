@@ -1,13 +1,15 @@
 //! The thread that runs the guest, and what is done there while the guest stands still.
 
 use std::cell::OnceCell;
+use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::event::Event;
 use super::session::SessionError;
 use super::threads::{Threads, tell};
-use crate::jail::Role;
+use crate::jail::{Filter, Role};
 use crate::machine::Machine;
 use crate::vcpu::{Kick, Stop};
 
@@ -25,9 +27,19 @@ pub(super) struct VcpuThread {
     kick: OnceCell<Kick>,
 }
 
+/// Starts the threads of all processors but the first. From a thread that may: none that runs a
+/// processor may start others.
+pub(super) fn start_others(machine: &mut Machine) -> Result<(), SessionError> {
+    let filter = Arc::new(Filter::of(Role::Vcpu)?);
+    machine
+        .start_threads(move || filter.load().map_err(io::Error::other))
+        .map_err(SessionError::Thread)
+}
+
 impl VcpuThread {
     /// Starts it. It tells of the machine's stop, which does not run before [`VcpuThread::begin`].
     pub(super) fn start(mut machine: Machine, threads: &Threads<'_>) -> Result<Self, SessionError> {
+        start_others(&mut machine)?;
         let (errands, to_do) = mpsc::channel::<Errand>();
         let (kick_sender, kick_sent) = mpsc::channel();
         let (begin, begun) = mpsc::channel();

@@ -25,8 +25,9 @@ use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::GuestEnd;
 use crate::kvm::{self, KvmError};
 use crate::last_words::LastWords;
+use crate::machine::Size;
 use crate::ring0::{self, ProbeError};
-use crate::vcpu::{Kick, Stop, VcpuError};
+use crate::vcpu::{Kick, Stop, VcpuCount, VcpuError};
 
 pub use symbols::{SymbolError, Symbols};
 
@@ -98,7 +99,10 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
     let from = Boot {
         kernel: &kernel,
         backing: Backing::Copied,
-        memory_bytes: MEMORY.bytes(),
+        size: Size {
+            memory_bytes: MEMORY.bytes(),
+            vcpus: VcpuCount::ONE,
+        },
         ring0: ring0::of_host(&kvm)?,
         verbose: false,
         init: guest_images::INIT,
@@ -145,7 +149,7 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
                 Ok(Stop::Kicked) => {
                     // A sample stands for the time since the one before: kicks come late.
                     let now = Instant::now();
-                    let rip = machine.vcpu().registers()?.0.rip;
+                    let rip = machine.first_vcpu().registers()?.0.rip;
                     *times.entry(symbols.name(rip)).or_default() += now - last;
                     last = now;
                     samples += 1;

@@ -1,6 +1,8 @@
-//! The virtual processor: how it is set up, and the loop that runs it.
+//! The virtual processors: how they are set up, and the loop that runs each.
 
+mod count;
 mod cpuid;
+mod crew;
 mod extended_state;
 mod kick;
 mod msrs;
@@ -8,13 +10,16 @@ mod registers;
 mod run;
 mod state;
 
+pub use count::{ImpossibleCount, VcpuCount};
 pub use kick::Kick;
 pub use registers::Registers;
 pub use run::{Stop, StopError};
 pub use state::{StateError, VcpuState};
 
+use cpuid::HostCpuid;
+pub(crate) use crew::{Crew, Surroundings};
 use extended_state::ExtendedState;
-use kvm_ioctls::{Cap, Kvm, VcpuFd};
+use kvm_ioctls::{Kvm, VcpuFd};
 
 use crate::boot::Start;
 use crate::memory::GuestMemory;
@@ -34,47 +39,56 @@ fn step<T>(step: &'static str, result: Result<T, kvm_ioctls::Error>) -> Result<T
     result.map_err(|cause| VcpuError { step, cause })
 }
 
-/// The one processor of a machine.
+/// A processor of a machine.
 pub struct Vcpu {
     fd: VcpuFd,
     extended_state: Option<ExtendedState>,
 }
 
 impl Vcpu {
-    /// Creates the processor of a full machine ([`Vm::new`]), about to execute the first
-    /// instruction of a kernel.
+    /// Creates the processors of a full machine ([`Vm::new`]), in the order of their numbers: the
+    /// first is about to execute the first instruction of a kernel, the others wait for it to
+    /// start them.
     ///
     /// # Errors
     ///
     /// When KVM refuses a step.
-    pub fn new(kvm: &Kvm, vm: &Vm, start: Start) -> Result<Self, VcpuError> {
-        let vcpu = Self::bare(kvm, vm)?;
-        registers::set_msrs(&vcpu.fd)?;
-        registers::set_fpu(&vcpu.fd)?;
-        registers::set_local_apic(&vcpu.fd)?;
-        vcpu.start_at(vm, start)?;
-        Ok(vcpu)
+    pub fn all(
+        kvm: &Kvm,
+        vm: &Vm,
+        count: VcpuCount,
+        start: Start,
+    ) -> Result<(Self, Vec<Self>), VcpuError> {
+        let host = HostCpuid::of(kvm)?;
+        let make = |id| -> Result<Self, VcpuError> {
+            let vcpu = Self::bare(vm, &host, id, count)?;
+            registers::set_msrs(&vcpu.fd)?;
+            registers::set_fpu(&vcpu.fd)?;
+            registers::set_local_apic(&vcpu.fd)?;
+            Ok(vcpu)
+        };
+        let first = make(0)?;
+        first.start_at(vm, start)?;
+        let others = count.ids().skip(1).map(make).collect::<Result<_, _>>()?;
+        Ok((first, others))
     }
 
-    /// Creates the processor of a machine without interrupts ([`Vm::bare`]), about to execute
+    /// Creates the one processor of a machine without interrupts ([`Vm::bare`]), about to execute
     /// the instruction at `rip` in 64-bit mode, in ring 0.
     ///
     /// # Errors
     ///
     /// When KVM refuses a step.
     pub fn new_bare(kvm: &Kvm, vm: &Vm, start: Start) -> Result<Self, VcpuError> {
-        let vcpu = Self::bare(kvm, vm)?;
+        let vcpu = Self::bare(vm, &HostCpuid::of(kvm)?, 0, VcpuCount::ONE)?;
         vcpu.start_at(vm, start)?;
         Ok(vcpu)
     }
 
-    fn bare(kvm: &Kvm, vm: &Vm) -> Result<Self, VcpuError> {
-        let fd = step("create a vCPU", vm.fd().create_vcpu(0))?;
+    fn bare(vm: &Vm, host: &HostCpuid, id: u8, count: VcpuCount) -> Result<Self, VcpuError> {
+        let fd = step("create a vCPU", vm.fd().create_vcpu(id.into()))?;
         // Before the MSRs, some of which exist only if CPUID says so.
-        let deadline_timer = kvm.check_extension(Cap::TscDeadlineTimer);
-        let cpuid = step("read CPUID", kvm.get_supported_cpuid(cpuid::MAX_ENTRIES))?;
-        let cpuid = cpuid::of_one_cpu(cpuid, deadline_timer);
-        step("set CPUID", fd.set_cpuid2(&cpuid))?;
+        step("set CPUID", fd.set_cpuid2(&host.of_cpu(id, count)?))?;
         Ok(Self {
             fd,
             extended_state: None,

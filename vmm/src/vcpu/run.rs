@@ -59,6 +59,12 @@ pub enum StopError {
         /// Where the guest was.
         registers: Box<Registers>,
     },
+    /// There is no thread for it.
+    #[error("no thread for a vCPU")]
+    Thread(#[source] std::io::Error),
+    /// The thread that ran it panicked.
+    #[error("the thread of a vCPU ended")]
+    Lost,
     /// Not even the registers could be read.
     #[error(transparent)]
     Vcpu(#[from] VcpuError),
@@ -128,7 +134,21 @@ impl Vcpu {
     ///
     /// When it can't go on.
     pub fn run(&mut self, bus: &Bus, reset: &ResetLine) -> Result<Stop, StopError> {
+        self.run_unless(bus, reset, || false)
+    }
+
+    /// The same, but as if kicked if `is_over` says so: that is asked when a kick of this thread
+    /// counts already, so whoever first makes it true and then kicks is not missed.
+    pub(super) fn run_unless(
+        &mut self,
+        bus: &Bus,
+        reset: &ResetLine,
+        is_over: impl FnOnce() -> bool,
+    ) -> Result<Stop, StopError> {
         let _kickable = Kickable::new(&mut self.fd);
+        if is_over() {
+            return Ok(Stop::Kicked);
+        }
         let last = loop {
             match self.fd.run() {
                 // Ports are a byte wide and answer alike whether a string instruction made

@@ -4,8 +4,9 @@
 //! `Documentation/virt/kvm/api.rst` does not tell.
 
 use kvm_bindings::{
-    CpuId, KVM_MP_STATE_HALTED, KVM_MP_STATE_RUNNABLE, kvm_cpuid_entry2, kvm_debugregs,
-    kvm_lapic_state, kvm_mp_state, kvm_regs, kvm_sregs, kvm_vcpu_events, kvm_xcrs, kvm_xsave,
+    CpuId, KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_RUNNABLE,
+    KVM_MP_STATE_UNINITIALIZED, kvm_cpuid_entry2, kvm_debugregs, kvm_lapic_state, kvm_mp_state,
+    kvm_regs, kvm_sregs, kvm_vcpu_events, kvm_xcrs, kvm_xsave,
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd};
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub enum StateError {
     /// [`super::Stop::Kicked`].
     #[error("an instruction is not complete")]
     InFlight,
-    /// It neither runs nor halts, which the one processor of a machine always does.
+    /// It is in none of the states that a processor of a machine here can be in.
     #[error("the processor is in an unknown state, {0}")]
     Unknown(u32),
     /// A list is longer than any processor's.
@@ -51,7 +52,7 @@ pub struct VcpuState {
     cpuid: Vec<kvm_cpuid_entry2>,
     /// Of its time-stamp counter, where KVM tells it.
     tsc_khz: Option<u32>,
-    is_halted: bool,
+    activity: Activity,
     regs: kvm_regs,
     sregs: kvm_sregs,
     /// All extended registers, AVX-512 included: they fit (see [`extended_state::set`]).
@@ -64,6 +65,41 @@ pub struct VcpuState {
     events: kvm_vcpu_events,
 }
 
+/// What it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Activity {
+    Runs,
+    /// It waits for an interrupt.
+    Halts,
+    /// It was never started: not the first one, before the kernel wants it.
+    Waits,
+    /// It was reset, and waits for the second half of being started.
+    WaitsForAddress,
+}
+
+impl Activity {
+    fn of(state: kvm_mp_state) -> Result<Self, StateError> {
+        match state.mp_state {
+            KVM_MP_STATE_RUNNABLE => Ok(Self::Runs),
+            KVM_MP_STATE_HALTED => Ok(Self::Halts),
+            KVM_MP_STATE_UNINITIALIZED => Ok(Self::Waits),
+            KVM_MP_STATE_INIT_RECEIVED => Ok(Self::WaitsForAddress),
+            other => Err(StateError::Unknown(other)),
+        }
+    }
+
+    fn mp_state(self) -> kvm_mp_state {
+        kvm_mp_state {
+            mp_state: match self {
+                Self::Runs => KVM_MP_STATE_RUNNABLE,
+                Self::Halts => KVM_MP_STATE_HALTED,
+                Self::Waits => KVM_MP_STATE_UNINITIALIZED,
+                Self::WaitsForAddress => KVM_MP_STATE_INIT_RECEIVED,
+            },
+        }
+    }
+}
+
 impl Vcpu {
     /// Reads its state, after a run that ended in [`super::Stop::Kicked`]. It can go on running.
     ///
@@ -74,16 +110,12 @@ impl Vcpu {
         self.complete()?;
         let fd = &self.fd;
         // First of all: it takes in what the local APIC was sent, which changes registers.
-        let is_halted = match step("save the run state", fd.get_mp_state())?.mp_state {
-            KVM_MP_STATE_RUNNABLE => false,
-            KVM_MP_STATE_HALTED => true,
-            other => return Err(StateError::Unknown(other)),
-        };
+        let activity = Activity::of(step("save the run state", fd.get_mp_state())?)?;
         // For its side effect: CR2 or DR6 of an exception that is still to be delivered move to
         // where they are read below.
         step("save the events", fd.get_vcpu_events())?;
         Ok(VcpuState {
-            is_halted,
+            activity,
             regs: step("save the registers", fd.get_regs())?,
             sregs: step("save the special registers", fd.get_sregs())?,
             xsave: Box::new(step("save the vector registers", fd.get_xsave())?),
@@ -116,20 +148,21 @@ impl Vcpu {
         interrupted
     }
 
-    /// Creates the processor of a full machine ([`Vm::new`]) with a saved state, about to go on
-    /// where that was saved. After guest memory has its content, before [`Vm::restore`].
+    /// Creates the processor `id` of a full machine ([`Vm::new`]) with a saved state, about to go
+    /// on where that was saved. After guest memory has its content, before [`Vm::restore`].
     ///
     /// # Errors
     ///
     /// When the state makes no sense, or KVM refuses a step.
-    pub fn restore(kvm: &Kvm, vm: &Vm, state: &VcpuState) -> Result<Self, StateError> {
+    pub fn restore(kvm: &Kvm, vm: &Vm, id: u8, state: &VcpuState) -> Result<Self, StateError> {
         let cpuid = state.cpuid()?;
         let msrs = state.msrs()?;
-        let fd = step("create a vCPU", vm.fd().create_vcpu(0))?;
+        let fd = step("create a vCPU", vm.fd().create_vcpu(id.into()))?;
         // First: it decides which registers, and which bits in them, there are.
         step("restore CPUID", fd.set_cpuid2(&cpuid))?;
         restore_tsc_khz(kvm, &fd, state.tsc_khz)?;
-        step("restore the run state", fd.set_mp_state(state.mp_state()))?;
+        let activity = fd.set_mp_state(state.activity.mp_state());
+        step("restore the run state", activity)?;
         step("restore the registers", fd.set_regs(&state.regs))?;
         // Before the local APIC: its base says in which of two modes that is.
         step("restore the special registers", fd.set_sregs(&state.sregs))?;
@@ -195,15 +228,6 @@ impl VcpuState {
             list: "CPUID",
             count: self.cpuid.len(),
         })
-    }
-
-    fn mp_state(&self) -> kvm_mp_state {
-        kvm_mp_state {
-            mp_state: match self.is_halted {
-                true => KVM_MP_STATE_HALTED,
-                false => KVM_MP_STATE_RUNNABLE,
-            },
-        }
     }
 
     /// The MSRs but the deadline.

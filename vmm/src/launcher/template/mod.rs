@@ -45,7 +45,7 @@ pub(super) fn find_or_make(
     let dir = cache.get_or_make(Shelf::Templates, &name(blueprint)?, progress, |dir| {
         progress.begin(&format!(
             "making a template of a virtual machine with {}, for quick starts",
-            blueprint.memory
+            blueprint
         ));
         let made = make(blueprint, dir);
         progress.end();
@@ -91,7 +91,7 @@ fn make(blueprint: &Blueprint, dir: &Path) -> Result<(), Error> {
         facts: blueprint.facts(LABEL),
         job: Job::MakeTemplate {
             kernel: blueprint.open_kernel()?,
-            memory_bytes: blueprint.memory.bytes(),
+            size: blueprint.size(),
             into: SnapshotFiles {
                 dir: dir.to_owned(),
                 state: state.map_err(Error::Spawn)?,

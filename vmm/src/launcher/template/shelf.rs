@@ -38,6 +38,8 @@ pub enum TemplateState {
 pub struct TemplateFacts {
     /// Size of its memory.
     pub memory_bytes: u64,
+    /// Number of its processors: any number.
+    pub vcpus: u32,
     /// Digest of its kernel.
     pub kernel: launch::Digest,
     /// When it was made, in seconds since the epoch: any number.
@@ -95,6 +97,7 @@ fn look_at(dir: &Path, ring0: Option<Ring0>) -> Template {
                 let description = file.description();
                 let facts = TemplateFacts {
                     memory_bytes: description.memory.bytes(),
+                    vcpus: description.machine.vcpus,
                     kernel: description.machine.kernel.clone(),
                     made_unix_seconds: description.machine.saved_at_unix_seconds,
                 };

@@ -17,7 +17,7 @@ use crate::bus::Bus;
 use crate::devices::SavedState;
 use crate::memory::{self, GuestMemory};
 use crate::reset::ResetLine;
-use crate::vcpu::{Kick, Stop};
+use crate::vcpu::{Kick, Stop, VcpuCount};
 use crate::vm::VmState;
 
 const CODE: u64 = 0x1_0000;
@@ -111,7 +111,8 @@ impl Machine {
         memory.write_slice(code, GuestAddress(CODE)).unwrap();
         write_handler(&memory);
         let vm = Vm::new(&kvm, memory).unwrap();
-        let vcpu = Vcpu::new(&kvm, &vm, Start::Long { rip: CODE, cr3 }).unwrap();
+        let start = Start::Long { rip: CODE, cr3 };
+        let (vcpu, _) = Vcpu::all(&kvm, &vm, VcpuCount::ONE, start).unwrap();
         let mut sregs = vcpu.fd.get_sregs().unwrap();
         sregs.idt = kvm_dtable {
             base: INTERRUPT_TABLE,
@@ -190,7 +191,7 @@ impl Machine {
         let memory = memory::allocate(MEMORY_BYTES).unwrap();
         memory.write_slice(&saved.memory, GuestAddress(0)).unwrap();
         let vm = Vm::new(&kvm, memory).unwrap();
-        let vcpu = Vcpu::restore(&kvm, &vm, &vcpu).unwrap();
+        let vcpu = Vcpu::restore(&kvm, &vm, 0, &vcpu).unwrap();
         vm.restore(&vm_state).unwrap();
         Self::with(kvm, vm, vcpu, saved.device.clone())
     }
@@ -421,7 +422,7 @@ fn waiting_for_a_deadline() -> Option<Saved> {
     msrs::write(&machine.vcpu.fd, &[deadline]).unwrap();
     machine.run_until_halted();
     let saved = machine.save();
-    assert!(saved.vcpu.is_halted);
+    assert_eq!(saved.vcpu.activity, Activity::Halts);
     assert!(saved.vcpu.msrs.contains(&deadline));
     Some(saved)
 }
@@ -514,13 +515,13 @@ fn lists_that_no_processor_has_are_refused() {
     let vm = Vm::new(kvm, memory::allocate(MEMORY_BYTES).unwrap()).unwrap();
     let msr = Msr { index: 0, data: 0 };
     state.msrs.resize(msrs::MAX + 1, msr);
-    let refused = Vcpu::restore(kvm, &vm, &state).err();
+    let refused = Vcpu::restore(kvm, &vm, 0, &state).err();
     assert!(matches!(
         refused,
         Some(StateError::TooLong { list: "MSRs", .. })
     ));
     state.cpuid.resize(cpuid::MAX_ENTRIES + 1, state.cpuid[0]);
-    let refused = Vcpu::restore(kvm, &vm, &state).err();
+    let refused = Vcpu::restore(kvm, &vm, 0, &state).err();
     assert!(matches!(
         refused,
         Some(StateError::TooLong { list: "CPUID", .. })
@@ -538,7 +539,7 @@ fn a_refused_register_is_named_if_it_is_essential() {
         let mut state = machine.save().vcpu;
         state.msrs.push(Msr { index, data });
         let vm = Vm::new(&machine.kvm, memory::allocate(MEMORY_BYTES).unwrap()).unwrap();
-        let refused = Vcpu::restore(&machine.kvm, &vm, &state).err();
+        let refused = Vcpu::restore(&machine.kvm, &vm, 0, &state).err();
         match (&refused, name) {
             (None, None) => {}
             (Some(error), Some(name)) => assert!(error.to_string().contains(name), "{error}"),
@@ -572,7 +573,7 @@ proptest! {
         };
         let kvm = machine.kvm;
         let vm = Vm::new(&kvm, memory::allocate(MEMORY_BYTES).unwrap()).unwrap();
-        if let Ok(mut vcpu) = Vcpu::restore(&kvm, &vm, &vcpu)
+        if let Ok(mut vcpu) = Vcpu::restore(&kvm, &vm, 0, &vcpu)
             && vm.restore(&vm_state).is_ok()
         {
             vcpu.fd.set_kvm_immediate_exit(1);
