@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../vmm/tests/monitor/guest.rs"]
+#[allow(dead_code)]
+mod guest;
 mod harness;
 
 use std::fs;
@@ -530,6 +533,27 @@ fn a_vm_is_dealt_with_as_a_container_is() {
     .concat();
     let seen = test.world.run(refused);
     assert_eq!((seen.code, seen.stdout_text().as_str()), (Some(127), ""));
+    test.world.assert_no_traces();
+}
+
+#[test]
+fn a_guest_that_hangs_is_asked_to_end_and_then_killed() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let test = Detached::new();
+    let name = test.name(0);
+    let kernel = test.world.dir().join("kernel");
+    fs::write(&kernel, guest::Guest::default().loops().image()).unwrap();
+    let run = ["run", "--as", "vm", "--start", "cold", "--name", &name];
+    let kernel = ["--kernel", kernel.to_str().unwrap(), "busybox", "true"];
+    let mut caller = test.world.jaula([run.as_slice(), &kernel].concat());
+    let mut caller = caller.spawn().unwrap();
+    eventually(|| test.world.run(["ps"]).stdout_text().contains(&name));
+    assert_eq!(test.says(&["stop", "-t", "1", &name]), format!("{name}\n"));
+    // Nothing that the guest said ended it.
+    assert_eq!(wait(&mut caller).code(), Some(125));
     test.world.assert_no_traces();
 }
 

@@ -8,10 +8,10 @@ use kvm_ioctls::Kvm;
 use launch::MonotonicNs;
 use vmm_sys_util::eventfd::EventFd;
 
-use crate::boot;
 use crate::boot::cmdline::{CommandLine, CommandLineError};
 use crate::boot::initramfs::{self, InitramfsError};
 use crate::boot::kernel::{Backing, Kernel, KernelError};
+use crate::boot::{self, Hardware, VirtioPlace};
 use crate::bus::{self, AttachError, Bus};
 use crate::devices::doorbell::Doorbell;
 use crate::devices::serial::Serial;
@@ -167,7 +167,10 @@ pub fn boot(
         &kernel,
         &command_line,
         Some(initrd),
-        from.size.vcpus,
+        &Hardware {
+            vcpus: from.size.vcpus,
+            virtio: &PLACES.map(Place::of_registers),
+        },
     )?;
     done(Step::KernelLoad);
 
@@ -242,7 +245,7 @@ fn crew(mut first: Vcpu, mut others: Vec<Vcpu>, ring0: Ring0, vm: &Vm) -> Crew {
 /// Never, unless the parameters have outgrown the command line.
 pub fn command_line(ring0: Ring0, verbose: bool) -> Result<CString, CommandLineError> {
     let mut line = CommandLine::new(ring0, verbose)?;
-    for place in [&DISK, &SOCKETS, &SHARES, &NETWORK] {
+    for place in PLACES {
         line.virtio_device(place.base(), place.gsi())?;
     }
     line.finish()
@@ -274,12 +277,15 @@ fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Arc<Bus>, Buil
 }
 
 /// Where a virtio device is: the how manieth it is.
+#[derive(Clone, Copy)]
 struct Place(u8);
 
 const DISK: Place = Place(0);
 const SOCKETS: Place = Place(1);
 const SHARES: Place = Place(2);
 const NETWORK: Place = Place(NETWORK_PLACE);
+/// All of them, in their order.
+const PLACES: [Place; 4] = [DISK, SOCKETS, SHARES, NETWORK];
 
 impl Place {
     /// The first ISA interrupt that no PC device has: those below are taken, or probed for, by
@@ -288,6 +294,13 @@ impl Place {
 
     fn base(&self) -> u64 {
         layout::VIRTIO + u64::from(self.0) * layout::VIRTIO_BYTES
+    }
+
+    fn of_registers(self) -> VirtioPlace {
+        VirtioPlace {
+            base: self.base(),
+            gsi: self.gsi(),
+        }
     }
 
     fn gsi(&self) -> u32 {

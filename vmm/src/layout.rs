@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0x0000_0000  RAM: what the boot protocol hands over lies below 640 KiB
-//! 0x000a_0000  hole of 384 KiB, as on every PC
+//! 0x000a_0000  hole of 384 KiB, as on every PC, with the ACPI tables
 //! 0x0010_0000  RAM: the kernel, then everything else
 //! 0xc000_0000  hole of 1 GiB: devices, and what KVM itself needs
 //! 0x1_0000_0000  RAM, if there is more than 3 GiB
@@ -27,6 +27,9 @@ pub const MP_TABLE: u64 = 0x9_e000;
 pub const MP_POINTER: u64 = 0x9_fc00;
 /// End of base memory.
 pub const BASE_MEMORY_END: u64 = 0xa_0000;
+/// The ACPI tables, where a PC's firmware has them and Linux looks if it is not told: up to
+/// [`HIGH_MEMORY`] if need be.
+pub const ACPI_TABLES: u64 = 0xe_0000;
 /// Where memory goes on behind the PC's hole.
 pub const HIGH_MEMORY: u64 = 0x10_0000;
 

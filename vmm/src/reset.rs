@@ -11,8 +11,12 @@ use vm_superio::{I8042Device, Trigger};
 
 use crate::devices::SavedState;
 
-/// The keyboard controller's first port; its command port is the fifth.
+/// The keyboard controller's first port.
 pub const PORT: u16 = 0x60;
+/// Offset of its command port.
+pub const COMMAND: u16 = 4;
+/// The command that pulls the line.
+pub const RESET: u8 = 0xfe;
 /// Number of its ports. 0x61 among them is the timer's, which KVM answers itself.
 pub const PORT_COUNT: u16 = 5;
 
@@ -80,16 +84,16 @@ impl SavedState for ResetPort {
 mod tests {
     use super::*;
 
-    const COMMAND: PioAddressOffset = 4;
+    const COMMAND: PioAddressOffset = super::COMMAND;
 
     #[test]
     fn only_the_reset_command_pulls_the_line() {
         let line = ResetLine::default();
         let mut port = ResetPort::new(line.clone());
-        port.pio_write(PioAddress(PORT), 0, &[0xfe]);
+        port.pio_write(PioAddress(PORT), 0, &[RESET]);
         port.pio_write(PioAddress(PORT), COMMAND, &[0xaa]);
         assert!(!line.is_pulled());
-        port.pio_write(PioAddress(PORT), COMMAND, &[0xfe]);
+        port.pio_write(PioAddress(PORT), COMMAND, &[RESET]);
         assert!(line.is_pulled());
     }
 
@@ -106,7 +110,7 @@ mod tests {
         for pulled in [false, true] {
             let mut before = ResetPort::new(ResetLine::default());
             if pulled {
-                before.pio_write(PioAddress(PORT), COMMAND, &[0xfe]);
+                before.pio_write(PioAddress(PORT), COMMAND, &[RESET]);
             }
             let line = ResetLine::default();
             let Ok(()) = ResetPort::new(line.clone()).restore(before.save());

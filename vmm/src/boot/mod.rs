@@ -1,5 +1,6 @@
 //! From a kernel image to a machine whose first instruction is the kernel's.
 
+mod acpi;
 pub mod cmdline;
 pub mod initramfs;
 pub mod kernel;
@@ -28,6 +29,24 @@ pub struct Initrd {
     pub start: u32,
     /// Its size.
     pub bytes: u32,
+}
+
+/// Where a virtio-mmio device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VirtioPlace {
+    /// Guest-physical address of its first register; below 4 GiB.
+    pub base: u64,
+    /// The interrupt that it raises.
+    pub gsi: u32,
+}
+
+/// What there is that a kernel can't find without being told.
+#[derive(Clone, Copy, Debug)]
+pub struct Hardware<'a> {
+    /// Its processors.
+    pub vcpus: VcpuCount,
+    /// Its virtio devices.
+    pub virtio: &'a [VirtioPlace],
 }
 
 /// What a kernel is handed besides itself.
@@ -65,7 +84,7 @@ pub fn hand_over(
     kernel: &Loaded,
     command_line: &CStr,
     initrd: Option<Initrd>,
-    vcpus: VcpuCount,
+    hardware: &Hardware<'_>,
 ) -> Result<Start, GuestMemoryError> {
     let command_line = command_line.to_bytes_with_nul();
     memory.write_slice(command_line, GuestAddress(layout::COMMAND_LINE))?;
@@ -74,7 +93,8 @@ pub fn hand_over(
         command_line_bytes: command_line.len() as u32,
         initrd,
     };
-    mp_table::write(memory, vcpus)?;
+    mp_table::write(memory, hardware.vcpus)?;
+    acpi::write(memory, hardware)?;
     match kernel.entry {
         Entry::Long(rip) => {
             zero_page::write(memory, kernel.setup_header, &handover)?;

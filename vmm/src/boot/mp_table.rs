@@ -14,7 +14,7 @@ const SPEC_REVISION: u8 = 4;
 /// What KVM's local APIC and IO-APIC say they are.
 const APIC_VERSION: u8 = 0x14;
 /// The IO-APIC's ID, which no processor may have.
-const IO_APIC_ID: u8 = VcpuCount::MAX;
+pub const IO_APIC_ID: u8 = VcpuCount::MAX;
 const ISA_BUS_ID: u8 = 0;
 /// Interrupts of the ISA bus.
 pub const ISA_INTERRUPTS: u8 = 16;

@@ -26,6 +26,7 @@ pub fn write(memory: &GuestMemory, handover: &Handover) -> Result<(), GuestMemor
         version: VERSION,
         cmdline_paddr: layout::COMMAND_LINE,
         memmap_paddr: map,
+        rsdp_paddr: layout::ACPI_TABLES,
         ..Default::default()
     };
     if let Some(initrd) = handover.initrd {
@@ -74,6 +75,7 @@ mod tests {
             .read_obj(GuestAddress(layout::PVH_START_INFO))
             .unwrap();
         assert_eq!(info.magic, XEN_HVM_START_MAGIC_VALUE);
+        assert_eq!(info.rsdp_paddr, layout::ACPI_TABLES);
         assert_eq!(info.nr_modules, 1);
         let module: hvm_modlist_entry = memory.read_obj(GuestAddress(info.modlist_paddr)).unwrap();
         assert_eq!((module.paddr, module.size), (0x0700_0000, 4711));

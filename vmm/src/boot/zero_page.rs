@@ -46,6 +46,7 @@ fn boot_params(
         }),
         ..Default::default()
     };
+    params.acpi_rsdp_addr = layout::ACPI_TABLES;
     params.hdr.type_of_loader = TYPE_OF_LOADER;
     params.hdr.loadflags |= LOADED_HIGH;
     // All of these lie below 4 GiB.
@@ -89,8 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn it_says_where_command_line_and_initrd_are() {
+    fn it_says_where_command_line_initrd_and_acpi_tables_are() {
         let params = boot_params(&memory::allocate(128 << 20).unwrap(), None, &HANDOVER);
+        assert_eq!({ params.acpi_rsdp_addr }, layout::ACPI_TABLES);
         let header = params.hdr;
         assert_eq!({ header.cmd_line_ptr }, layout::COMMAND_LINE as u32);
         assert_eq!({ header.ramdisk_image }, 0x0700_0000);
