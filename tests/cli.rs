@@ -298,6 +298,7 @@ fn a_comparison_shows_every_way_and_what_differs() {
         b"read by all\n",
     );
     assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    assert_fits_the_schema(&seen.stdout);
     let page = std::fs::read_to_string(page).unwrap();
     for text in ["cat; uname -r", "kernel boot", "6.12.", "</html>"] {
         assert!(page.contains(text), "no {text} in {page}");
@@ -397,6 +398,7 @@ fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
         "test ! -e /proof && echo > /proof",
     ]);
     assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    assert_fits_the_schema(&seen.stdout);
     let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
     let series = comparison.series.unwrap();
     let sample = |contender| {
@@ -424,6 +426,7 @@ fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
             bench::Outcome::Ended { exit_code: 0, .. } => assert!(is_timed, "{other:?}"),
             // It can't run on this host, as crun with cgroups of both versions.
             bench::Outcome::Ended { .. } => assert!(!is_timed && other.complaint.is_some()),
+            bench::Outcome::Ready => panic!("nothing was to be ready"),
             bench::Outcome::Failed { error, .. } => {
                 assert!(!bench::processes::is_installed(peer.program()), "{other:?}");
                 assert_eq!(error, "it is not installed");
@@ -447,6 +450,64 @@ fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
     );
 }
 
+/// What the published schema says of what `jaula compare --json` has printed.
+fn assert_fits_the_schema(printed: &[u8]) {
+    let schema = serde_json::from_str(include_str!("../docs/comparison.schema.json")).unwrap();
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("comparison.json", schema).unwrap();
+    let index = compiler.compile("comparison.json", &mut schemas).unwrap();
+    let printed = serde_json::from_slice(printed).unwrap();
+    if let Err(error) = schemas.validate(&printed, index) {
+        panic!("{error:#}");
+    }
+}
+
+#[test]
+fn what_is_ready_is_timed_until_then_and_ended() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let seen = World::new().run([
+        "compare",
+        "--ready=log:^up: [0-9]+$",
+        "--runs=1",
+        "--json",
+        "busybox",
+        "sh",
+        "-c",
+        "echo up: soon; sleep 0.2; echo up: 1; sleep 1000",
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    assert_fits_the_schema(&seen.stdout);
+    let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    for report in comparison.ways.as_ref().into_array() {
+        assert_eq!(report.outcome, bench::Outcome::Ready);
+    }
+    for sample in comparison.series.unwrap().samples {
+        assert_eq!(sample.outcome, bench::SampleOutcome::Reached);
+        let main = sample.launch_to_main_ns.unwrap();
+        let ready = sample.launch_to_ready_ns.unwrap();
+        assert!(ready > main + 200_000_000, "{main} {ready}");
+    }
+}
+
+#[test]
+fn what_ends_before_it_is_ready_has_failed() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let seen = jaula(&["compare", "--ready=log:up", "busybox", "true"]);
+    assert_eq!(seen.code, Some(125), "{}", seen.stderr);
+    let text = seen.stdout_text();
+    assert!(
+        text.contains("container failed: it ended with 0 before"),
+        "{text}"
+    );
+}
+
 #[test]
 fn what_can_not_be_measured_is_refused_by_name() {
     for (args, said) in [
@@ -459,6 +520,10 @@ fn what_can_not_be_measured_is_refused_by_name() {
             ["--against=runc", "--metrics=main"],
             "add exit to --metrics",
         ),
+        (["--ready", "udp:53"], "udp:53"),
+        (["--ready", "tcp:80"], "--network bridge"),
+        (["--ready=log:x", "--metrics=main,gone"], "--ready"),
+        (["--runs=1", "--metrics=ready"], "--ready"),
     ] {
         let args = [&["compare"], &args[..], &["busybox", "true"]].concat();
         let seen = jaula(&args);

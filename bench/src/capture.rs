@@ -7,6 +7,8 @@ use launch::Digest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::ready::LineWatch;
+
 /// How much of each output stream is kept, in bytes. A workload may print any amount; more than
 /// this is counted and digested, so it can still be told whether two outputs are equal.
 pub const KEPT_BYTES: usize = 1 << 20;
@@ -25,7 +27,11 @@ pub struct Captured {
 }
 
 impl Captured {
-    fn read(mut stream: impl Read, kept_bytes: usize) -> io::Result<Self> {
+    fn read(
+        mut stream: impl Read,
+        kept_bytes: usize,
+        mut watch: Option<LineWatch>,
+    ) -> io::Result<Self> {
         let mut kept = Vec::new();
         let mut total_bytes = 0;
         let mut digest = Sha256::new();
@@ -37,6 +43,9 @@ impl Captured {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
+            if let Some(watch) = &mut watch {
+                watch.take(chunk);
+            }
             digest.update(chunk);
             let room = kept_bytes - kept.len();
             kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -71,11 +80,14 @@ impl Capture {
         Ok((Self(reader), writer))
     }
 
-    /// Reads in a thread of its own until nobody can write any more.
-    pub(crate) fn start(self) -> io::Result<JoinHandle<io::Result<Captured>>> {
+    /// Reads in a thread of its own until nobody can write any more; `watch` sees it all.
+    pub(crate) fn start(
+        self,
+        watch: Option<LineWatch>,
+    ) -> io::Result<JoinHandle<io::Result<Captured>>> {
         thread::Builder::new()
             .name("capture".into())
-            .spawn(move || Captured::read(File::from(self.0), KEPT_BYTES))
+            .spawn(move || Captured::read(File::from(self.0), KEPT_BYTES, watch))
     }
 }
 
@@ -85,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_short_output_is_kept_whole() {
-        let captured = Captured::read(&b"hello"[..], 5).unwrap();
+        let captured = Captured::read(&b"hello"[..], 5, None).unwrap();
         assert_eq!(captured.text, "hello");
         assert_eq!(captured.total_bytes, 5);
         assert!(!captured.truncated);
@@ -94,7 +106,7 @@ mod tests {
     #[test]
     fn of_a_long_output_the_beginning_is_kept_and_all_is_counted() {
         let bytes = vec![b'x'; 3 << 20];
-        let captured = Captured::read(&bytes[..], 1 << 20).unwrap();
+        let captured = Captured::read(&bytes[..], 1 << 20, None).unwrap();
         assert_eq!(captured.text.len(), 1 << 20);
         assert_eq!(captured.total_bytes, 3 << 20);
         assert!(captured.truncated);
@@ -102,18 +114,24 @@ mod tests {
 
     #[test]
     fn outputs_that_differ_behind_what_is_kept_have_other_digests() {
-        let read = |bytes: &[u8]| Captured::read(bytes, 2).unwrap();
+        let read = |bytes: &[u8]| Captured::read(bytes, 2, None).unwrap();
         assert_eq!(read(b"abc").text, read(b"abd").text);
         assert_ne!(read(b"abc").sha256, read(b"abd").sha256);
     }
 
     #[test]
     fn what_is_no_text_is_replaced() {
-        assert_eq!(Captured::read(&b"a\xff"[..], 9).unwrap().text, "a\u{fffd}");
+        assert_eq!(
+            Captured::read(&b"a\xff"[..], 9, None).unwrap().text,
+            "a\u{fffd}"
+        );
     }
 
     #[test]
     fn nothing_is_what_an_empty_stream_gives() {
-        assert_eq!(Captured::read(io::empty(), 9).unwrap(), Captured::nothing());
+        assert_eq!(
+            Captured::read(io::empty(), 9, None).unwrap(),
+            Captured::nothing()
+        );
     }
 }

@@ -74,6 +74,8 @@ pub struct WayReport {
     /// From the entry of `launch()` to the doorbell immediately before the command's `execve`;
     /// `None` if it did not get there.
     pub launch_to_main_ns: Option<u64>,
+    /// From the entry of `launch()` to the first sign that it was ready, if one was looked for.
+    pub launch_to_ready_ns: Option<u64>,
     /// From the entry of `launch()` to the end of the last span: the exit status is known.
     pub launch_to_exit_ns: Option<u64>,
     /// Where the time went: contiguous, in order, summing to the above.
@@ -105,6 +107,7 @@ impl WayReport {
             way,
             outcome,
             launch_to_main_ns: run.launch_to_main_ns,
+            launch_to_ready_ns: run.launch_to_ready_ns,
             launch_to_exit_ns: run.launch_to_exit_ns,
             spans: run.spans,
             footprint: run.footprint,
@@ -125,6 +128,8 @@ pub enum Outcome {
         /// The same as an exit code.
         exit_code: u8,
     },
+    /// It was ready, and was not followed further.
+    Ready,
     /// The launcher failed, or could not be prepared.
     Failed {
         /// Why, with its causes, in one line.
@@ -132,6 +137,21 @@ pub enum Outcome {
         /// What the user can do about it.
         remedy: Option<String>,
     },
+}
+
+impl Outcome {
+    /// Whether it came as far as it was followed.
+    pub fn has_run(&self) -> bool {
+        !matches!(self, Self::Failed { .. })
+    }
+
+    /// The command's exit code, if it ended.
+    pub fn exit_code(&self) -> Option<u8> {
+        match self {
+            Self::Ended { exit_code, .. } => Some(*exit_code),
+            Self::Ready | Self::Failed { .. } => None,
+        }
+    }
 }
 
 /// When a footprint was read.

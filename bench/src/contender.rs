@@ -44,7 +44,7 @@ impl Contender {
 
     /// Whether there can be a time of this kind: when a peer's command starts is not told.
     pub fn has(self, metric: Metric) -> bool {
-        !self.is_whole_process() || metric == Metric::Exit
+        !self.is_whole_process() || matches!(metric, Metric::Ready | Metric::Exit)
     }
 }
 

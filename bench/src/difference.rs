@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use similar::{DiffTag, TextDiff};
 
-use crate::{Captured, Outcome, Way, WayReport, Ways};
+use crate::{Captured, Way, WayReport, Ways};
 
 /// Longest search for the smallest difference. Hostile outputs take time that is quadratic in
 /// their length; after this the difference found is still right, though not the smallest.
@@ -47,7 +47,7 @@ impl Difference {
             .as_ref()
             .into_array()
             .into_iter()
-            .filter(|report| matches!(report.outcome, Outcome::Ended { .. }))
+            .filter(|report| report.outcome.has_run())
             .collect();
         ran.windows(2)
             .map(|neighbours| {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Span, Stdio, Timeline};
 
 use crate::capture::Capture;
-use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome};
+use crate::ready::{Probe, Ready};
+use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome, Readiness};
 
 /// How often a run looks whether it was interrupted, or is due for a reading.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -31,11 +32,24 @@ pub enum MeasureError {
 
 /// How far a run is followed. It is killed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Follow {
+pub(crate) enum Until {
     /// To the doorbell before the command's `execve`.
-    ToMain,
+    Main,
+    /// Until it is ready.
+    Ready,
     /// To the end of the command.
-    ToEnd,
+    End,
+}
+
+/// How a run is looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    pub(crate) until: Until,
+    /// What shows that it is ready, if that is of interest.
+    pub(crate) readiness: Option<&'a Readiness>,
+    /// One that has not come so far when this is at its end is killed, and has failed.
+    pub(crate) patience: Duration,
+    pub(crate) interrupt: &'a Interrupt,
 }
 
 /// What came of one run.
@@ -46,6 +60,7 @@ pub(crate) struct Run {
     /// The entry of `launch()`; `None` if that failed.
     pub(crate) started_at: Option<MonotonicNs>,
     pub(crate) launch_to_main_ns: Option<u64>,
+    pub(crate) launch_to_ready_ns: Option<u64>,
     pub(crate) launch_to_exit_ns: Option<u64>,
     pub(crate) exit_to_gone_ns: Option<u64>,
     pub(crate) spans: Vec<Span>,
@@ -54,16 +69,13 @@ pub(crate) struct Run {
     pub(crate) stderr: Captured,
 }
 
-/// Runs `prepared` once, on `stdin`. One that has not ended when `patience` is at its end is killed
-/// and has failed.
+/// Runs `prepared` once, on `stdin`.
 pub(crate) fn run(
     prepared: &dyn Prepared,
     stdin: OwnedFd,
-    follow: Follow,
-    patience: Duration,
-    interrupt: &Interrupt,
+    look: Look<'_>,
 ) -> Result<Run, MeasureError> {
-    if interrupt.is_raised() {
+    if look.interrupt.is_raised() {
         return Err(MeasureError::Interrupted);
     }
     let (stdout, stdout_writer) = Capture::new().map_err(MeasureError::Capture)?;
@@ -78,11 +90,21 @@ pub(crate) fn run(
         Err(error) => return Ok(Run::not_launched(&error)),
     };
     // Not before the launch, which is cheapest while there is one thread.
-    let stdout = stdout.start().map_err(MeasureError::Capture)?;
-    let stderr = stderr.start().map_err(MeasureError::Capture)?;
+    let probe = look.readiness.map(Probe::new);
+    let line_watch = || probe.as_ref().and_then(Probe::line_watch);
+    let stdout = stdout.start(line_watch()).map_err(MeasureError::Capture)?;
+    let stderr = stderr.start(line_watch()).map_err(MeasureError::Capture)?;
+    let asking = match (&probe, instance.endpoint()) {
+        (Some(probe), Some(endpoint)) => probe.ask(endpoint.address),
+        _ => Ok(None),
+    };
+    let asking = asking.map_err(MeasureError::Capture)?;
 
-    let (outcome, footprint) = watch(instance.as_ref(), follow, patience, interrupt)?;
+    let ready = probe.as_ref().map(Probe::ready);
+    let (outcome, footprint) = watch(instance.as_ref(), ready, look)?;
+    drop(asking);
     let timeline = instance.timeline();
+    let ready_at = ready.and_then(Ready::at);
     // Nobody holds the writing ends after this, so that both captures end.
     drop(instance);
     let gone = MonotonicNs::now();
@@ -91,6 +113,7 @@ pub(crate) fn run(
         outcome,
         started_at: Some(timeline.start()),
         launch_to_main_ns: timeline.launch_to_main_ns(),
+        launch_to_ready_ns: ready_at.map(|at| at.since(timeline.start())),
         launch_to_exit_ns: has_ended.then(|| timeline.total_ns()),
         exit_to_gone_ns: has_ended.then(|| gone.since(timeline.end())),
         spans: timeline.spans().to_vec(),
@@ -119,15 +142,24 @@ fn finish(capture: JoinHandle<io::Result<Captured>>) -> Result<Captured, Measure
 /// Waits as long as the run is followed, and reads the footprint when it is due.
 fn watch(
     instance: &dyn Instance,
-    follow: Follow,
-    patience: Duration,
-    interrupt: &Interrupt,
+    ready: Option<&Ready>,
+    look: Look<'_>,
 ) -> Result<(Option<Outcome>, FootprintReading), MeasureError> {
+    let Look {
+        until,
+        patience,
+        interrupt,
+        ..
+    } = look;
     let mut footprint = None;
     let began = Instant::now();
     loop {
         if began.elapsed() > patience {
-            let error = format!("it did not end within {} s", patience.as_secs());
+            let what = match until {
+                Until::Ready => "was not ready",
+                Until::Main | Until::End => "did not end",
+            };
+            let error = format!("it {what} within {} s", patience.as_secs());
             let outcome = Outcome::Failed {
                 error,
                 remedy: None,
@@ -140,7 +172,12 @@ fn watch(
         if interrupt.is_raised() {
             return Err(MeasureError::Interrupted);
         }
-        if follow == Follow::ToMain && instance.timeline().launch_to_main_ns().is_some() {
+        let is_there = match until {
+            Until::Main => instance.timeline().launch_to_main_ns().is_some(),
+            Until::Ready => ready.is_some_and(|ready| ready.at().is_some()),
+            Until::End => false,
+        };
+        if is_there {
             let footprint = FootprintReading::Unavailable {
                 reason: "the run was not followed so far".into(),
             };
@@ -154,6 +191,10 @@ fn watch(
                 }
                 continue;
             }
+            Ok(Some(status)) if until == Until::Ready => Outcome::Failed {
+                error: format!("it ended with {} before it was ready", status.code()),
+                remedy: None,
+            },
             Ok(Some(status)) => Outcome::from(status),
             Err(error) => Outcome::failed(&error),
         };
@@ -188,6 +229,7 @@ impl Run {
             outcome: Some(Outcome::failed(error)),
             started_at: None,
             launch_to_main_ns: None,
+            launch_to_ready_ns: None,
             launch_to_exit_ns: None,
             exit_to_gone_ns: None,
             spans: Vec::new(),

@@ -140,6 +140,7 @@ fn figures(comparison: &Comparison, width: u16) -> String {
 fn exit_code(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Ended { exit_code, .. } => exit_code.to_string(),
+        Outcome::Ready => "not awaited".into(),
         Outcome::Failed { .. } => "failed".into(),
     }
 }
@@ -273,6 +274,8 @@ fn notes(comparison: &Comparison) -> Vec<String> {
                     None => error.clone(),
                 })
             )),
+            // It is not read of what is ended as soon as it is ready.
+            (Outcome::Ready, _) => {}
             (Outcome::Ended { .. }, FootprintReading::Unavailable { reason }) => notes.push(
                 format!("{way}'s memory is not known: {}", escape::visible(reason)),
             ),
@@ -311,10 +314,10 @@ fn of_other(other: &OtherReport, comparison: &Comparison) -> Option<String> {
             "{contender} is not timed: it ended with {exit_code}, the container with \
                  {of_container}{complaint}"
         )),
-        (Outcome::Ended { .. }, _) if !is_output_alike => Some(format!(
+        (Outcome::Ended { .. } | Outcome::Ready, _) if !is_output_alike => Some(format!(
             "the standard output of {contender} is not the container's"
         )),
-        (Outcome::Ended { .. }, _) => None,
+        (Outcome::Ended { .. } | Outcome::Ready, _) => None,
     }
 }
 

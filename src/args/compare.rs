@@ -1,9 +1,10 @@
 //! `jaula compare`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bench::{Metric, Opponent, UnknownMetric, UnknownOpponent};
+use bench::{InvalidReadiness, Metric, Opponent, Readiness, UnknownMetric, UnknownOpponent};
 use clap::{Args, Command, FromArgMatches};
 
 use super::WorkloadArgs;
@@ -15,6 +16,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   jaula compare busybox true
   jaula compare --runs 30 --budget-time 5m --metrics main busybox true
+  jaula compare --ready 'log:^up' busybox -- sh -c 'echo up; sleep 1000'
   jaula compare --runs 0 busybox -- sh -c 'uname -r; nproc; free -m'
   jaula compare --html report.html busybox true
   jaula compare --json busybox sleep 3 > figures.json";
@@ -38,6 +40,9 @@ pub struct CompareArgs {
     pub measuring: MeasuringArgs,
     #[command(flatten)]
     pub workload: WorkloadArgs,
+    /// The words that all this was read from, unless they were typed.
+    #[arg(skip)]
+    words: Option<Vec<String>>,
 }
 
 impl CompareArgs {
@@ -50,8 +55,19 @@ impl CompareArgs {
         let command = Command::new("compare")
             .no_binary_name(true)
             .disable_help_flag(true);
-        let matches = Self::augment_args(command).try_get_matches_from(words)?;
-        Self::from_arg_matches(&matches)
+        let matches = Self::augment_args(command).try_get_matches_from(&words)?;
+        Ok(Self {
+            words: Some(words),
+            ..Self::from_arg_matches(&matches)?
+        })
+    }
+
+    /// The words after `jaula compare`.
+    pub fn words(&self) -> Vec<OsString> {
+        match &self.words {
+            Some(words) => words.iter().map(OsString::from).collect(),
+            None => std::env::args_os().skip(2).collect(),
+        }
     }
 }
 
@@ -68,12 +84,57 @@ pub struct MeasuringArgs {
     /// Begin no round of runs that would not be over by then ("90s", "5m")
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub budget_time: Duration,
-    /// What to time: main, exit, gone, with commas; runs are followed no further than that needs
-    #[arg(long, value_name = "LIST", default_value = "main,exit", value_delimiter = ',', value_parser = metric)]
-    pub metrics: Vec<Metric>,
+    /// What to time: main, ready, exit, gone, with commas [default: main,exit; with --ready main,ready]
+    ///
+    /// Runs are followed no further than that needs, and killed then.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = metric)]
+    metrics: Vec<Metric>,
+    /// What shows that the command is ready: tcp:PORT, http:PORT/PATH or log:PATTERN
+    ///
+    /// A connection that is taken, a GET that is answered with 200 (both with --network bridge), or a
+    /// line of output that matches a regular expression. The command is ended then.
+    #[arg(long, value_name = "SIGN", value_parser = readiness)]
+    pub ready: Option<Readiness>,
     /// What decides the order of the runs, to have the same one again
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
+}
+
+/// What can't be timed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetricsError {
+    #[error("nothing says when the command is ready")]
+    NoSign,
+    #[error("what is ended as soon as it is ready can't be timed to its {0}")]
+    EndedBefore(&'static str),
+}
+
+impl MeasuringArgs {
+    /// What to time, in order, without repetition.
+    pub fn metrics(&self) -> Result<Vec<Metric>, MetricsError> {
+        let mut metrics = match (&self.metrics[..], &self.ready) {
+            ([], None) => vec![Metric::Main, Metric::Exit],
+            ([], Some(_)) => vec![Metric::Main, Metric::Ready],
+            (asked, _) => asked.to_vec(),
+        };
+        metrics.sort_unstable();
+        metrics.dedup();
+        match (&self.ready, metrics.last()) {
+            (None, _) if metrics.contains(&Metric::Ready) => Err(MetricsError::NoSign),
+            (Some(_), Some(Metric::Exit)) => Err(MetricsError::EndedBefore("exit")),
+            (Some(_), Some(Metric::Gone)) => Err(MetricsError::EndedBefore("end")),
+            _ => Ok(metrics),
+        }
+    }
+}
+
+impl From<MetricsError> for launch::Error {
+    fn from(error: MetricsError) -> Self {
+        Self::new(error).with_remedy(match error {
+            MetricsError::NoSign => "say so with --ready",
+            MetricsError::EndedBefore(_) => "leave out --ready or that metric",
+        })
+    }
 }
 
 /// More runs than anybody waits for; their samples are kept in memory.
@@ -89,6 +150,10 @@ fn count(text: &str) -> Result<usize, String> {
 
 fn opponent(word: &str) -> Result<Opponent, UnknownOpponent> {
     word.trim().parse()
+}
+
+fn readiness(text: &str) -> Result<Readiness, InvalidReadiness> {
+    text.parse()
 }
 
 fn metric(word: &str) -> Result<Metric, UnknownMetric> {

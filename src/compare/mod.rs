@@ -8,10 +8,11 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use bench::{
-    Comparison, Environment, Interrupt, Outcome, Plan, Programs, SeriesPlan, Ways, html, table,
+    Comparison, Environment, Interrupt, Metric, Outcome, Plan, Programs, Readiness, SeriesPlan,
+    Ways, html, table,
 };
 use guest_images::{Cache, Kernel, Processors};
-use launch::{Digest, ExitStatus, Progress};
+use launch::{Digest, ExitStatus, Network, Progress};
 use nix::sys::signal::Signal;
 use vmm::StartMode;
 use vmm::ring0::Ring0;
@@ -131,13 +132,20 @@ pub fn measure(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Comparison, launch::Error> {
-    opponents::check(args)?;
+    let metrics = args.measuring.metrics()?;
+    opponents::check(args, &metrics)?;
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let images = installation.images()?;
     let sources = args.workload.sources(&installation.cache, &images);
     let volumes = installation.volumes()?;
     let (workload, _held) = workload::from_args(&args.workload, None, sources, &volumes, progress)?;
+    let needs_network = args.measuring.ready.as_ref();
+    if needs_network.is_some_and(Readiness::needs_network)
+        && !matches!(workload.network, Network::Bridge { .. })
+    {
+        return Err(launch::Error::new(Unreachable).with_remedy("give --network bridge"));
+    }
     let kernel = args.workload.kernel.as_deref();
     // Before anything else of ours runs: the load is that of others.
     let environment = Environment::of_this_host(ring0());
@@ -151,7 +159,7 @@ pub fn measure(
         stdin,
         others: opponents::prepare(args, &workload)?,
         environment,
-        series: series_plan(&args.measuring),
+        series: series_plan(&args.measuring, metrics),
     };
     let mut comparison = bench::compare(plan, progress, interrupt).map_err(launch::Error::new)?;
     // Afterwards there is a kernel, if any VM ran.
@@ -167,15 +175,18 @@ fn built_in_kernel(cache: &Cache, processors: Processors) -> Option<Digest> {
     bench::file_sha256(&Kernel::find(cache, processors).ok()??.vmlinux()).ok()
 }
 
-fn series_plan(args: &MeasuringArgs) -> SeriesPlan {
-    let mut metrics = args.metrics.clone();
-    metrics.sort_unstable();
-    metrics.dedup();
+/// It is asked for an answer over the network and has none.
+#[derive(Debug, thiserror::Error)]
+#[error("what is not on a bridge can't be asked whether it is ready")]
+struct Unreachable;
+
+fn series_plan(args: &MeasuringArgs, metrics: Vec<Metric>) -> SeriesPlan {
     SeriesPlan {
         runs: args.runs,
         warm_up: args.warmup,
         budget: args.budget_time,
         metrics,
+        readiness: args.ready.clone(),
         seed: args.seed.unwrap_or_else(any_seed),
     }
 }
@@ -202,7 +213,7 @@ fn keep_stdin() -> io::Result<File> {
 
 fn exit_code(comparison: &Comparison) -> u8 {
     let reports = comparison.ways.as_ref().into_array();
-    let ran = |outcome: &Outcome| matches!(outcome, Outcome::Ended { .. });
+    let ran = |outcome: &Outcome| outcome.has_run();
     if reports.iter().all(|report| ran(&report.outcome)) {
         0
     } else {

@@ -11,16 +11,20 @@ use crate::args::CompareArgs;
 
 /// Other runners are asked for, and none of what they could be timed by.
 #[derive(Debug, thiserror::Error)]
-#[error("other runners can only be timed to their exit")]
+#[error("other runners can only be timed to their exit, or until they are ready")]
 struct NothingToTime;
 
 /// Refuses what would come to nothing.
-pub fn check(args: &CompareArgs) -> Result<(), launch::Error> {
+pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error> {
     let has_peers = args
         .against
         .iter()
         .any(|it| matches!(it, Opponent::Peer(_)));
-    if has_peers && !args.measuring.metrics.contains(&Metric::Exit) {
+    if has_peers
+        && !metrics
+            .iter()
+            .any(|it| matches!(it, Metric::Ready | Metric::Exit))
+    {
         return Err(launch::Error::new(NothingToTime).with_remedy("add exit to --metrics"));
     }
     Ok(())
@@ -43,7 +47,7 @@ pub fn prepare(args: &CompareArgs, workload: &Workload) -> io::Result<Vec<Other>
     let peers = bench::Peer::ALL.into_iter();
     let peers: Vec<_> = peers.filter(|peer| asked(Opponent::Peer(*peer))).collect();
     if !peers.is_empty() {
-        let line = run_line(env::args_os(), args.workload.word_count());
+        let line = run_line(args.words(), args.workload.word_count());
         others.push(Other {
             contender: Contender::JaulaRun,
             prepared: Ok(processes::whole(env::current_exe()?.into(), line)),
@@ -57,7 +61,7 @@ pub fn prepare(args: &CompareArgs, workload: &Workload) -> io::Result<Vec<Other>
 }
 
 /// Flags of `compare` that `run` does not have.
-const OWN: [&str; 7] = [
+const OWN: [&str; 9] = [
     "--json",
     "--against",
     "--runs",
@@ -65,15 +69,16 @@ const OWN: [&str; 7] = [
     "--budget-time",
     "--metrics",
     "--seed",
+    "--ready",
+    "--html",
 ];
 
 /// The flags that take no value in a word of its own.
 const ALONE: &str = "--json";
 
-/// What makes `jaula run` do what `line`, which is a `jaula compare`, does one way. The last `words`
-/// of it are the image and the command, in which a flag is not one of ours.
-fn run_line(line: impl IntoIterator<Item = OsString>, words: usize) -> Vec<OsString> {
-    let line: Vec<_> = line.into_iter().skip(2).collect();
+/// What makes `jaula run` do what `line`, which follows a `jaula compare`, does one way. The last
+/// `words` of it are the image and the command, in which a flag is not one of ours.
+fn run_line(line: Vec<OsString>, words: usize) -> Vec<OsString> {
     let (flags, words) = line.split_at(line.len().saturating_sub(words));
     let mut run = vec![OsString::from("run")];
     let mut flags = flags.iter();
@@ -108,21 +113,21 @@ mod tests {
     #[test]
     fn a_comparison_is_run_one_way() {
         for (line, words, run) in [
-            ("compare busybox true", 2, "run busybox true"),
+            ("busybox true", 2, "run busybox true"),
             (
-                "compare --json -m 64m --runs 5 --seed=7 -e A=b busybox x --runs 5",
+                "--json -m 64m --runs 5 --seed=7 -e A=b busybox x --runs 5",
                 4,
                 "run -m 64m -e A=b busybox x --runs 5",
             ),
             (
-                "compare --against=runc --metrics exit --rootfs /r -- ls",
+                "--against=runc --metrics exit --rootfs /r -- ls",
                 1,
                 "run --rootfs /r -- ls",
             ),
-            ("compare --warmup 1 --budget-time 9s -i b", 1, "run -i b"),
+            ("--warmup 1 --budget-time 9s -i b", 1, "run -i b"),
         ] {
-            let line = ["jaula"].into_iter().chain(line.split(' '));
-            let words = run_line(line.map(OsString::from), words);
+            let line = line.split(' ').map(OsString::from).collect();
+            let words = run_line(line, words);
             assert_eq!(words.join(OsStr::new(" ")), run);
         }
     }

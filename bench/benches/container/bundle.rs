@@ -2,9 +2,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bench::processes::is_installed;
 use serde_json::{Value, json};
 
-use crate::contestant::is_installed;
 use crate::{CPUS, MEMORY_BYTES, PIDS, Result};
 
 /// The period that `--cpus` is counted in, in microseconds, as with docker.

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use bench::processes::is_installed;
 use bench::quantile;
 use launch::MonotonicNs;
 
@@ -118,10 +119,4 @@ fn run_once(words: &[String], run_dir: Option<&Path>) -> Result<u64> {
         return Err(format!("{} ended with {status}", words.join(" ")).into());
     }
     Ok(end.since(start))
-}
-
-/// Whether a program is in one of the directories of `PATH`.
-pub fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }

@@ -45,11 +45,11 @@ fn series_of(series: &Series) -> Markup {
     html! {
         p {
             (series.rounds) " of " (series.runs_asked) " rounds in " (time(series.took_ns))
-            ", each way once in each round, in random order and then backwards (seed " (series.seed) "). "
+            ", in random order and then backwards (seed " (series.seed) "). "
             (warm_up) " runs before them only warmed up. " (failed) " runs failed; they are counted and in no figure."
             @match series.ended {
                 Ended::Complete => {}
-                Ended::OutOfTime => " There was no time for more rounds (--budget-time).",
+                Ended::OutOfTime => " There was no time for all runs of each (--budget-time).",
                 Ended::Interrupted => " It was interrupted.",
             }
         }

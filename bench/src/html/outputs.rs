@@ -46,6 +46,7 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
 fn exit_code(report: &WayReport) -> String {
     match report.outcome {
         Outcome::Ended { exit_code, .. } => exit_code.to_string(),
+        Outcome::Ready => "not awaited".into(),
         Outcome::Failed { .. } => "failed".into(),
     }
 }

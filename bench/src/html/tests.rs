@@ -33,6 +33,7 @@ fn report(way: Way) -> WayReport {
             exit_code: 0,
         },
         launch_to_main_ns: Some(1_700_000),
+        launch_to_ready_ns: None,
         launch_to_exit_ns: Some(2_000_000),
         spans: spans(way),
         footprint: FootprintReading::Taken {
@@ -67,9 +68,10 @@ fn sample(way: Way, order: usize) -> Sample {
             4 => SampleOutcome::Failed {
                 reason: "it did not answer".into(),
             },
-            _ => SampleOutcome::ReachedMain,
+            _ => SampleOutcome::Reached,
         },
         launch_to_main_ns: Some(total + order as u64 * 10_000),
+        launch_to_ready_ns: None,
         launch_to_exit_ns: None,
         exit_to_gone_ns: None,
         spans: spans(way),
@@ -118,7 +120,7 @@ fn the_page_says_what_each_way_costs() {
         "kernel boot, 6.00 s",
         // To main: the command's own time is not the start's.
         "container: 1.70 ms, most of it in mounts",
-        "There was no time for more rounds",
+        "There was no time for all runs of each",
         "bootstrap",
         "only 8 runs.",
         "a middle alone hides",

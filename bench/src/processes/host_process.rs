@@ -3,7 +3,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
-use launch::{Instance, Layers, MonotonicNs, Prepared, Stdio, Workload};
+use launch::{Instance, Layers, MonotonicNs, Network, Prepared, Stdio, Workload};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, geteuid, setgid, setgroups, setuid};
@@ -31,6 +31,10 @@ pub fn prepare(workload: &Workload) -> Result<Box<dyn Prepared>, Error> {
     super::refuse([
         (!workload.mounts.is_empty(), "a mount"),
         (!workload.devices.is_empty(), "a device"),
+        (
+            matches!(workload.network, Network::Bridge { .. }),
+            "a bridge",
+        ),
         (workload.init, "an init"),
         (workload.terminal.is_some(), "a terminal"),
     ])?;

@@ -11,6 +11,8 @@ use super::Sample;
 pub enum Metric {
     /// From the entry of `launch()` to the doorbell before the command's `execve`.
     Main,
+    /// From the entry of `launch()` to the first sign that the workload is ready.
+    Ready,
     /// From the entry of `launch()` to the command's exit status.
     Exit,
     /// From the command's exit status until nothing of the instance is left.
@@ -19,12 +21,13 @@ pub enum Metric {
 
 impl Metric {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Main, Self::Exit, Self::Gone];
+    pub const ALL: [Self; 4] = [Self::Main, Self::Ready, Self::Exit, Self::Gone];
 
     /// The word that it is asked for by.
     pub fn word(self) -> &'static str {
         match self {
             Self::Main => "main",
+            Self::Ready => "ready",
             Self::Exit => "exit",
             Self::Gone => "gone",
         }
@@ -34,6 +37,7 @@ impl Metric {
     pub fn of(self, sample: &Sample) -> Option<u64> {
         match self {
             Self::Main => sample.launch_to_main_ns,
+            Self::Ready => sample.launch_to_ready_ns,
             Self::Exit => sample.launch_to_exit_ns,
             Self::Gone => sample.exit_to_gone_ns,
         }
@@ -45,6 +49,7 @@ impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Main => "launch to main",
+            Self::Ready => "launch to ready",
             Self::Exit => "launch to exit",
             Self::Gone => "exit to gone",
         })
@@ -80,7 +85,7 @@ mod tests {
         }
         assert_eq!(
             "speed".parse::<Metric>().unwrap_err().to_string(),
-            "there is no metric \"speed\": there are main, exit, gone"
+            "there is no metric \"speed\": there are main, ready, exit, gone"
         );
     }
 }

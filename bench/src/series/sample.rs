@@ -20,6 +20,8 @@ pub struct Sample {
     pub outcome: SampleOutcome,
     /// From the entry of `launch()` to the doorbell.
     pub launch_to_main_ns: Option<u64>,
+    /// From the entry of `launch()` to the first sign that it was ready, if one was looked for.
+    pub launch_to_ready_ns: Option<u64>,
     /// From the entry of `launch()` to the exit status. `None` if the run was not followed so far.
     pub launch_to_exit_ns: Option<u64>,
     /// From the exit status until nothing of the instance was left. `None` likewise.
@@ -32,8 +34,8 @@ pub struct Sample {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SampleOutcome {
-    /// It got to main, and was not followed further.
-    ReachedMain,
+    /// It got to what was timed, and was not followed further.
+    Reached,
     /// The command ended as it did in the run that was checked.
     Ended {
         /// Its exit code.

@@ -5,8 +5,8 @@ use launch::{MonotonicNs, Prepared, Progress};
 use serde::{Deserialize, Serialize};
 
 use super::{Metric, Sample, SampleOutcome, Schedule};
-use crate::measure::{self, Follow, MeasureError, Run};
-use crate::{Contender, Interrupt, Outcome};
+use crate::measure::{self, Look, MeasureError, Run, Until};
+use crate::{Contender, Interrupt, Outcome, Readiness};
 
 /// How many runs there are to be.
 #[derive(Clone, Debug)]
@@ -15,19 +15,30 @@ pub struct SeriesPlan {
     pub runs: usize,
     /// Rounds before those, which are in no figure.
     pub warm_up: usize,
-    /// No round is begun that would not be over by then. One is run in any case.
+    /// No run is begun that would not be over by then, and none that would leave too little time for
+    /// those that are quicker. One of each is run in any case.
     pub budget: Duration,
     /// What is timed: a run is followed no further than that needs.
     pub metrics: Vec<Metric>,
+    /// What shows that a workload is ready. Runs are followed no further than to that then.
+    pub readiness: Option<Readiness>,
     /// Decides the order.
     pub seed: u64,
 }
 
 impl SeriesPlan {
-    fn follow(&self) -> Follow {
+    /// How far the run that is checked is followed.
+    pub(crate) fn follow_checked(&self) -> Until {
+        match self.readiness {
+            Some(_) => Until::Ready,
+            None => Until::End,
+        }
+    }
+
+    fn follow(&self) -> Until {
         match self.metrics.iter().max() {
-            None | Some(Metric::Main) => Follow::ToMain,
-            Some(Metric::Exit | Metric::Gone) => Follow::ToEnd,
+            None | Some(Metric::Main) => Until::Main,
+            Some(Metric::Ready | Metric::Exit | Metric::Gone) => self.follow_checked(),
         }
     }
 }
@@ -38,8 +49,9 @@ pub struct Entrant<'a> {
     pub contender: Contender,
     /// What is launched each time.
     pub prepared: &'a dyn Prepared,
-    /// How the run ended that was checked. One that ends in another way has failed.
-    pub exit_code: u8,
+    /// How the run ended that was checked; `None` if it was ready, and was not followed further.
+    /// One that ends in another way has failed.
+    pub exit_code: Option<u8>,
     /// How long that run took.
     pub took: Duration,
 }
@@ -140,32 +152,25 @@ struct Turns<'a> {
 impl Turns<'_> {
     fn take(&self, series: &mut Series) -> Result<Ended, MeasureError> {
         let rounds = self.plan.warm_up + self.plan.runs;
-        let mut longest: Duration = self.entrants.iter().map(|entrant| entrant.took).sum();
+        let mut costs: Vec<Duration> = self.entrants.iter().map(|it| it.took).collect();
+        let mut is_any_left_out = false;
         let schedule = Schedule::new(self.plan.seed, self.entrants.len());
         for (round, order) in schedule.take(rounds).enumerate() {
-            let is_warm_up = round < self.plan.warm_up;
-            if series.rounds > 0 && self.began.elapsed() + longest > self.plan.budget {
-                return Ok(Ended::OutOfTime);
+            let left = rounds - round;
+            let takes_part = match series.rounds {
+                0 => vec![true; costs.len()],
+                _ => affordable(&costs, left, self.time_left()),
+            };
+            is_any_left_out |= takes_part.contains(&false);
+            if !takes_part.contains(&true) {
+                break;
             }
-            let round_began = Instant::now();
-            for (turn, index) in order.into_iter().enumerate() {
-                let done = round as f64 + turn as f64 / self.entrants.len() as f64;
-                self.show(done, rounds, longest);
+            let is_warm_up = round < self.plan.warm_up;
+            for index in order.into_iter().filter(|index| takes_part[*index]) {
+                self.show(&costs, left);
+                let began = Instant::now();
                 let entrant = &self.entrants[index];
-                let ran = match measure::open_stdin(self.stdin) {
-                    Ok(stdin) => {
-                        let follow = self.plan.follow();
-                        measure::run(
-                            entrant.prepared,
-                            stdin,
-                            follow,
-                            entrant.patience(),
-                            self.interrupt,
-                        )
-                    }
-                    Err(error) => Err(MeasureError::Stdin(error)),
-                };
-                let run = match ran {
+                let run = match self.run(entrant) {
                     Ok(run) => run,
                     Err(MeasureError::Interrupted) => return Ok(Ended::Interrupted),
                     Err(error) => return Err(error),
@@ -173,35 +178,75 @@ impl Turns<'_> {
                 let order = series.samples.len();
                 let sample = sample(entrant, order, round, is_warm_up, run);
                 series.samples.push(sample);
+                costs[index] = match round {
+                    0 => began.elapsed(),
+                    _ => costs[index].max(began.elapsed()),
+                };
             }
-            longest = match round {
-                0 => round_began.elapsed(),
-                _ => longest.max(round_began.elapsed()),
-            };
             series.rounds += usize::from(!is_warm_up);
         }
-        Ok(Ended::Complete)
+        Ok(match is_any_left_out {
+            true => Ended::OutOfTime,
+            false => Ended::Complete,
+        })
     }
 
-    /// How far it is: in time, as rounds are not all as long as each other.
-    fn show(&self, rounds_done: f64, rounds: usize, longest: Duration) {
+    fn run(&self, entrant: &Entrant<'_>) -> Result<Run, MeasureError> {
+        let stdin = measure::open_stdin(self.stdin).map_err(MeasureError::Stdin)?;
+        let look = Look {
+            until: self.plan.follow(),
+            readiness: self.plan.readiness.as_ref(),
+            patience: entrant.patience(),
+            interrupt: self.interrupt,
+        };
+        measure::run(entrant.prepared, stdin, look)
+    }
+
+    fn time_left(&self) -> Duration {
+        self.plan.budget.saturating_sub(self.began.elapsed())
+    }
+
+    /// How far it is: in time, as runs are not all as long as each other. `left` rounds are not
+    /// over.
+    fn show(&self, costs: &[Duration], left: usize) {
         let elapsed = self.began.elapsed();
-        let left = longest.mul_f64((rounds as f64 - rounds_done).max(0.0));
-        let total = (elapsed + left).min(self.plan.budget.max(longest));
+        let round: Duration = costs.iter().sum();
+        let rounds = u32::try_from(left).unwrap_or(u32::MAX);
+        let total = (elapsed + round.saturating_mul(rounds)).min(self.plan.budget.max(elapsed));
         let milliseconds = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
         self.progress
-            .advance(milliseconds(elapsed.min(total)), milliseconds(total));
+            .advance(milliseconds(elapsed), milliseconds(total));
     }
+}
+
+/// Which of those that take so long can take part in the next of `left` rounds: the quickest come
+/// first, and time for all their rounds is kept for them, so that a slow one can't take it away.
+fn affordable(costs: &[Duration], left: usize, mut time: Duration) -> Vec<bool> {
+    let mut by_cost: Vec<usize> = (0..costs.len()).collect();
+    by_cost.sort_by_key(|index| costs[*index]);
+    let rounds = u32::try_from(left).unwrap_or(u32::MAX);
+    let mut takes_part = vec![false; costs.len()];
+    for index in by_cost {
+        if costs[index] > time {
+            break;
+        }
+        takes_part[index] = true;
+        time = time.saturating_sub(costs[index].saturating_mul(rounds));
+    }
+    takes_part
 }
 
 fn sample(entrant: &Entrant<'_>, order: usize, round: usize, is_warm_up: bool, run: Run) -> Sample {
     let outcome = match run.outcome {
-        None => SampleOutcome::ReachedMain,
-        Some(Outcome::Ended { exit_code, .. }) if exit_code == entrant.exit_code => {
+        None | Some(Outcome::Ready) => SampleOutcome::Reached,
+        Some(Outcome::Ended { exit_code, .. }) if Some(exit_code) == entrant.exit_code => {
             SampleOutcome::Ended { exit_code }
         }
         Some(Outcome::Ended { exit_code, .. }) => SampleOutcome::Failed {
-            reason: format!("exit code {exit_code} in place of {}", entrant.exit_code),
+            reason: match entrant.exit_code {
+                Some(checked) => format!("exit code {exit_code} in place of {checked}"),
+                None => format!("exit code {exit_code}, where it should have been ready"),
+            },
         },
         Some(Outcome::Failed { error, .. }) => SampleOutcome::Failed { reason: error },
     };
@@ -213,8 +258,31 @@ fn sample(entrant: &Entrant<'_>, order: usize, round: usize, is_warm_up: bool, r
         started_at: run.started_at.unwrap_or(MonotonicNs(0)),
         outcome,
         launch_to_main_ns: run.launch_to_main_ns,
+        launch_to_ready_ns: run.launch_to_ready_ns,
         launch_to_exit_ns: run.launch_to_exit_ns,
         exit_to_gone_ns: run.exit_to_gone_ns,
         spans: run.spans,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_one_takes_no_time_from_the_quick_ones() {
+        let costs = [7_000, 3, 400].map(Duration::from_millis);
+        for (left, seconds, expected) in [
+            (10, 60, [true, true, true]),
+            (10, 10, [false, true, true]),
+            (10, 11, [false, true, true]),
+            (10, 12, [true, true, true]),
+            (1, 8, [true, true, true]),
+            (100, 7, [false, true, true]),
+            (100, 0, [false, false, false]),
+        ] {
+            let time = Duration::from_secs(seconds);
+            assert_eq!(affordable(&costs, left, time), expected, "{left} {seconds}");
+        }
     }
 }

@@ -97,7 +97,7 @@ fn by_how_much(row: &ResultRow, against: &Against) -> String {
 fn method(series: &Series, results: &[MetricResult]) -> String {
     let warm_up = series.samples.iter().filter(|it| it.is_warm_up).count();
     let mut text = format!(
-        "{} rounds in {}, each way once in each, in random order and then backwards (seed {}); ",
+        "{} rounds in {}, in random order and then backwards (seed {}); ",
         series.rounds,
         time(series.took_ns),
         series.seed,
@@ -119,7 +119,7 @@ fn method(series: &Series, results: &[MetricResult]) -> String {
     match series.ended {
         Ended::Complete => {}
         Ended::OutOfTime => text.push_str(&format!(
-            " Of {} rounds there was no time for more in {} (--budget-time).",
+            " There was no time for {} runs of each in {} (--budget-time).",
             series.runs_asked,
             time(series.budget_ns),
         )),

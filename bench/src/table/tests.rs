@@ -67,6 +67,7 @@ fn compared(
             warm_up: 1,
             budget: Duration::from_secs(600),
             metrics: vec![Metric::Main, Metric::Exit],
+            readiness: None,
             seed: 7,
         },
     };
@@ -143,7 +144,7 @@ Before you rely on these figures
 
 W12 no memory limit: a container may use the host's, a guest has 128 MiB; give
 --memory.
-W12 no CPU limit: a container may use 2 CPUs, a guest has one; give --cpus 1.
+W12 no CPU limit: a container may use 2 CPUs, a guest has one; give --cpus.
 W14 this host is itself a virtual machine: so VMs on it are nested.
 
 2026-01-02T03:04:05Z: AMD EPYC, 2 CPUs, Linux 6.18.0, guest kernel mode emulated
@@ -284,11 +285,11 @@ fn timed_runs_have_a_verdict_in_words() {
 ";
     assert!(text.contains(expected), "{text}");
     let expected = "
-8 rounds in 1.50 s, each way once in each, in random order and then backwards
-(seed 7); 3 runs before them only warmed up; one run each way was checked
-before. Verdicts are about the median of the differences within rounds, with its
-95 % bootstrap interval; faster and slower also need a Mann-Whitney p below
-0.05, equivalent is a difference of less than 5 %.
+8 rounds in 1.50 s, in random order and then backwards (seed 7); 3 runs before
+them only warmed up; one run each way was checked before. Verdicts are about the
+median of the differences within rounds, with its 95 % bootstrap interval;
+faster and slower also need a Mann-Whitney p below 0.05, equivalent is a
+difference of less than 5 %.
 
 Where the time went, in the median run of each way
 ";
@@ -308,7 +309,10 @@ fn a_few_runs_have_no_verdict() {
 #[test]
 fn what_ended_early_says_so() {
     for (ended, text) in [
-        (Ended::OutOfTime, "there was no time for more in 600 s"),
+        (
+            Ended::OutOfTime,
+            "There was no time for 8 runs of each in 600 s",
+        ),
         (Ended::Interrupted, "It was interrupted: of 8 rounds these"),
     ] {
         let mut comparison = compared(&exiting(0), &exiting(0), &exiting(0), None, 8);

@@ -2,8 +2,8 @@ use super::Warning;
 use crate::statistics::{MARGIN, MIN_PAIRS, theil_sen};
 use crate::units::{size, three_digits, time};
 use crate::{
-    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Outcome, Peer, Sample,
-    WayReport, quantile,
+    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Peer, Sample, WayReport,
+    quantile,
 };
 
 /// A program that starts another takes about as long as what is to be timed.
@@ -52,7 +52,7 @@ pub(crate) fn raised(comparison: &Comparison) -> Vec<Warning> {
 
 fn reports(comparison: &Comparison) -> impl Iterator<Item = &WayReport> {
     let reports = comparison.ways.as_ref().into_array().into_iter();
-    reports.filter(|report| matches!(report.outcome, Outcome::Ended { .. }))
+    reports.filter(|report| report.outcome.has_run())
 }
 
 /// The timed runs of one contender that succeeded, with what they took by this metric.
@@ -207,16 +207,11 @@ fn limits(comparison: &Comparison) -> Vec<String> {
                 .into(),
         );
     }
-    match workload.cpu_limit_milli_cpus {
-        None if comparison.environment.cpus > 1 => warnings.push(format!(
-            "no CPU limit: a container may use {} CPUs, a guest has one; give --cpus 1",
-            comparison.environment.cpus
-        )),
-        Some(1001..) => {
-            warnings
-                .push("more than one CPU is allowed, and a guest has one: give --cpus 1".into());
-        }
-        _ => {}
+    let cpus = comparison.environment.cpus;
+    if workload.cpu_limit_milli_cpus.is_none() && cpus > 1 {
+        warnings.push(format!(
+            "no CPU limit: a container may use {cpus} CPUs, a guest has one; give --cpus"
+        ));
     }
     warnings
 }

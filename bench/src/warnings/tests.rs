@@ -30,6 +30,7 @@ fn faultless() -> Comparison {
             warm_up: 0,
             budget: Duration::from_secs(600),
             metrics: vec![Metric::Main, Metric::Exit],
+            readiness: None,
             seed: 1,
         },
     };
@@ -73,7 +74,10 @@ const FAULTS: [Fault; 13] = [
     ("W09", |it| it.workload.argv = vec!["/bin/sh".into()]),
     ("W10", |it| container_took(it, |_| 1_000_000)),
     ("W12", |it| it.workload.memory_limit_bytes = None),
-    ("W12", |it| it.workload.cpu_limit_milli_cpus = Some(2000)),
+    ("W12", |it| {
+        it.environment.cpus = 2;
+        it.workload.cpu_limit_milli_cpus = None;
+    }),
     ("W14", |it| it.environment.host.is_virtual_machine = true),
     ("W14", |it| {
         it.environment.cpus = 2;

@@ -1,20 +1,19 @@
+mod others;
+
 use std::fs::File;
 use std::time::Duration;
 
 use launch::{Launcher, Prepared, Progress, Workload};
 
-use crate::measure::{self, Follow, MeasureError, Run};
+use crate::measure::{self, Look, MeasureError, Run};
 use crate::series::Entrant;
 use crate::{
-    Comparison, Contender, Difference, Environment, Interrupt, OtherReport, Outcome, Series,
-    SeriesPlan, Way, WayReport, Ways, WorkloadFacts, results, series, warnings,
+    Comparison, Contender, Difference, Environment, Interrupt, Outcome, Series, SeriesPlan, Way,
+    WayReport, Ways, WorkloadFacts, results, series, warnings,
 };
 
-/// How long others are waited for at least, when they are checked: they may hang.
-const FOR_OTHERS: Duration = Duration::from_secs(30);
-
-/// Of what a runner wrote to standard error, so much is told, in characters.
-const LONGEST_COMPLAINT: usize = 200;
+/// What is not ready by then, when it is checked, will not be: not even where VMs boot slowly.
+const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// Why there is no comparison. A launcher that fails is not such a reason, unless all do: it is
 /// in the report.
@@ -63,6 +62,21 @@ pub struct Plan<'a> {
     pub series: SeriesPlan,
 }
 
+impl Plan<'_> {
+    /// How the run is looked at that is checked.
+    fn look<'a>(&'a self, patience: Duration, interrupt: &'a Interrupt) -> Look<'a> {
+        Look {
+            until: self.series.follow_checked(),
+            readiness: self.series.readiness.as_ref(),
+            patience: match self.series.readiness {
+                Some(_) => patience.min(READY_WITHIN),
+                None => patience,
+            },
+            interrupt,
+        }
+    }
+}
+
 /// One beside the three ways.
 pub struct Other {
     /// Who.
@@ -96,19 +110,15 @@ pub fn compare(
         };
         let stdin = measure::open_stdin(plan.stdin).map_err(MeasureError::Stdin);
         stdin
-            .and_then(|stdin| {
-                measure::run(prepared, stdin, Follow::ToEnd, Duration::MAX, interrupt)
-            })
+            .and_then(|stdin| measure::run(prepared, stdin, plan.look(Duration::MAX, interrupt)))
             .map(|run| report(way, run))
             .map_err(|error| match error {
                 MeasureError::Interrupted => Error::Interrupted,
                 source => Error::Measure { way, source },
             })
     })?;
-    let (entrants, others) = {
-        let of_ways = entrants(&prepared, &ways);
-        with_others(of_ways, &plan, &ways, interrupt)?
-    };
+    let of_ways = entrants(&prepared, &ways);
+    let (entrants, others) = others::check(of_ways, &plan, &ways.container, interrupt)?;
     let series = time(&plan, &entrants, progress, interrupt)?;
     let contenders: Vec<_> = entrants.iter().map(|entrant| entrant.contender).collect();
     let mut comparison = Comparison {
@@ -151,15 +161,15 @@ fn prepare(
 }
 
 /// One that was followed to its end.
-fn report(way: Way, mut run: Run) -> WayReport {
-    let outcome = run.outcome.take().unwrap_or_else(unknown_end);
-    WayReport::new(way, outcome, run)
+fn report(way: Way, run: Run) -> WayReport {
+    WayReport::new(way, checked(&run), run)
 }
 
-fn unknown_end() -> Outcome {
-    Outcome::Failed {
-        error: "its end is not known".into(),
-        remedy: None,
+/// How a run ended that was followed to its end, or until it was ready.
+fn checked(run: &Run) -> Outcome {
+    match &run.outcome {
+        None => Outcome::Ready,
+        Some(outcome) => outcome.clone(),
     }
 }
 
@@ -167,99 +177,20 @@ fn unknown_end() -> Outcome {
 fn entrants<'a>(prepared: &'a PreparedWays, ways: &Ways<WayReport>) -> Vec<Entrant<'a>> {
     let of_way = |way: Way| {
         let report = ways.get(way);
-        let Outcome::Ended { exit_code, .. } = report.outcome else {
+        if !report.outcome.has_run() {
             return None;
-        };
+        }
         Some(Entrant {
             contender: way.into(),
             prepared: prepared.get(way).as_ref().ok()?.as_ref(),
-            exit_code,
-            took: Duration::from_nanos(report.launch_to_exit_ns?),
+            exit_code: report.outcome.exit_code(),
+            took: Duration::from_nanos(report.launch_to_exit_ns.or(report.launch_to_ready_ns)?),
         })
     };
     [Way::Container, Way::VmCold, Way::VmWarm]
         .into_iter()
         .filter_map(of_way)
         .collect()
-}
-
-/// Checks who else there is, and adds those that end as the container does: a process of the host
-/// before the ways, other runners behind them.
-fn with_others<'a>(
-    of_ways: Vec<Entrant<'a>>,
-    plan: &'a Plan<'_>,
-    ways: &Ways<WayReport>,
-    interrupt: &Interrupt,
-) -> Result<(Vec<Entrant<'a>>, Vec<OtherReport>), Error> {
-    let took = of_ways.iter().map(|entrant| entrant.took).max();
-    let patience = FOR_OTHERS + 10 * took.unwrap_or_default();
-    let (mut before, mut behind, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-    for other in &plan.others {
-        let contender = other.contender;
-        let run = match &other.prepared {
-            Err(error) => Run::not_launched(error),
-            Ok(prepared) => measure::open_stdin(plan.stdin)
-                .map_err(MeasureError::Stdin)
-                .and_then(|stdin| {
-                    let follow = Follow::ToEnd;
-                    measure::run(prepared.as_ref(), stdin, follow, patience, interrupt)
-                })
-                .map_err(|error| match error {
-                    MeasureError::Interrupted => Error::Interrupted,
-                    source => Error::Other { contender, source },
-                })?,
-        };
-        let took = run.launch_to_exit_ns.map(Duration::from_nanos);
-        let report = other_report(contender, run, &ways.container);
-        let exit_code = report.exit_code_of_container(&ways.container);
-        if let (Ok(prepared), Some(exit_code), Some(took)) = (&other.prepared, exit_code, took) {
-            let list = match contender {
-                Contender::HostProcess => &mut before,
-                _ => &mut behind,
-            };
-            list.push(Entrant {
-                contender,
-                prepared: prepared.as_ref(),
-                exit_code,
-                took,
-            });
-        }
-        reports.push(report);
-    }
-    before.extend(of_ways);
-    before.extend(behind);
-    Ok((before, reports))
-}
-
-fn other_report(contender: Contender, mut run: Run, container: &WayReport) -> OtherReport {
-    let outcome = run.outcome.take().unwrap_or_else(unknown_end);
-    let is_output_alike = run.stdout.sha256 == container.stdout.sha256;
-    let mut report = OtherReport {
-        contender,
-        outcome,
-        is_output_alike,
-        complaint: None,
-    };
-    if report.exit_code_of_container(container).is_none() {
-        let line = run.stderr.text.lines().find(|line| !line.trim().is_empty());
-        report.complaint = line.map(|line| line.chars().take(LONGEST_COMPLAINT).collect());
-    }
-    report
-}
-
-impl OtherReport {
-    /// Its exit code, if that is the container's, too.
-    fn exit_code_of_container(&self, container: &WayReport) -> Option<u8> {
-        match (&self.outcome, &container.outcome) {
-            (
-                Outcome::Ended { exit_code, .. },
-                Outcome::Ended {
-                    exit_code: other, ..
-                },
-            ) => (exit_code == other).then_some(*exit_code),
-            _ => None,
-        }
-    }
 }
 
 /// Times those that there are, unless there is nothing to hold one against.
@@ -305,6 +236,7 @@ mod tests {
             warm_up: 0,
             budget: Duration::from_secs(600),
             metrics: vec![Metric::Main, Metric::Exit],
+            readiness: None,
             seed: 1,
         }
     }
@@ -539,7 +471,7 @@ mod tests {
         let entrant = |contender, exit_code| Entrant {
             contender,
             prepared: prepared.as_ref(),
-            exit_code,
+            exit_code: Some(exit_code),
             took: Duration::ZERO,
         };
         let contenders = [Contender::Container, Contender::VmCold];

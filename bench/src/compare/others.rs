@@ -1,0 +1,94 @@
+//! Those beside the three ways, before they are timed.
+
+use std::time::Duration;
+
+use super::{Error, Other, Plan, checked};
+use crate::measure::{self, MeasureError, Run};
+use crate::series::Entrant;
+use crate::{Contender, Interrupt, OtherReport, Outcome, WayReport};
+
+/// How long they are waited for at least: they may hang.
+const AT_LEAST: Duration = Duration::from_secs(30);
+
+/// Of what one wrote to standard error, so much is told, in characters.
+const LONGEST_COMPLAINT: usize = 200;
+
+/// Runs each once and adds those that end as the container does to `of_ways`: a process of the host
+/// before them, other runners behind.
+pub(super) fn check<'a>(
+    of_ways: Vec<Entrant<'a>>,
+    plan: &'a Plan<'_>,
+    container: &WayReport,
+    interrupt: &Interrupt,
+) -> Result<(Vec<Entrant<'a>>, Vec<OtherReport>), Error> {
+    let took = of_ways.iter().map(|entrant| entrant.took).max();
+    let patience = AT_LEAST + 10 * took.unwrap_or_default();
+    let (mut before, mut behind, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+    for other in &plan.others {
+        let run = run(other, plan, patience, interrupt)?;
+        let took = run.launch_to_exit_ns.or(run.launch_to_ready_ns);
+        let report = report(other.contender, &run, container);
+        if let (Ok(prepared), Some(took)) = (&other.prepared, took)
+            && report.outcome.is_like(&container.outcome)
+        {
+            let list = match other.contender {
+                Contender::HostProcess => &mut before,
+                _ => &mut behind,
+            };
+            list.push(Entrant {
+                contender: other.contender,
+                prepared: prepared.as_ref(),
+                exit_code: report.outcome.exit_code(),
+                took: Duration::from_nanos(took),
+            });
+        }
+        reports.push(report);
+    }
+    before.extend(of_ways);
+    before.extend(behind);
+    Ok((before, reports))
+}
+
+fn run(
+    other: &Other,
+    plan: &Plan<'_>,
+    patience: Duration,
+    interrupt: &Interrupt,
+) -> Result<Run, Error> {
+    let prepared = match &other.prepared {
+        Err(error) => return Ok(Run::not_launched(error)),
+        Ok(prepared) => prepared.as_ref(),
+    };
+    let stdin = measure::open_stdin(plan.stdin).map_err(MeasureError::Stdin);
+    stdin
+        .and_then(|stdin| measure::run(prepared, stdin, plan.look(patience, interrupt)))
+        .map_err(|error| match error {
+            MeasureError::Interrupted => Error::Interrupted,
+            source => Error::Other {
+                contender: other.contender,
+                source,
+            },
+        })
+}
+
+fn report(contender: Contender, run: &Run, container: &WayReport) -> OtherReport {
+    let outcome = checked(run);
+    let mut lines = run.stderr.text.lines();
+    let complaint = match outcome.is_like(&container.outcome) {
+        true => None,
+        false => lines.find(|line| !line.trim().is_empty()),
+    };
+    OtherReport {
+        contender,
+        outcome,
+        is_output_alike: run.stdout.sha256 == container.stdout.sha256,
+        complaint: complaint.map(|line| line.chars().take(LONGEST_COMPLAINT).collect()),
+    }
+}
+
+impl Outcome {
+    /// Whether the command came to the same.
+    fn is_like(&self, other: &Self) -> bool {
+        self.has_run() && other.has_run() && self.exit_code() == other.exit_code()
+    }
+}

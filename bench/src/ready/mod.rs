@@ -1,0 +1,7 @@
+//! When a workload is ready to be used.
+
+mod probe;
+mod readiness;
+
+pub(crate) use probe::{LineWatch, Probe, Ready};
+pub use readiness::{InvalidReadiness, Readiness};
