@@ -15,10 +15,12 @@ use crate::boot::{self, Hardware, VirtioPlace};
 use crate::bus::{self, AttachError, Bus};
 use crate::devices::doorbell::Doorbell;
 use crate::devices::serial::Serial;
+use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::Block;
 use crate::devices::virtio::fs::Fs;
 use crate::devices::virtio::mmio::{MmioTransport, QUEUE_NOTIFY};
 use crate::devices::virtio::net::Net;
+use crate::devices::virtio::rng::Rng;
 use crate::devices::virtio::vsock::Vsock;
 use crate::devices::virtio::{Interrupt, VirtioDevice};
 use crate::layout;
@@ -40,6 +42,10 @@ pub struct Devices {
     pub shares: Arc<Mutex<Fs>>,
     /// Its network interface, or the place for one.
     pub network: Arc<Mutex<Net>>,
+    /// Its source of random numbers.
+    pub random: Arc<Mutex<Rng>>,
+    /// What gives the host back the memory that it has freed.
+    pub balloon: Arc<Mutex<Balloon>>,
     /// Called on the vCPU's thread when the guest rings the doorbell.
     pub on_mark: Box<dyn FnMut(Mark, MonotonicNs) + Send>,
     /// Called on the vCPU's thread for each line on the serial port.
@@ -273,6 +279,8 @@ fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Arc<Bus>, Buil
     attach_virtio(vm, &mut bus, &SOCKETS, devices.sockets)?;
     attach_virtio(vm, &mut bus, &SHARES, devices.shares)?;
     attach_virtio(vm, &mut bus, &NETWORK, devices.network)?;
+    attach_virtio(vm, &mut bus, &RANDOM, devices.random)?;
+    attach_virtio(vm, &mut bus, &BALLOON, devices.balloon)?;
     Ok(Arc::new(bus))
 }
 
@@ -284,8 +292,10 @@ const DISK: Place = Place(0);
 const SOCKETS: Place = Place(1);
 const SHARES: Place = Place(2);
 const NETWORK: Place = Place(NETWORK_PLACE);
+const RANDOM: Place = Place(4);
+const BALLOON: Place = Place(5);
 /// All of them, in their order.
-const PLACES: [Place; 4] = [DISK, SOCKETS, SHARES, NETWORK];
+const PLACES: [Place; 6] = [DISK, SOCKETS, SHARES, NETWORK, RANDOM, BALLOON];
 
 impl Place {
     /// The first ISA interrupt that no PC device has: those below are taken, or probed for, by

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use entry::MountFailure;
-use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use guest_protocol::{End, GUEST_CID, Mark, Ports, ToHost};
 use launch::{MonotonicNs, Mount};
 
@@ -16,19 +15,19 @@ use super::assignment::{KernelFile, Origin, Run, Work};
 use super::control::{self, AnswerWatch, Instructions, Orders};
 use super::event::{Event, SaveRequest};
 use super::exec::Sessions;
-use super::gate::{self, Gate, GateKeeper};
+use super::gate::{self, GateKeeper};
 use super::pump::InputEnd;
 use super::requests;
 use super::saving::SaveError;
-use super::session::{Session, SessionError, disk, is_verbose, network, reached, shares};
+use super::serve::{Served, serve};
+use super::session::{
+    Session, SessionError, balloon, disk, is_verbose, network, random, reached, shares,
+};
 use super::threads::{Threads, tell};
 use super::vcpu_thread::VcpuThread;
 use super::{Channel, Phase, Reason, ToLauncher, pump, saving, streams};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices, Saved};
-use crate::devices::virtio::block::Block;
-use crate::devices::virtio::fs::Fs;
-use crate::devices::virtio::net::Net;
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::{GuestEnd, Said};
 use crate::jail::{self, Filter, Jail, Rights, Role};
@@ -71,11 +70,14 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let shares = shares(run.shares)?;
     let interface = run.network.as_ref().map(|link| link.interface);
     let network = network(run.network)?;
+    let (random, balloon) = (random()?, balloon()?);
     let devices = Devices {
         disk: disk.clone(),
         sockets: sockets.clone(),
         shares: shares.clone(),
         network: network.clone(),
+        random: random.clone(),
+        balloon: balloon.clone(),
         on_mark: mark_reporter(channel.clone(), sender.clone()),
         on_line: words.listener(),
     };
@@ -112,14 +114,18 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let requests = run.requests;
     if has_shares {
         // The only one that keeps the rights over files.
-        threads.start(Role::Shares, move |events| serve_shares(shares, events))?;
+        threads.start(Role::Shares, move |events| {
+            tell(events, Event::DevicesFailed(serve([shares as Served])));
+        })?;
         jail::give_up_rights()?;
     }
     threads.start(Role::Watch, move |events| watch.watch(&requests, events))?;
     let (gate, gate_keeper) = gate::gate().map_err(SessionError::Sockets)?;
     let sectors = lock(&disk).sectors();
     threads.start(Role::Devices, move |events| {
-        serve_devices(disk, sockets, network, gate, events);
+        let gate = Arc::new(Mutex::new(gate));
+        let all: [Served; 6] = [disk, sockets, network, random, balloon, gate];
+        tell(events, Event::DevicesFailed(serve(all)));
     })?;
     let mounts = match &run.work {
         Work::New(task) => task.mounts.clone(),
@@ -389,41 +395,6 @@ impl Instance<'_> {
 
 fn lock<T>(device: &Mutex<T>) -> MutexGuard<'_, T> {
     device.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn serve_shares(shares: Arc<Mutex<Fs>>, events: &Sender<Event>) {
-    let serve = || -> Result<(), event_manager::Error> {
-        let mut manager = EventManager::<Arc<Mutex<dyn MutEventSubscriber>>>::new()?;
-        manager.add_subscriber(shares);
-        loop {
-            manager.run()?;
-        }
-    };
-    if let Err(error) = serve() {
-        tell(events, Event::DevicesFailed(error));
-    }
-}
-
-fn serve_devices(
-    disk: Arc<Mutex<Block>>,
-    sockets: Arc<Mutex<Vsock>>,
-    network: Arc<Mutex<Net>>,
-    gate: Gate,
-    events: &Sender<Event>,
-) {
-    let serve = || -> Result<(), event_manager::Error> {
-        let mut manager = EventManager::<Arc<Mutex<dyn MutEventSubscriber>>>::new()?;
-        manager.add_subscriber(disk);
-        manager.add_subscriber(sockets);
-        manager.add_subscriber(network);
-        manager.add_subscriber(Arc::new(Mutex::new(gate)));
-        loop {
-            manager.run()?;
-        }
-    };
-    if let Err(error) = serve() {
-        tell(events, Event::DevicesFailed(error));
-    }
 }
 
 /// Tells both the launcher, with the doorbell's own stamp, and the main thread.

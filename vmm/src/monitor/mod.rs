@@ -10,7 +10,7 @@
 //! |---|---|
 //! | main | decides: takes each [`Event`] from a channel |
 //! | vcpu, vcpu1, ... | run the guest, a processor each |
-//! | devices | serves disk, sockets and network, on an event manager |
+//! | devices | serves all devices but the next, on an event manager |
 //! | shares | serves the host's files, if there are any, so that a slow disk of the host's holds up no other device |
 //! | watch | waits for the launcher's signals and end, and for others' requests |
 //! | control | talks to the guest's PID 1 |
@@ -34,6 +34,7 @@ mod message;
 mod pump;
 mod requests;
 mod saving;
+mod serve;
 mod session;
 mod streams;
 mod template;

@@ -15,9 +15,11 @@ use super::saving::SaveError;
 use super::{Channel, Phase, ToLauncher};
 use crate::boot::kernel::KernelError;
 use crate::builder::BuildError;
+use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::{Block, BlockError, InvalidId};
 use crate::devices::virtio::fs::{Fs, Limits, Share, ShareError};
 use crate::devices::virtio::net::{Link, Net, Tap, TapError};
+use crate::devices::virtio::rng::Rng;
 use crate::guest_end::{GuestEnd, Said};
 use crate::jail::{FilterError, JailError};
 use crate::kvm::KvmError;
@@ -46,6 +48,10 @@ pub(super) enum SessionError {
     Tap(#[from] TapError),
     #[error("can't make the guest's network interface")]
     Network(#[source] io::Error),
+    #[error("can't make the guest's source of random numbers")]
+    Random(#[source] io::Error),
+    #[error("can't make the guest's memory balloon")]
+    Balloon(#[source] io::Error),
     #[error("the host gives no random numbers")]
     Entropy(#[source] io::Error),
     #[error("can't make the guest's sockets")]
@@ -150,6 +156,18 @@ pub(super) fn network(link: Option<NetworkLink<OwnedFd>>) -> Result<Arc<Mutex<Ne
     };
     let network = Net::new(link).map_err(SessionError::Network)?;
     Ok(Arc::new(Mutex::new(network)))
+}
+
+/// The source of random numbers.
+pub(super) fn random() -> Result<Arc<Mutex<Rng>>, SessionError> {
+    let rng = Rng::new().map_err(SessionError::Random)?;
+    Ok(Arc::new(Mutex::new(rng)))
+}
+
+/// What takes back the memory that the guest has freed.
+pub(super) fn balloon() -> Result<Arc<Mutex<Balloon>>, SessionError> {
+    let balloon = Balloon::new().map_err(SessionError::Balloon)?;
+    Ok(Arc::new(Mutex::new(balloon)))
 }
 
 /// Whether the guest's kernel tells what it does.

@@ -9,8 +9,10 @@ use std::thread;
 use guest_protocol::{GUEST_CID, Mark, Ports};
 
 use super::assignment::{KernelFile, SnapshotFiles};
-use super::session::{Session, SessionError, disk, is_verbose, network, shares};
-use super::{saving, streams, vcpu_thread};
+use super::saving::SaveError;
+use super::serve::{Served, serve};
+use super::session::{Session, SessionError, balloon, disk, is_verbose, network, random, shares};
+use super::{gate, saving, streams, vcpu_thread};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices};
 use crate::devices::virtio::vsock::Vsock;
@@ -22,8 +24,9 @@ use crate::machine::Size;
 use crate::snapshot::{AddressSpace, DraftFiles};
 use crate::vcpu::{Kick, Stop};
 
-/// Writes it `into` empty files. No device is served meanwhile: the disk is empty, there is no
-/// network, and the guest has nobody to talk to yet.
+/// Writes it `into` empty files. No device is served meanwhile but the balloon: what is reported as
+/// free is missing in the guest until that is taken. The disk is empty, there is no network, the
+/// guest has nobody to talk to yet, and random numbers are for each machine that goes on from here.
 pub(super) fn make(
     session: Session,
     kernel: KernelFile<OwnedFd>,
@@ -42,6 +45,8 @@ pub(super) fn make(
     let empty = File::open("/dev/null").map_err(SessionError::EmptyDisk)?;
     let ready = Arc::new(AtomicBool::new(false));
     let words = LastWords::default();
+    let balloon = balloon()?;
+    let (gate, gate_keeper) = gate::gate().map_err(SessionError::Sockets)?;
     let devices = Devices {
         disk: disk(empty.into())?,
         sockets: Arc::new(Mutex::new(
@@ -49,6 +54,8 @@ pub(super) fn make(
         )),
         shares: shares(Vec::new())?,
         network: network(None)?,
+        random: random()?,
+        balloon: balloon.clone(),
         on_mark: Box::new({
             let ready = ready.clone();
             move |mark, _| {
@@ -82,6 +89,16 @@ pub(super) fn make(
         // Nobody is left who would use it.
         std::process::exit(1)
     });
+    let filter = Filter::of(Role::Devices)?;
+    thread::spawn(move || {
+        if let Err(error) = filter.load() {
+            tracing::error!("{error}");
+            std::process::exit(1);
+        }
+        let all: [Served; 2] = [balloon, Arc::new(Mutex::new(gate))];
+        // Without it the guest boots, with less memory.
+        tracing::error!("the balloon is not served: {}", serve(all));
+    });
     vcpu_thread::start_others(&mut machine)?;
     // It runs the guest itself.
     Filter::of(Role::Vcpu)?.load()?;
@@ -92,6 +109,7 @@ pub(super) fn make(
             stopped => return Err(GuestEnd::of(stopped, &words).into()),
         }
     }
+    let _held = gate_keeper.hold().map_err(SaveError::Hold)?;
     Ok(saving::save(&mut machine, &into, &space, host, facts)?)
 }
 

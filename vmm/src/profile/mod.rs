@@ -18,9 +18,11 @@ use launch::MemoryLimit;
 
 use crate::boot::kernel::{Backing, Kernel, KernelError};
 use crate::builder::{self, Boot, BuildError, Devices};
+use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::{Block, BlockError, Id};
 use crate::devices::virtio::fs::{Fs, Limits};
 use crate::devices::virtio::net::Net;
+use crate::devices::virtio::rng::Rng;
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::GuestEnd;
 use crate::kvm::{self, KvmError};
@@ -109,7 +111,7 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
     };
     let devices = Devices {
         // What PID 1 does after its first mark is not looked at any more, so nothing is on the
-        // disk, nobody behind the sockets, and nothing shared.
+        // disk, nobody behind the sockets, and nothing shared. No device is served.
         disk: Arc::new(Mutex::new(Block::new(
             File::open("/dev/null")?,
             Id::default(),
@@ -117,6 +119,8 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
         sockets: Arc::new(Mutex::new(Vsock::new(GUEST_CID, BTreeMap::new())?)),
         shares: Arc::new(Mutex::new(Fs::new(SHARES_TAG, Vec::new(), Limits::NONE)?)),
         network: Arc::new(Mutex::new(Net::new(None)?)),
+        random: Arc::new(Mutex::new(Rng::new()?)),
+        balloon: Arc::new(Mutex::new(Balloon::new()?)),
         on_mark: Box::new({
             let booted = booted.clone();
             move |mark, _| {

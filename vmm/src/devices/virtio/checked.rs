@@ -402,6 +402,38 @@ impl Writable<'_> {
         })
     }
 
+    /// Gives all whole pages of it back to the host. What was in them is lost: they read as zeros,
+    /// or as what the file holds there that memory was mapped from.
+    ///
+    /// # Errors
+    ///
+    /// As `madvise(2)`; then some may not be given back.
+    pub fn discard(&self) -> io::Result<()> {
+        const PAGE_BYTES: usize = 4096;
+        for piece in &self.0.0 {
+            let guard = piece.ptr_guard_mut();
+            let unaligned = guard.as_ptr().align_offset(PAGE_BYTES);
+            let Some(from_page) = piece.len().checked_sub(unaligned) else {
+                continue;
+            };
+            let whole = from_page / PAGE_BYTES * PAGE_BYTES;
+            if whole == 0 {
+                continue;
+            }
+            // SAFETY: the pages lie wholly in a `VolatileSlice`, so in a mapping of guest memory
+            // that stays, of the same extent, as long as the slice lives. It is private, and only
+            // accessed through volatile slices, for which a change of contents is nothing new.
+            let result = unsafe {
+                let start = guard.as_ptr().add(unaligned);
+                libc::madvise(start.cast(), whole, libc::MADV_DONTNEED)
+            };
+            if result != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
     /// Receives what the stream gives at once, straight into guest memory; how much that is.
     ///
     /// # Errors
@@ -421,7 +453,7 @@ mod tests {
     use std::io::{Read, Seek, SeekFrom, Write};
 
     use proptest::prelude::*;
-    use vm_memory::GuestAddress;
+    use vm_memory::{Bytes, GuestAddress};
 
     use super::*;
 
@@ -515,6 +547,33 @@ mod tests {
                 .write_to(&file, Target::At(u64::MAX))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn whole_pages_are_given_back_and_parts_of_pages_stay() {
+        const PAGE: usize = 4096;
+        for (start, bytes, gone) in [
+            (2 * PAGE, 2 * PAGE, 2..4),
+            (2 * PAGE - 1, 2 * PAGE + 2, 2..4),
+            (2 * PAGE + 1, 2 * PAGE - 2, 3..3),
+            (2 * PAGE + 1, 100, 0..0),
+            (2 * PAGE, 0, 0..0),
+        ] {
+            let memory = crate::memory::allocate(MEMORY_BYTES).unwrap();
+            memory.write_slice(&[1; 8 * PAGE], GuestAddress(0)).unwrap();
+            let slices = memory.get_slices(GuestAddress(start as u64), bytes, Permissions::Write);
+            let pieces = Pieces(slices.unwrap().map(Result::unwrap).collect());
+            Writable(pieces).discard().unwrap();
+            let mut content = vec![0; 8 * PAGE];
+            memory.read_slice(&mut content, GuestAddress(0)).unwrap();
+            for (page, content) in content.chunks(PAGE).enumerate() {
+                let expected = u8::from(!gone.contains(&page));
+                assert_eq!(
+                    content, [expected; PAGE],
+                    "{bytes} from {start}: page {page}"
+                );
+            }
+        }
     }
 
     #[test]

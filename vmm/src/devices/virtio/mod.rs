@@ -8,6 +8,7 @@
 //! To add a device: implement [`VirtioDevice`], [`SavedState`] and
 //! `event_manager::MutEventSubscriber`, and let the builder attach it behind an [`mmio::MmioTransport`].
 
+pub mod balloon;
 pub mod block;
 mod checked;
 pub mod fs;
@@ -15,6 +16,7 @@ mod interrupt;
 pub mod mmio;
 pub mod net;
 mod queue;
+pub mod rng;
 pub mod vsock;
 
 #[cfg(test)]

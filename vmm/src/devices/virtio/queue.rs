@@ -122,6 +122,29 @@ impl DeviceQueue {
         }
     }
 
+    /// Lets `answer` look at each chain until there is none, and gives them back; it says how
+    /// many bytes it has written to a chain. `true` if the driver wants an interrupt for them. From
+    /// then on it notifies of the next.
+    ///
+    /// # Errors
+    ///
+    /// When the driver has broken the rings.
+    pub fn serve_all(
+        &mut self,
+        mut answer: impl FnMut(Chain<'_>) -> u32,
+    ) -> Result<bool, BrokenQueue> {
+        let mut used = false;
+        loop {
+            self.disable_notification()?;
+            while self.serve_next(|chain| Outcome::Used(answer(chain)))? == Step::Used {
+                used = true;
+            }
+            if !self.enable_notification()? {
+                return Ok(used && self.needs_interrupt()?);
+            }
+        }
+    }
+
     /// Lets `fill` write `bytes` bytes to the next chains, as many as that takes and at most
     /// `max_chains`, which then go back to the driver together: it sees none of them before all
     /// are there. `fill` gets a buffer of just that size, and the number of chains that it is

@@ -13,10 +13,7 @@ use std::fs::File;
 use virtio_bindings::virtio_blk::{VIRTIO_BLK_F_RO, VIRTIO_BLK_F_SEG_MAX};
 use virtio_bindings::virtio_ids::VIRTIO_ID_BLOCK;
 
-use super::{
-    BrokenQueue, Chain, DeviceQueue, Interrupt, Outcome, QueueSlot, Step, VirtioDevice,
-    WrongQueueCount,
-};
+use super::{DeviceQueue, Interrupt, QueueSlot, VirtioDevice, WrongQueueCount};
 use image::Image;
 pub use image::{ImageError, SECTOR_BYTES};
 pub use request::{ID_BYTES, Id, InvalidId};
@@ -90,33 +87,16 @@ impl Block {
             return;
         };
         let (image, id) = (&self.image, &self.id);
-        match active.serve(|chain| request::answer(chain, image, id)) {
+        match active
+            .queue
+            .serve_all(|chain| request::answer(chain, image, id))
+        {
             Ok(true) => active.interrupt.signal_used(),
             Ok(false) => (),
             Err(error) => {
                 tracing::warn!("disk: {error}: {:?}", std::error::Error::source(&error));
                 active.interrupt.demand_reset();
                 self.active = None;
-            }
-        }
-    }
-}
-
-impl Active {
-    /// Empties the queue; `true` if the driver wants an interrupt for it.
-    fn serve(&mut self, answer: impl Fn(Chain<'_>) -> u32) -> Result<bool, BrokenQueue> {
-        let mut used = false;
-        loop {
-            self.queue.disable_notification()?;
-            while self
-                .queue
-                .serve_next(|chain| Outcome::Used(answer(chain)))?
-                == Step::Used
-            {
-                used = true;
-            }
-            if !self.queue.enable_notification()? {
-                return Ok(used && self.queue.needs_interrupt()?);
             }
         }
     }
