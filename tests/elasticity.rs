@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SCRIPT: &str = "
     while read word; do
         case $word in
-            fill) head -c 16777216 /dev/urandom > /t/data ;;
+            fill) head -c 16777216 /dev/zero > /t/data ;;
             free) rm /t/data ;;
             end) exit 0 ;;
         esac

@@ -94,7 +94,7 @@ fn a_vm_refuses_by_its_flag_what_it_can_not_honour() {
         return;
     }
     for (flags, name) in [
-        (&["--device", "/dev/null"][..], "--device"),
+        (&["--device", "/dev/null"][..], "--device with"),
         (&["--network", "host"], "--network host"),
         (&["-m", "64m", "--memory-swap", "64m"], "--memory-swap"),
         (

@@ -7,7 +7,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use launch::Device;
+use launch::{Device, DeviceAccess, MountPoint};
+use serde::{Deserialize, Serialize};
 
 use crate::devices::DeviceNodes;
 use crate::failure::{At, Failure, Step};
@@ -21,10 +22,18 @@ use crate::syscall::{self, Errno, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceNode {
     device: Device,
+    /// `S_IFCHR` or `S_IFBLK`.
+    kind: u32,
+    permissions: NodePermissions,
+    number: libc::dev_t,
+}
+
+/// Who may open a device node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePermissions {
     mode: u32,
     uid: u32,
     gid: u32,
-    number: libc::dev_t,
 }
 
 impl DeviceNode {
@@ -41,11 +50,34 @@ impl DeviceNode {
         }
         Ok(Self {
             device: device.clone(),
-            mode: found.mode(),
-            uid: found.uid(),
-            gid: found.gid(),
+            kind: found.mode() & libc::S_IFMT,
+            permissions: NodePermissions {
+                mode: found.mode() & !libc::S_IFMT,
+                uid: found.uid(),
+                gid: found.gid(),
+            },
             number: found.rdev(),
         })
+    }
+
+    /// The node of a block device that the caller's kernel has under this number, for a command
+    /// that knows it as `target`.
+    pub fn of_block(target: MountPoint, permissions: NodePermissions, number: u64) -> Self {
+        Self {
+            device: Device {
+                source: target.as_path().to_owned(),
+                target,
+                access: DeviceAccess::ALL,
+            },
+            kind: libc::S_IFBLK,
+            permissions,
+            number,
+        }
+    }
+
+    /// Who may open it.
+    pub fn permissions(&self) -> NodePermissions {
+        self.permissions
     }
 
     /// What was asked for.
@@ -55,7 +87,7 @@ impl DeviceNode {
 
     /// Whether it is a block device; else it is a character device.
     pub fn is_block(&self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFBLK
+        self.kind == libc::S_IFBLK
     }
 
     /// Its major number.
@@ -133,8 +165,9 @@ impl GivenDevices {
         self.each(|given| match &given.node {
             Node::Made { name, like } => {
                 let store = site::node_store(stage)?;
-                syscall::make_node(store.as_fd(), name, like.mode, like.number)?;
-                syscall::give_away(store.as_fd(), name, like.uid, like.gid)?;
+                let NodePermissions { mode, uid, gid } = like.permissions;
+                syscall::make_node(store.as_fd(), name, like.kind | mode, like.number)?;
+                syscall::give_away(store.as_fd(), name, uid, gid)?;
                 let node = syscall::clone_mount(store.as_raw_fd(), name)?;
                 mounts::attach(root, node.as_fd(), &given.target)
             }

@@ -52,7 +52,7 @@ pub use entry::{Entry, Mark, Spec};
 pub use exec::Program;
 pub use failure::{Failure, Step};
 pub use filter::Filter;
-pub use given_devices::DeviceNode;
+pub use given_devices::{DeviceNode, NodePermissions};
 pub use init::INIT_NAME;
 pub use joining::{Joining, JoiningSpec};
 pub use mount_failure::MountFailure;

@@ -1,5 +1,6 @@
-use std::ffi::{CStr, CString};
-use std::path::PathBuf;
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,11 @@ impl MountPoint {
     /// The path, beginning with `/`.
     pub fn as_c_str(&self) -> &CStr {
         &self.0
+    }
+
+    /// The same.
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.0.to_bytes()))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod ann;
 pub mod counter;
 pub mod detached;
 pub mod lan;
+pub mod loop_device;
 pub mod nobody;
 pub mod oci;
 pub mod refused;

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use guest_protocol::{DOORBELL_BYTES, DOORBELL_GPA, Mark, NETWORK_PLACE};
+use guest_protocol::{DOORBELL_BYTES, DOORBELL_GPA, FIRST_DISK_PLACE, Mark, NETWORK_PLACE};
 use kvm_ioctls::Kvm;
 use launch::MonotonicNs;
 use vmm_sys_util::eventfd::EventFd;
@@ -46,6 +46,8 @@ pub struct Devices {
     pub random: Arc<Mutex<Rng>>,
     /// What gives the host back the memory that it has freed.
     pub balloon: Arc<Mutex<Balloon>>,
+    /// Its other disks, or the places for them, at most [`MAX_DISKS`].
+    pub disks: Vec<Arc<Mutex<Block>>>,
     /// Called on the vCPU's thread when the guest rings the doorbell.
     pub on_mark: Box<dyn FnMut(Mark, MonotonicNs) + Send>,
     /// Called on the vCPU's thread for each line on the serial port.
@@ -162,12 +164,13 @@ pub fn boot(
     done(Step::Create);
 
     let reset = ResetLine::default();
+    let disks = devices.disks.len();
     let bus = attach(&vm, devices, &reset)?;
     done(Step::Devices);
 
     let kernel = from.kernel.load(vm.memory(), from.backing)?;
     let initrd = initramfs::write(vm.memory(), from.init, kernel.end)?;
-    let command_line = command_line(from.ring0, from.verbose)?;
+    let command_line = command_line(from.ring0, from.verbose, disks)?;
     let start = boot::hand_over(
         vm.memory(),
         &kernel,
@@ -175,7 +178,7 @@ pub fn boot(
         Some(initrd),
         &Hardware {
             vcpus: from.size.vcpus,
-            virtio: &PLACES.map(Place::of_registers),
+            virtio: &places(disks).map(Place::of_registers).collect::<Vec<_>>(),
         },
     )?;
     done(Step::KernelLoad);
@@ -244,14 +247,18 @@ fn crew(mut first: Vcpu, mut others: Vec<Vcpu>, ring0: Ring0, vm: &Vm) -> Crew {
     Crew::new(first, others)
 }
 
-/// What the kernel is told.
+/// What the kernel is told of a machine with so many disks besides its root's.
 ///
 /// # Errors
 ///
 /// Never, unless the parameters have outgrown the command line.
-pub fn command_line(ring0: Ring0, verbose: bool) -> Result<CString, CommandLineError> {
+pub fn command_line(
+    ring0: Ring0,
+    verbose: bool,
+    disks: usize,
+) -> Result<CString, CommandLineError> {
     let mut line = CommandLine::new(ring0, verbose)?;
-    for place in PLACES {
+    for place in places(disks) {
         line.virtio_device(place.base(), place.gsi())?;
     }
     line.finish()
@@ -281,6 +288,9 @@ fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Arc<Bus>, Buil
     attach_virtio(vm, &mut bus, &NETWORK, devices.network)?;
     attach_virtio(vm, &mut bus, &RANDOM, devices.random)?;
     attach_virtio(vm, &mut bus, &BALLOON, devices.balloon)?;
+    for (place, disk) in DISKS.iter().zip(devices.disks) {
+        attach_virtio(vm, &mut bus, place, disk)?;
+    }
     Ok(Arc::new(bus))
 }
 
@@ -294,13 +304,36 @@ const SHARES: Place = Place(2);
 const NETWORK: Place = Place(NETWORK_PLACE);
 const RANDOM: Place = Place(4);
 const BALLOON: Place = Place(5);
-/// All of them, in their order.
-const PLACES: [Place; 6] = [DISK, SOCKETS, SHARES, NETWORK, RANDOM, BALLOON];
+
+/// Places in every machine.
+const ALWAYS: [Place; FIRST_DISK_PLACE as usize] =
+    [DISK, SOCKETS, SHARES, NETWORK, RANDOM, BALLOON];
+
+/// Places for disks, in machines that are to have some.
+const DISKS: [Place; MAX_DISKS] = [
+    Place(FIRST_DISK_PLACE),
+    Place(FIRST_DISK_PLACE + 1),
+    Place(FIRST_DISK_PLACE + 2),
+    Place(FIRST_DISK_PLACE + 3),
+];
+
+/// Those of a machine with so many disks besides its root's, in their order.
+fn places(disks: usize) -> impl Iterator<Item = Place> {
+    ALWAYS.into_iter().chain(DISKS.into_iter().take(disks))
+}
+
+/// Most disks besides that of the root.
+pub const MAX_DISKS: usize = 4;
 
 impl Place {
     /// The first ISA interrupt that no PC device has: those below are taken, or probed for, by
     /// drivers of timer, keyboard, serial ports, floppy disk, printer and clock.
     const FIRST_GSI: u32 = 9;
+
+    /// The last ISA interrupt. Behind it come those of printers and the floppy disk, downwards:
+    /// their drivers find no such device in a machine that needs so many.
+    const LAST_GSI: u32 = 15;
+    const LAST_BELOW: u32 = 7;
 
     fn base(&self) -> u64 {
         layout::VIRTIO + u64::from(self.0) * layout::VIRTIO_BYTES
@@ -314,7 +347,11 @@ impl Place {
     }
 
     fn gsi(&self) -> u32 {
-        Self::FIRST_GSI + u32::from(self.0)
+        let gsi = Self::FIRST_GSI + u32::from(self.0);
+        match gsi.checked_sub(Self::LAST_GSI + 1) {
+            None => gsi,
+            Some(behind) => Self::LAST_BELOW - behind,
+        }
     }
 }
 
@@ -350,10 +387,19 @@ mod tests {
         let hardware = Ring0::Hardware {
             instructions_per_second: 1,
         };
-        let line = command_line(hardware, false).unwrap();
+        let line = command_line(hardware, false, MAX_DISKS).unwrap();
         let line = line.to_str().unwrap();
         let (before, _) = line.split_once(&format!("{:#x}", NETWORK.base())).unwrap();
         let number = before.matches("virtio_mmio.device=").count() - 1;
         assert_eq!(number, usize::from(NETWORK_PLACE));
+    }
+
+    #[test]
+    fn each_place_has_its_number_and_an_interrupt_of_its_own() {
+        let all: Vec<_> = ALWAYS.iter().chain(&DISKS).collect();
+        let mut interrupts: Vec<_> = all.iter().map(|place| place.gsi()).collect();
+        assert!(all.iter().zip(0..).all(|(place, number)| place.0 == number));
+        interrupts.sort();
+        assert_eq!(interrupts, [5, 6, 7, 9, 10, 11, 12, 13, 14, 15]);
     }
 }

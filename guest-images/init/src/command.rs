@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use entry::{Entry, Failure, Privileges, Spec, Stage, Sysfs};
+use entry::{DeviceNode, Entry, Failure, Privileges, Spec, Stage, Sysfs};
 use guest_protocol::{Mark, Task};
 use launch::{ExitStatus, Mount, MountSource, WindowSize};
 use rustix::io::Errno;
@@ -75,7 +75,12 @@ impl Prepared {
 
     /// Has it become the command. When this returns the command was executed, or that failed; our
     /// copies of its ends are closed.
-    pub(crate) fn start(self, task: &Task, ends: TheirEnds) -> Result<Started, Fatal> {
+    pub(crate) fn start(
+        self,
+        task: &Task,
+        devices: &[DeviceNode],
+        ends: TheirEnds,
+    ) -> Result<Started, Fatal> {
         let entry = Entry::new(&Spec {
             lower: &root::image(),
             upper: root::upper(),
@@ -84,7 +89,7 @@ impl Prepared {
             hostname: &task.hostname,
             files: &task.files,
             mounts: &task.mounts,
-            devices: &[],
+            devices,
             command: &task.command,
             init: task.init.then(root::init),
             ulimits: &task.ulimits,

@@ -26,6 +26,7 @@ mod doorbell;
 mod ends;
 mod fatal;
 mod forward;
+mod given_disks;
 mod identity;
 mod network;
 mod out_of_memory;
@@ -37,6 +38,7 @@ mod session;
 mod stream;
 mod terminal;
 mod users;
+mod vacancies;
 
 #[cfg(not(test))]
 use std::ffi::{CStr, CString};
@@ -121,7 +123,8 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
         cgroup.limit_pids(limit)?;
     }
     theirs.give_to(task.command.credentials())?;
-    let answer = match prepared.start(&task, theirs)? {
+    let devices = given_disks::find(&task.disks)?;
+    let answer = match prepared.start(&task, &devices, theirs)? {
         Started::Running(command) => {
             doorbell.ring(Mark::Executed);
             let place = Place::of(&task, &cgroup, &command)?;

@@ -3,19 +3,20 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
 use guest_protocol::{Interface, NETWORK_PLACE};
 use rustix::fs::{Mode, mkdir};
-use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::fatal::Fatal;
+use crate::vacancies;
 
 /// The driver gives the first interface this name.
 const NAME: &[u8] = b"eth0";
 
-const SYSFS: &str = "/sys";
+/// There once the interface was found.
+const SETTLED: &str = "/network";
 
 /// What docker lets every user in a network namespace of its own do: listen on any port, and ping.
 const SETTINGS: [(&str, &str); 2] = [
@@ -30,17 +31,14 @@ pub(crate) fn connect(interface: &Interface) -> Result<(), Fatal> {
     configure(interface).map_err(Fatal::when("setting up the network interface"))
 }
 
-/// Has the kernel look again at a place that was empty when it booted; nothing, if it has before.
+/// Finds the interface in its place; nothing, if that was done before.
 fn find() -> io::Result<()> {
-    match mkdir(SYSFS, Mode::RWXU) {
-        Ok(()) => {}
-        Err(Errno::EXIST) => return Ok(()),
-        Err(errno) => return Err(errno.into()),
+    if Path::new(SETTLED).exists() {
+        return Ok(());
     }
-    mount("sysfs", SYSFS, "sysfs", MountFlags::empty(), None)?;
-    // Returns when the driver is done with it.
-    let device = format!("virtio-mmio.{NETWORK_PLACE}");
-    fs::write("/sys/bus/platform/drivers_probe", device)?;
+    vacancies::mount_sysfs()?;
+    vacancies::probe(NETWORK_PLACE)?;
+    mkdir(SETTLED, Mode::RWXU)?;
     SETTINGS
         .into_iter()
         .try_for_each(|(setting, value)| fs::write(setting, value))

@@ -27,6 +27,7 @@
 //!
 //! Every byte from a guest is hostile: [`read_message`] takes no more than [`MAX_MESSAGE_BYTES`].
 
+mod disks;
 mod doorbell;
 mod entropy;
 mod frame;
@@ -40,6 +41,7 @@ mod shares;
 /// The host is 2 (`VMADDR_CID_HOST`, `vsock(7)`).
 pub const GUEST_CID: u64 = 3;
 
+pub use disks::{Disk, FIRST_DISK_PLACE};
 pub use doorbell::{DOORBELL_BYTES, DOORBELL_GPA, Mark, UnknownMark};
 pub use entropy::Entropy;
 pub use frame::{FrameError, MAX_MESSAGE_BYTES, read_message, write_message};

@@ -2,7 +2,7 @@ use entry::NameFiles;
 use launch::{Command, ExitStatus, Hostname, Mount, PidsLimit, Security, Ulimit, WindowSize};
 use serde::{Deserialize, Serialize};
 
-use crate::{Entropy, Interface, SessionNumber};
+use crate::{Disk, Entropy, Interface, SessionNumber};
 
 /// What PID 1 is to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Task {
     /// What is mounted in its root, in this order. What is bound is the guest's: the host's files
     /// are at their [`share_path`](crate::share_path).
     pub mounts: Vec<Mount>,
+    /// Its disks besides that of its root, in the order of their places.
+    pub disks: Vec<Disk>,
     /// The size at first of the terminal that it has in place of three streams: what is typed comes
     /// as standard input, and what it shows goes out as standard output.
     pub terminal: Option<WindowSize>,

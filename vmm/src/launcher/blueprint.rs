@@ -20,11 +20,13 @@ use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, MachineFacts};
 use crate::vcpu::VcpuCount;
 
-/// How large a machine is to be.
+/// What is asked of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) memory: MemoryLimit,
     pub(super) vcpus: VcpuCount,
+    /// Besides that of its root.
+    pub(super) disks: usize,
 }
 
 impl Asked {
@@ -47,6 +49,8 @@ pub(super) struct Blueprint {
     vcpus: VcpuCount,
     pub(super) ring0: Ring0,
     pub(super) host: HostIdentity,
+    /// How many disks it has besides that of its root.
+    pub(super) disks: usize,
     command_line: CString,
 }
 
@@ -129,9 +133,10 @@ impl Blueprint {
             kernel_digest,
             memory: asked.memory,
             vcpus: asked.vcpus,
+            disks: asked.disks,
             ring0,
             host: HostIdentity::of_host(ring0),
-            command_line: builder::command_line(ring0, monitor::is_verbose())?,
+            command_line: builder::command_line(ring0, monitor::is_verbose(), asked.disks)?,
         })
     }
 

@@ -40,6 +40,10 @@ pub(crate) enum Error {
     Share { path: PathBuf, source: ShareError },
     #[error("{count} files and directories are more than a virtual machine can share")]
     TooManyShares { count: usize, most: usize },
+    #[error("{} can't be used as a device", path.display())]
+    Device { path: PathBuf, source: io::Error },
+    #[error("{count} devices are more than a virtual machine has places for")]
+    TooManyDevices { count: usize, most: usize },
     #[error(transparent)]
     CommandLine(#[from] CommandLineError),
     #[error("can't make the name of a template")]
@@ -130,6 +134,8 @@ impl Error {
                 source: ShareError::Special,
                 ..
             } => Some("leave it out, or run it --as container".to_owned()),
+            Self::Device { .. } => Some("name a device node that you may use".to_owned()),
+            Self::TooManyDevices { most, .. } => Some(format!("give it at most {most}")),
             Self::TooManyShares { most, .. } => Some(format!(
                 "mount at most {most}, or a directory that holds them"
             )),

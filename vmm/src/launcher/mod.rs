@@ -5,6 +5,7 @@
 //! [monitor](crate::monitor) in it, and tells it what to run.
 
 mod blueprint;
+mod disks;
 mod error;
 mod exec;
 mod instance;
@@ -55,6 +56,7 @@ pub enum GuestKernel {
 const DEFAULT_SIZE: Asked = Asked {
     memory: MemoryLimit::from_mib(128),
     vcpus: VcpuCount::ONE,
+    disks: 0,
 };
 /// Our kernel and init end at 27 MiB. With this much, 13 MiB are left for a command.
 const MIN_MEMORY: MemoryLimit = MemoryLimit::from_mib(32);
@@ -105,16 +107,20 @@ impl VmLauncher {
             cpus,
             ..Resources::default()
         };
-        let blueprint = self.blueprint(&resources, progress)?;
+        let blueprint = self.blueprint(&resources, 0, progress)?;
         Ok(template::find_or_make(&blueprint, &self.cache, progress)?)
     }
 
     fn blueprint(
         &self,
         resources: &Resources,
+        disks: usize,
         progress: &dyn Progress,
     ) -> Result<Blueprint, launch::Error> {
-        let asked = size(resources)?;
+        let asked = Asked {
+            disks,
+            ..size(resources)?
+        };
         Blueprint::new(&self.kernel, asked, host_ring0()?, &self.cache, progress)
     }
 
@@ -168,7 +174,9 @@ impl Launcher for VmLauncher {
         // What can't be shared is told before anything takes long.
         shares.iter().try_for_each(|file| file.open().map(drop))?;
         network::check(&workload.network)?;
-        let blueprint = self.blueprint(&workload.resources, progress)?;
+        let disks = disks::of(&workload.devices)?;
+        disks.iter().try_for_each(|disk| disk.open().map(drop))?;
+        let blueprint = self.blueprint(&workload.resources, disks.len(), progress)?;
         let facts = MachineFacts {
             is_connected: matches!(workload.network, Network::Bridge { .. }),
             has_terminal: workload.terminal.is_some(),
@@ -193,6 +201,7 @@ impl Launcher for VmLauncher {
             origin: self.origin(blueprint, progress)?,
             disk,
             shares,
+            disks,
             work: PreparedWork::New(Box::new(Workload {
                 mounts,
                 ..workload.clone()
@@ -215,7 +224,6 @@ fn check_supported(workload: &Workload) -> Result<(), Unsupported> {
     let is_hosts = workload.network == Network::Host;
     let asked = [
         memory_swap.is_some().then_some("--memory-swap"),
-        (!workload.devices.is_empty()).then_some("--device"),
         is_hosts.then_some("--network host"),
         has_profile.then_some("--security-opt seccomp=FILE"),
     ];
@@ -253,7 +261,11 @@ fn size(resources: &Resources) -> Result<Asked, launch::Error> {
     if memory < MIN_MEMORY {
         return Err(Error::Memory(memory).into());
     }
-    Ok(Asked { memory, vcpus })
+    Ok(Asked {
+        memory,
+        vcpus,
+        disks: 0,
+    })
 }
 
 #[cfg(test)]
@@ -262,8 +274,7 @@ mod tests {
     use std::path::Path;
 
     use launch::{
-        Device, DeviceAccess, MemorySwap, Mount, MountPoint, MountSource, Port, Protocol,
-        PublishedPort, WindowSize,
+        MemorySwap, Mount, MountPoint, MountSource, Port, Protocol, PublishedPort, WindowSize,
     };
 
     use super::*;
@@ -300,7 +311,7 @@ mod tests {
             },
         };
         type Ask<'a> = &'a dyn Fn(&mut Workload);
-        let cases: [(Ask<'_>, Option<&str>); 10] = [
+        let cases: [(Ask<'_>, Option<&str>); 9] = [
             (&|_| (), None),
             (
                 &|it| it.resources.memory_swap = Some(MemorySwap::Unlimited),
@@ -311,16 +322,6 @@ mod tests {
                 None,
             ),
             (&|it| it.mounts = vec![mount(MountSource::Anonymous)], None),
-            (
-                &|it| {
-                    it.devices = vec![Device {
-                        source: "/dev/fuse".into(),
-                        target: MountPoint::new(b"/dev/fuse").unwrap(),
-                        access: DeviceAccess::ALL,
-                    }];
-                },
-                Some("--device"),
-            ),
             (&|it| it.network = Network::Host, Some("--network host")),
             (
                 &|it| {

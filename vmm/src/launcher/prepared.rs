@@ -9,6 +9,7 @@ use host::cgroup::Extras;
 use launch::{Instance, InstanceId, MonotonicNs, Network, Prepared, Resources, Stdio, Workload};
 
 use super::blueprint::Blueprint;
+use super::disks::HostDisk;
 use super::error::Error;
 use super::instance::VmInstance;
 use super::network::{self, Wanted};
@@ -32,6 +33,7 @@ pub(super) struct PreparedVm {
     pub(super) origin: PreparedOrigin,
     pub(super) disk: PathBuf,
     pub(super) shares: Vec<HostFile>,
+    pub(super) disks: Vec<HostDisk>,
     pub(super) work: PreparedWork,
 }
 
@@ -68,7 +70,7 @@ impl Prepared for PreparedVm {
         let work = match &self.work {
             PreparedWork::New(workload) => {
                 let files = network::files(on_bridge.as_ref(), workload)?;
-                Work::New(Box::new(task(workload, files)))
+                Work::New(Box::new(task(workload, &self.disks, files)))
             }
             PreparedWork::Running => Work::Running,
         };
@@ -123,6 +125,11 @@ impl PreparedVm {
                     .iter()
                     .map(HostFile::open)
                     .collect::<Result<_, _>>()?,
+                disks: self
+                    .disks
+                    .iter()
+                    .map(HostDisk::open)
+                    .collect::<Result<_, _>>()?,
                 network,
                 stdin: stdio.stdin,
                 stdout: stdio.stdout,
@@ -134,12 +141,13 @@ impl PreparedVm {
 }
 
 /// What PID 1 is told to run.
-fn task(workload: &Workload, files: NameFiles) -> Task {
+fn task(workload: &Workload, disks: &[HostDisk], files: NameFiles) -> Task {
     Task {
         command: workload.command.clone(),
         hostname: workload.hostname.clone(),
         files,
         mounts: workload.mounts.clone(),
+        disks: disks.iter().map(HostDisk::told).collect(),
         terminal: workload.terminal,
         init: workload.init,
         ulimits: workload.ulimits.clone(),

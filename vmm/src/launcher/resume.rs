@@ -54,6 +54,7 @@ pub fn resume(
         disk,
         // It had none when it was saved.
         shares: Vec::new(),
+        disks: Vec::new(),
         origin: PreparedOrigin::Restore(dir),
         work: PreparedWork::Running,
     }))

@@ -7,11 +7,12 @@ use guest_protocol::share_path;
 use launch::{Mount, MountSource};
 
 use super::error::Error;
+use crate::builder::MAX_DISKS;
 use crate::devices::virtio::fs::Share;
 use crate::monitor::{MAX_DESCRIPTORS, SharedFile};
 
 /// Descriptors that the monitor gets besides.
-const OTHER_DESCRIPTORS: usize = 13;
+const OTHER_DESCRIPTORS: usize = 13 + MAX_DISKS;
 /// Most files and directories of the host's that a machine may use.
 const MAX_SHARES: usize = MAX_DESCRIPTORS - OTHER_DESCRIPTORS;
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Channel;
 use crate::boot::kernel::Backing;
+use crate::devices::virtio::block::Access;
 use crate::machine::Size;
 use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, MachineFacts};
@@ -40,6 +41,8 @@ pub(crate) enum Job<F> {
     MakeTemplate {
         kernel: KernelFile<F>,
         size: Size,
+        /// How many places for disks it has, besides that of the root's.
+        disks: usize,
         into: SnapshotFiles<F>,
     },
 }
@@ -62,6 +65,8 @@ pub(crate) struct Run<F> {
     pub(crate) disk: F,
     /// Files of the host's that the guest may use.
     pub(crate) shares: Vec<SharedFile<F>>,
+    /// Block devices of the host's that the guest has as disks.
+    pub(crate) disks: Vec<DiskFile<F>>,
     /// What connects it to a network, if anything does.
     pub(crate) network: Option<NetworkLink<F>>,
     pub(crate) stdin: F,
@@ -77,6 +82,13 @@ pub(crate) struct SharedFile<F> {
     /// Opened with `O_PATH`.
     pub(crate) root: F,
     pub(crate) read_only: bool,
+}
+
+/// A block device of the host's that the guest has as a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DiskFile<F> {
+    pub(crate) device: F,
+    pub(crate) access: Access,
 }
 
 /// What connects a machine to a network of the host's.
@@ -177,9 +189,15 @@ impl<F> Assignment<F> {
             facts: self.facts,
             job: match self.job {
                 Job::Run(run) => Job::Run(run.try_map(f)?),
-                Job::MakeTemplate { kernel, size, into } => Job::MakeTemplate {
+                Job::MakeTemplate {
+                    kernel,
+                    size,
+                    disks,
+                    into,
+                } => Job::MakeTemplate {
                     kernel: kernel.try_map(f)?,
                     size,
+                    disks,
                     into: into.try_map(f)?,
                 },
             },
@@ -206,6 +224,16 @@ impl<F> Run<F> {
                     Ok(SharedFile {
                         root: f(shared.root)?,
                         read_only: shared.read_only,
+                    })
+                })
+                .collect::<Result<_, E>>()?,
+            disks: self
+                .disks
+                .into_iter()
+                .map(|disk| {
+                    Ok(DiskFile {
+                        device: f(disk.device)?,
+                        access: disk.access,
                     })
                 })
                 .collect::<Result<_, E>>()?,
@@ -291,6 +319,7 @@ mod tests {
                     .unwrap(),
                     hostname: "a".parse().unwrap(),
                     mounts: Vec::new(),
+                    disks: Vec::new(),
                     terminal: None,
                     init: false,
                     ulimits: Vec::new(),
@@ -305,6 +334,12 @@ mod tests {
                         read_only: number % 2 == 0,
                     })
                     .collect(),
+                disks: [Access::ReadOnly, Access::ReadWrite]
+                    .map(|access| DiskFile {
+                        device: file(),
+                        access,
+                    })
+                    .into(),
                 network: Some(NetworkLink {
                     tap: file(),
                     mtu: 1500,

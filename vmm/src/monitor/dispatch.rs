@@ -30,6 +30,11 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
     };
     match assignment.job {
         Job::Run(run) => instance::run(session, run),
-        Job::MakeTemplate { kernel, size, into } => template::make(session, kernel, size, into),
+        Job::MakeTemplate {
+            kernel,
+            size,
+            disks,
+            into,
+        } => template::make(session, kernel, size, disks, into),
     }
 }

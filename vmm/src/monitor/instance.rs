@@ -1,15 +1,16 @@
 //! Runs a command in a machine, to its end.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use entry::MountFailure;
+use entry::{Failure, MountFailure, Step};
 use guest_protocol::{End, GUEST_CID, Mark, Ports, ToHost};
-use launch::{MonotonicNs, Mount};
+use launch::{MonotonicNs, Mount, MountPoint};
 
 use super::assignment::{KernelFile, Origin, Run, Work};
 use super::control::{self, AnswerWatch, Instructions, Orders};
@@ -21,7 +22,7 @@ use super::requests;
 use super::saving::SaveError;
 use super::serve::{Served, serve};
 use super::session::{
-    Session, SessionError, balloon, disk, is_verbose, network, random, reached, shares,
+    Session, SessionError, balloon, disk, disks, is_verbose, network, random, reached, shares,
 };
 use super::threads::{Threads, tell};
 use super::vcpu_thread::VcpuThread;
@@ -71,6 +72,8 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let interface = run.network.as_ref().map(|link| link.interface);
     let network = network(run.network)?;
     let (random, balloon) = (random()?, balloon()?);
+    let disks = disks(run.disks)?;
+    let has_disks = !disks.is_empty();
     let devices = Devices {
         disk: disk.clone(),
         sockets: sockets.clone(),
@@ -78,6 +81,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         network: network.clone(),
         random: random.clone(),
         balloon: balloon.clone(),
+        disks: disks.clone(),
         on_mark: mark_reporter(channel.clone(), sender.clone()),
         on_line: words.listener(),
     };
@@ -127,10 +131,19 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         let all: [Served; 6] = [disk, sockets, network, random, balloon, gate];
         tell(events, Event::DevicesFailed(serve(all)));
     })?;
-    let mounts = match &run.work {
-        Work::New(task) => task.mounts.clone(),
-        Work::Running => Vec::new(),
+    let (mounts, devices) = match &run.work {
+        Work::New(task) => {
+            let devices = task.disks.iter().map(|disk| disk.target.clone());
+            (task.mounts.clone(), devices.collect())
+        }
+        Work::Running => (Vec::new(), Vec::new()),
     };
+    if has_disks {
+        threads.start(Role::Disks, move |events| {
+            let disks = disks.into_iter().map(|disk| disk as Served);
+            tell(events, Event::DevicesFailed(serve(disks)));
+        })?;
+    }
     let (guest_ready, ready) = mpsc::channel();
     let entropy = control::entropy().map_err(SessionError::Entropy)?;
     let awaited = answer.clone();
@@ -197,8 +210,10 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         space: Arc::new(space),
         answer,
         mounts,
+        devices,
         has_begun: is_running,
         has_shares,
+        has_disks,
         end: None,
         outputs: OUTPUTS,
     };
@@ -274,10 +289,14 @@ struct Instance<'a> {
     answer: AnswerWatch,
     /// What the command was to have mounted, if it was started here.
     mounts: Vec<Mount>,
+    /// Where the command was to have devices, if it was started here.
+    devices: Vec<MountPoint>,
     /// Whether the command has.
     has_begun: bool,
     /// Whether it may use files of the host's: what it knows of them is not saved.
     has_shares: bool,
+    /// Whether it has disks that are devices of the host's, which go on changing.
+    has_disks: bool,
     end: Option<End>,
     outputs: usize,
 }
@@ -330,10 +349,7 @@ impl Instance<'_> {
                 Event::OutputDone => self.outputs -= 1,
                 Event::Answer(Ok(Some(ToHost::Ended(ended)))) => self.end = Some(ended),
                 Event::Answer(Ok(Some(ToHost::Failed(failure)))) => {
-                    return Err(match MountFailure::of(failure, &self.mounts) {
-                        Some(mount) => mount.into(),
-                        None => SessionError::Guest(failure),
-                    });
+                    return Err(self.why_not_started(failure));
                 }
                 Event::Answer(Ok(None)) => return Err(self.why_silent()),
                 Event::Answer(Err(error)) => return Err(SessionError::Answer(error)),
@@ -343,6 +359,23 @@ impl Instance<'_> {
                 Event::NotContained(error) => return Err(error.into()),
                 Event::DevicesFailed(error) => return Err(SessionError::Devices(error)),
             }
+        }
+    }
+
+    /// A step on the way to the command failed.
+    fn why_not_started(&self, failure: Failure) -> SessionError {
+        if let Some(mount) = MountFailure::of(failure, &self.mounts) {
+            return mount.into();
+        }
+        match failure.step {
+            Step::Device(index) => match self.devices.get(usize::from(index)) {
+                Some(target) => SessionError::Device {
+                    path: target.as_path().to_owned(),
+                    source: io::Error::from_raw_os_error(failure.errno),
+                },
+                None => SessionError::Guest(failure),
+            },
+            _ => SessionError::Guest(failure),
         }
     }
 
@@ -375,6 +408,9 @@ impl Instance<'_> {
         }
         if self.has_shares {
             return Err(SaveError::Shares);
+        }
+        if self.has_disks {
+            return Err(SaveError::Disks);
         }
         let held = self.gate_keeper.hold().map_err(SaveError::Hold)?;
         if self.answer.has_left() {

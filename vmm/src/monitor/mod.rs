@@ -10,8 +10,9 @@
 //! |---|---|
 //! | main | decides: takes each [`Event`] from a channel |
 //! | vcpu, vcpu1, ... | run the guest, a processor each |
-//! | devices | serves all devices but the next, on an event manager |
+//! | devices | serves all devices but the next two, on an event manager |
 //! | shares | serves the host's files, if there are any, so that a slow disk of the host's holds up no other device |
+//! | disks | the same, of the host's block devices |
 //! | watch | waits for the launcher's signals and end, and for others' requests |
 //! | control | talks to the guest's PID 1 |
 //! | stdin, stdout, stderr | copy bytes between the guest's streams and the launcher's |
@@ -49,7 +50,7 @@ use std::sync::Arc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 pub(crate) use assignment::{
-    Assignment, AssignmentError, Job, KernelFile, NetworkLink, Origin, Run, SharedFile,
+    Assignment, AssignmentError, DiskFile, Job, KernelFile, NetworkLink, Origin, Run, SharedFile,
     SnapshotFiles, Work,
 };
 pub(crate) use channel::{Channel, ChannelError, MAX_DESCRIPTORS, Received};

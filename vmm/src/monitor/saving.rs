@@ -17,6 +17,8 @@ pub(super) enum SaveError {
     Ended,
     #[error("it uses files of the host's, which a snapshot can't hold")]
     Shares,
+    #[error("it uses devices of the host's, which a snapshot can't hold")]
+    Disks,
     #[error("its guest has stopped")]
     Stopped,
     #[error("its devices can't be held still, or its disk can't be kept")]
@@ -33,6 +35,7 @@ impl SaveError {
         match self {
             Self::NotBegun => Some("try again in a moment"),
             Self::Shares => Some("start one without --volume and --mount type=bind"),
+            Self::Disks => Some("start one without --device"),
             Self::Draft(error) => error.remedy(),
             _ => None,
         }

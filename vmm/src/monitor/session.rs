@@ -3,20 +3,21 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use guest_protocol::{FrameError, SHARES_TAG};
 use launch::MonotonicNs;
 use nix::errno::Errno;
 
-use super::assignment::{AssignmentError, NetworkLink, SharedFile};
+use super::assignment::{AssignmentError, DiskFile, NetworkLink, SharedFile};
 use super::launcher_watch::LauncherWatch;
 use super::saving::SaveError;
 use super::{Channel, Phase, ToLauncher};
 use crate::boot::kernel::KernelError;
 use crate::builder::BuildError;
 use crate::devices::virtio::balloon::Balloon;
-use crate::devices::virtio::block::{Block, BlockError, InvalidId};
+use crate::devices::virtio::block::{Access, Block, BlockError, InvalidId};
 use crate::devices::virtio::fs::{Fs, Limits, Share, ShareError};
 use crate::devices::virtio::net::{Link, Net, Tap, TapError};
 use crate::devices::virtio::rng::Rng;
@@ -42,6 +43,10 @@ pub(super) enum SessionError {
     Disk(#[source] BlockError),
     #[error("there is no empty disk")]
     EmptyDisk(#[source] io::Error),
+    #[error("can't make the guest's disks")]
+    Disks(#[source] BlockError),
+    #[error("no device can be put at {} in the image", path.display())]
+    Device { path: PathBuf, source: io::Error },
     #[error(transparent)]
     DiskId(#[from] InvalidId),
     #[error(transparent)]
@@ -104,6 +109,7 @@ impl SessionError {
             Self::State(error) => error.remedy(),
             Self::Mount(error) => error.remedy(),
             Self::Memory(error) => error.remedy(),
+            Self::Device { .. } => Some("choose a path that exists, or that can be made"),
             Self::MemoryChanging => {
                 Some("start it again when that program is done, or use a copy of the snapshot")
             }
@@ -126,8 +132,31 @@ pub(super) struct Session {
 
 /// The root disk, or what takes its place.
 pub(super) fn disk(image: OwnedFd) -> Result<Arc<Mutex<Block>>, SessionError> {
-    let disk = Block::new(File::from(image), DISK_ID.parse()?).map_err(SessionError::Disk)?;
+    let disk = Block::new(File::from(image), Access::ReadOnly, DISK_ID.parse()?)
+        .map_err(SessionError::Disk)?;
     Ok(Arc::new(Mutex::new(disk)))
+}
+
+/// The host's block devices, as disks.
+pub(super) fn disks(
+    devices: Vec<DiskFile<OwnedFd>>,
+) -> Result<Vec<Arc<Mutex<Block>>>, SessionError> {
+    let disks = devices.into_iter().zip(1..).map(|(disk, number)| {
+        let id = format!("jaula-device-{number}").parse()?;
+        let disk = Block::new(disk.device.into(), disk.access, id);
+        Ok(Arc::new(Mutex::new(disk.map_err(SessionError::Disks)?)))
+    });
+    disks.collect()
+}
+
+/// Places for so many of them.
+pub(super) fn places_for_disks(count: usize) -> Result<Vec<Arc<Mutex<Block>>>, SessionError> {
+    let vacant = |_| {
+        Ok(Arc::new(Mutex::new(
+            Block::vacant().map_err(SessionError::Disks)?,
+        )))
+    };
+    (0..count).map(vacant).collect()
 }
 
 /// The host's files that the guest may use.

@@ -11,7 +11,9 @@ use guest_protocol::{GUEST_CID, Mark, Ports};
 use super::assignment::{KernelFile, SnapshotFiles};
 use super::saving::SaveError;
 use super::serve::{Served, serve};
-use super::session::{Session, SessionError, balloon, disk, is_verbose, network, random, shares};
+use super::session::{
+    Session, SessionError, balloon, disk, is_verbose, network, places_for_disks, random, shares,
+};
 use super::{gate, saving, streams, vcpu_thread};
 use crate::boot::kernel::Kernel;
 use crate::builder::{self, Boot, Devices};
@@ -31,6 +33,7 @@ pub(super) fn make(
     session: Session,
     kernel: KernelFile<OwnedFd>,
     size: Size,
+    disks: usize,
     into: SnapshotFiles<OwnedFd>,
 ) -> Result<(), SessionError> {
     let Session {
@@ -56,6 +59,7 @@ pub(super) fn make(
         network: network(None)?,
         random: random()?,
         balloon: balloon.clone(),
+        disks: places_for_disks(disks)?,
         on_mark: Box::new({
             let ready = ready.clone();
             move |mark, _| {

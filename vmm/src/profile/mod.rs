@@ -19,7 +19,7 @@ use launch::MemoryLimit;
 use crate::boot::kernel::{Backing, Kernel, KernelError};
 use crate::builder::{self, Boot, BuildError, Devices};
 use crate::devices::virtio::balloon::Balloon;
-use crate::devices::virtio::block::{Block, BlockError, Id};
+use crate::devices::virtio::block::{Access, Block, BlockError, Id};
 use crate::devices::virtio::fs::{Fs, Limits};
 use crate::devices::virtio::net::Net;
 use crate::devices::virtio::rng::Rng;
@@ -114,6 +114,7 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
         // disk, nobody behind the sockets, and nothing shared. No device is served.
         disk: Arc::new(Mutex::new(Block::new(
             File::open("/dev/null")?,
+            Access::ReadOnly,
             Id::default(),
         )?)),
         sockets: Arc::new(Mutex::new(Vsock::new(GUEST_CID, BTreeMap::new())?)),
@@ -121,6 +122,7 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
         network: Arc::new(Mutex::new(Net::new(None)?)),
         random: Arc::new(Mutex::new(Rng::new()?)),
         balloon: Arc::new(Mutex::new(Balloon::new()?)),
+        disks: Vec::new(),
         on_mark: Box::new({
             let booted = booted.clone();
             move |mark, _| {

@@ -142,6 +142,12 @@ const NOT_FOR_ALL: &[(Crime, &[Role])] = &[
         &[Role::Shares],
     ),
     (
+        ("fallocate", |_| {
+            call(libc::SYS_fallocate, [c_ulong::MAX, 0, 0, 1, 0, 0])
+        }),
+        &[Role::Shares, Role::Disks],
+    ),
+    (
         ("capset", |_| call(libc::SYS_capset, [0; 6])),
         &[Role::Shares],
     ),

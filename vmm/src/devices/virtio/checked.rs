@@ -266,6 +266,25 @@ impl Readable<'_> {
         })
     }
 
+    /// Writes all of it to `file` from `offset` on, straight from guest memory.
+    ///
+    /// # Errors
+    ///
+    /// As `pwritev2(2)`; then a part may be written.
+    pub fn write_all_to(mut self, file: &File, mut offset: u64) -> io::Result<()> {
+        while self.bytes() > 0 {
+            let written = match self.write_to(file, Target::At(offset)) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            offset += u64::from(written);
+            (_, self) = self.split_at(written)?;
+        }
+        Ok(())
+    }
+
     /// Writes `first` and it, straight from guest memory, to `file` in one call; how many bytes
     /// of both that are.
     ///

@@ -28,6 +28,8 @@ pub enum Role {
     Devices,
     /// Serves the host's files.
     Shares,
+    /// Serves the host's block devices.
+    Disks,
     /// Waits for what comes from outside.
     Watch,
     /// Talks to the guest's PID 1.
@@ -46,11 +48,12 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Main,
         Self::Vcpu,
         Self::Devices,
         Self::Shares,
+        Self::Disks,
         Self::Watch,
         Self::Control,
         Self::Stdin,
@@ -67,6 +70,7 @@ impl Role {
             Self::Vcpu => "vcpu",
             Self::Devices => "devices",
             Self::Shares => "shares",
+            Self::Disks => "disks",
             Self::Watch => "watch",
             Self::Control => "control",
             Self::Stdin => "stdin",

@@ -52,6 +52,7 @@ pub(super) fn of(role: Role) -> &'static [&'static [Allowed]] {
         Role::Vcpu => &[EVERY_THREAD, VCPU],
         Role::Devices => &[EVERY_THREAD, EVENT_LOOP, DEVICES],
         Role::Shares => &[EVERY_THREAD, EVENT_LOOP, SHARES],
+        Role::Disks => &[EVERY_THREAD, EVENT_LOOP, DISKS],
         Role::Watch => &[EVERY_THREAD, WATCH],
         Role::Control => &[EVERY_THREAD, CONTROL],
         Role::Stdin => &[EVERY_THREAD, STDIN],
@@ -162,7 +163,7 @@ const EVENT_LOOP: &[Allowed] = &[
     any(SYS_read),
 ];
 
-/// Disk, sockets and network, between descriptors and guest memory.
+/// The root's disk, sockets, network and so on, between descriptors and guest memory.
 const DEVICES: &[Allowed] = &[
     any(SYS_preadv),
     any(SYS_readv),
@@ -171,6 +172,14 @@ const DEVICES: &[Allowed] = &[
     any(SYS_sendto),
     any(SYS_sendmsg),
     any(SYS_shutdown),
+];
+
+/// The host's block devices.
+const DISKS: &[Allowed] = &[
+    any(SYS_preadv),
+    any(SYS_pwritev2),
+    any(SYS_fdatasync),
+    any(SYS_fallocate),
 ];
 
 /// The host's files. All is done to descriptors, and a name is one component below one; the root

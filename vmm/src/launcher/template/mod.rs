@@ -92,6 +92,7 @@ fn make(blueprint: &Blueprint, dir: &Path) -> Result<(), Error> {
         job: Job::MakeTemplate {
             kernel: blueprint.open_kernel()?,
             size: blueprint.size(),
+            disks: blueprint.disks,
             into: SnapshotFiles {
                 dir: dir.to_owned(),
                 state: state.map_err(Error::Spawn)?,

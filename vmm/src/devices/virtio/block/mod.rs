@@ -1,21 +1,32 @@
-//! A read-only disk (virtio 1.2, section 5.2).
+//! A disk (virtio 1.2, section 5.2), or the place for one.
 //!
-//! `image` is what it holds, `request` what a driver asks of it, `event_handler` how it is
-//! woken, `state` what is saved of it.
+//! `image` is what it holds, `config` what a driver reads of it, `request` what a driver asks of it,
+//! `ranges` what it asks to be erased, `event_handler` how it is woken, `state` what is saved of it.
+//!
+//! A place with nothing in it shows no device at all, so that a machine that was saved before it
+//! was known what it runs can be given one: its guest then has the place probed again.
 
+mod config;
 mod event_handler;
 mod image;
+mod ranges;
 mod request;
 mod state;
 
 use std::fs::File;
+use std::os::fd::AsRawFd;
 
-use virtio_bindings::virtio_blk::{VIRTIO_BLK_F_RO, VIRTIO_BLK_F_SEG_MAX};
+use virtio_bindings::virtio_blk::{
+    VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_RO,
+    VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_WRITE_ZEROES,
+};
 use virtio_bindings::virtio_ids::VIRTIO_ID_BLOCK;
 
 use super::{DeviceQueue, Interrupt, QueueSlot, VirtioDevice, WrongQueueCount};
+use config::Config;
 use image::Image;
-pub use image::{ImageError, SECTOR_BYTES};
+pub use image::{Access, ImageError, SECTOR_BYTES};
+use request::Caching;
 pub use request::{ID_BYTES, Id, InvalidId};
 
 /// Room for two of the largest requests. A driver without indirect descriptors, as here, may
@@ -26,15 +37,19 @@ const QUEUE_SIZE: u16 = 256;
 /// pages of 4 KiB this is half a megabyte at once.
 const MAX_SEGMENTS: u32 = QUEUE_SIZE as u32 / 2 - 2;
 
-/// The device configuration up to the last field that we have (section 5.2.4): `capacity`, 64
-/// bits, in sectors; `size_max`, 32 bits, not offered; `seg_max`, 32 bits.
-const CONFIG_BYTES: usize = 16;
+/// What a disk offers, whatever it holds.
+const FEATURES: u64 = 1 << VIRTIO_BLK_F_SEG_MAX | 1 << VIRTIO_BLK_F_BLK_SIZE;
 
-/// A disk that shows an image and can't be written.
+/// What one offers besides that can be written.
+const WRITING: u64 =
+    1 << VIRTIO_BLK_F_FLUSH | 1 << VIRTIO_BLK_F_DISCARD | 1 << VIRTIO_BLK_F_WRITE_ZEROES;
+
+/// A disk, or an empty place for one.
 pub struct Block {
-    image: Image,
+    image: Option<Image>,
     id: Id,
-    config: [u8; CONFIG_BYTES],
+    config: Config,
+    caching: Caching,
     slots: [QueueSlot; 1],
     active: Option<Active>,
 }
@@ -57,39 +72,53 @@ pub enum BlockError {
 }
 
 impl Block {
-    /// A disk that shows `image`, which must not become shorter, under the serial number `id`.
+    /// A disk that holds what `image` does, a file or a block device, which must not become
+    /// shorter, under the serial number `id`.
     ///
     /// # Errors
     ///
     /// When the image's size can't be found out, or there are no more descriptors.
-    pub fn new(image: File, id: Id) -> Result<Self, BlockError> {
-        let image = Image::new(image)?;
-        let mut config = [0; CONFIG_BYTES];
-        config[..8].copy_from_slice(&image.sectors().to_le_bytes());
-        config[12..].copy_from_slice(&MAX_SEGMENTS.to_le_bytes());
+    pub fn new(image: File, access: Access, id: Id) -> Result<Self, BlockError> {
+        let block_bytes = block_bytes(&image);
+        let image = Image::new(image, access)?;
         Ok(Self {
-            image,
+            config: config::of(image.sectors(), MAX_SEGMENTS, block_bytes),
+            image: Some(image),
             id,
-            config,
+            ..Self::vacant()?
+        })
+    }
+
+    /// A place for a disk.
+    ///
+    /// # Errors
+    ///
+    /// When there are no more descriptors.
+    pub fn vacant() -> Result<Self, BlockError> {
+        Ok(Self {
+            image: None,
+            id: Id::default(),
+            config: config::NONE,
+            caching: Caching::default(),
             slots: [QueueSlot::new(QUEUE_SIZE).map_err(BlockError::Descriptor)?],
             active: None,
         })
     }
 
-    /// Size of the image, in whole sectors of [`SECTOR_BYTES`].
+    /// Its size, in whole sectors of [`SECTOR_BYTES`].
     pub fn sectors(&self) -> u64 {
-        self.image.sectors()
+        self.image.as_ref().map_or(0, Image::sectors)
     }
 
     /// Serves all that the driver asks for, and interrupts it once, if it wants that.
     fn serve(&mut self) {
-        let Some(active) = &mut self.active else {
+        let (Some(image), Some(active)) = (&self.image, &mut self.active) else {
             return;
         };
-        let (image, id) = (&self.image, &self.id);
+        let (id, caching) = (&self.id, self.caching);
         match active
             .queue
-            .serve_all(|chain| request::answer(chain, image, id))
+            .serve_all(|chain| request::answer(chain, image, id, caching))
         {
             Ok(true) => active.interrupt.signal_used(),
             Ok(false) => (),
@@ -102,13 +131,30 @@ impl Block {
     }
 }
 
+/// The unit in which a block device is read and written; that of a file is a sector.
+fn block_bytes(image: &File) -> u32 {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: BLKSSZGET writes an int, which lives through the call; the descriptor is open.
+    let result = unsafe { libc::ioctl(image.as_raw_fd(), libc::BLKSSZGET as _, &raw mut bytes) };
+    match u32::try_from(bytes) {
+        Ok(bytes) if result == 0 && bytes.is_power_of_two() => bytes.max(SECTOR_BYTES as u32),
+        _ => SECTOR_BYTES as u32,
+    }
+}
+
 impl VirtioDevice for Block {
     fn device_id(&self) -> u32 {
-        VIRTIO_ID_BLOCK
+        match self.image {
+            Some(_) => VIRTIO_ID_BLOCK,
+            None => 0,
+        }
     }
 
     fn features(&self) -> u64 {
-        1 << VIRTIO_BLK_F_RO | 1 << VIRTIO_BLK_F_SEG_MAX
+        match self.image.as_ref().map(Image::access) {
+            Some(Access::ReadWrite) => FEATURES | WRITING,
+            _ => FEATURES | 1 << VIRTIO_BLK_F_RO,
+        }
     }
 
     fn config(&self) -> &[u8] {
@@ -117,6 +163,13 @@ impl VirtioDevice for Block {
 
     fn queues(&self) -> &[QueueSlot] {
         &self.slots
+    }
+
+    fn negotiated(&mut self, features: u64) {
+        self.caching = match features & 1 << VIRTIO_BLK_F_FLUSH {
+            0 => Caching::WriteThrough,
+            _ => Caching::WriteBack,
+        };
     }
 
     fn activate(
@@ -134,6 +187,7 @@ impl VirtioDevice for Block {
     }
 
     fn reset(&mut self) {
+        self.caching = Caching::default();
         self.active = None;
     }
 }

@@ -2,11 +2,13 @@ use std::str::FromStr;
 
 use virtio_bindings::virtio_blk::{
     VIRTIO_BLK_ID_BYTES, VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_OK, VIRTIO_BLK_S_UNSUPP,
-    VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT,
+    VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_IN,
+    VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_WRITE_ZEROES,
 };
 
-use super::image::Image;
-use crate::devices::virtio::{Buffers, Chain, ChainError, TooShort, Writable};
+use super::image::{Access, DiskError, Image};
+use super::ranges::{Erasure, RangesError};
+use crate::devices::virtio::{Buffers, Chain, ChainError, Readable, TooShort, Writable};
 
 /// Longest serial number of a disk, in bytes.
 pub const ID_BYTES: usize = VIRTIO_BLK_ID_BYTES as usize;
@@ -36,6 +38,16 @@ impl FromStr for Id {
     }
 }
 
+/// When a write is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Caching {
+    /// When it would outlast a power failure: the driver never flushes (section 5.2.6.2).
+    #[default]
+    WriteThrough,
+    /// When others see it; the driver flushes where it wants more.
+    WriteBack,
+}
+
 /// A chain that leaves no room for an answer.
 #[derive(Debug, thiserror::Error)]
 enum Unanswerable {
@@ -45,17 +57,57 @@ enum Unanswerable {
     NoStatus(#[from] TooShort),
 }
 
+/// A request that is not fulfilled.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("a request has no header, or no room for what it asks for")]
+    TooShort(#[from] TooShort),
+    #[error("{0:?} is not offered")]
+    NotOffered(Wish),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Ranges(#[from] RangesError),
+}
+
+impl Refusal {
+    fn status(&self) -> u32 {
+        let unsupported = match self {
+            Self::NotOffered(_) | Self::Ranges(RangesError::Flags(_)) => true,
+            Self::Disk(DiskError::Io(error))
+            | Self::Ranges(RangesError::Disk(DiskError::Io(error))) => {
+                error.raw_os_error() == Some(libc::EOPNOTSUPP)
+            }
+            Self::TooShort(_) | Self::Disk(_) | Self::Ranges(_) => false,
+        };
+        match unsupported {
+            true => VIRTIO_BLK_S_UNSUPP,
+            false => VIRTIO_BLK_S_IOERR,
+        }
+    }
+
+    /// Whether it is the host's doing, and not the driver's.
+    fn is_the_hosts(&self) -> bool {
+        matches!(
+            self,
+            Self::Disk(DiskError::Io(_)) | Self::Ranges(RangesError::Disk(DiskError::Io(_)))
+        )
+    }
+}
+
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+enum Wish {
     /// Read from this sector on.
     Read { sector: u64 },
-    /// Write, which no one can here.
-    Write,
-    /// Make what was written durable, which all of nothing is.
+    /// Write from this sector on.
+    Write { sector: u64 },
+    /// Make what was written durable.
     Flush,
     /// The serial number.
     GetId,
+    /// Forget what the ranges hold that follow.
+    Erase(Erasure),
     /// Something that was not offered.
     Unknown(u32),
 }
@@ -63,13 +115,14 @@ pub(super) enum Wish {
 impl Wish {
     fn parse(header: [u8; HEADER_BYTES]) -> Self {
         let [t0, t1, t2, t3, _, _, _, _, sector @ ..] = header;
+        let sector = u64::from_le_bytes(sector);
         match u32::from_le_bytes([t0, t1, t2, t3]) {
-            VIRTIO_BLK_T_IN => Self::Read {
-                sector: u64::from_le_bytes(sector),
-            },
-            VIRTIO_BLK_T_OUT => Self::Write,
+            VIRTIO_BLK_T_IN => Self::Read { sector },
+            VIRTIO_BLK_T_OUT => Self::Write { sector },
             VIRTIO_BLK_T_FLUSH => Self::Flush,
             VIRTIO_BLK_T_GET_ID => Self::GetId,
+            VIRTIO_BLK_T_DISCARD => Self::Erase(Erasure::Discard),
+            VIRTIO_BLK_T_WRITE_ZEROES => Self::Erase(Erasure::WriteZeroes),
             other => Self::Unknown(other),
         }
     }
@@ -78,7 +131,9 @@ impl Wish {
 /// A request, taken apart.
 struct Request<'m> {
     wish: Result<Wish, TooShort>,
-    data: Writable<'m>,
+    /// What follows the header.
+    given: Readable<'m>,
+    wanted: Writable<'m>,
     status: Writable<'m>,
 }
 
@@ -87,48 +142,67 @@ impl<'m> Request<'m> {
         let Buffers { readable, writable } = chain.buffers()?;
         // The status is the last byte, wherever the driver has cut its buffers.
         let data_bytes = writable.bytes().checked_sub(1).ok_or(TooShort)?;
-        let (data, status) = writable.split_at(data_bytes)?;
+        let (wanted, status) = writable.split_at(data_bytes)?;
         let mut header = [0; HEADER_BYTES];
+        let wish = readable.copy_to(&mut header).map(|()| Wish::parse(header));
+        let header_bytes = readable.bytes().min(HEADER_BYTES as u32);
+        let (_, given) = readable.split_at(header_bytes)?;
         Ok(Self {
-            wish: readable.copy_to(&mut header).map(|()| Wish::parse(header)),
-            data,
+            wish,
+            given,
+            wanted,
             status,
         })
     }
 
-    /// Does what is wished for: the status, and how many bytes from its start on the data holds.
-    fn fulfil(&self, image: &Image, id: &Id) -> (u32, u32) {
-        match self.wish {
-            Ok(Wish::Read { sector }) => match image.read(sector, self.data.clone()) {
-                Ok(()) => (VIRTIO_BLK_S_OK, self.data.bytes()),
-                Err(error) => {
-                    tracing::warn!("disk: {error}: {:?}", std::error::Error::source(&error));
-                    (VIRTIO_BLK_S_IOERR, 0)
-                }
-            },
-            Ok(Wish::GetId) => match self.data.copy_from(&id.0) {
-                Ok(()) => (VIRTIO_BLK_S_OK, ID_BYTES as u32),
-                Err(TooShort) => (VIRTIO_BLK_S_IOERR, 0),
-            },
-            Ok(Wish::Flush) => (VIRTIO_BLK_S_OK, 0),
-            // What section 5.2.6.2 asks for where VIRTIO_BLK_F_RO was offered.
-            Ok(Wish::Write) | Err(TooShort) => (VIRTIO_BLK_S_IOERR, 0),
-            Ok(Wish::Unknown(wish)) => {
-                tracing::debug!("disk: request of type {wish}");
-                (VIRTIO_BLK_S_UNSUPP, 0)
+    /// Does what is wished for: how many bytes from its start on the buffer holds.
+    fn fulfil(&self, image: &Image, id: &Id, caching: Caching) -> Result<u32, Refusal> {
+        let written = match self.wish? {
+            Wish::Read { sector } => {
+                image.read(sector, self.wanted.clone())?;
+                return Ok(self.wanted.bytes());
             }
+            Wish::GetId => {
+                self.wanted.copy_from(&id.0)?;
+                return Ok(ID_BYTES as u32);
+            }
+            Wish::Write { sector } => Ok(image.write(sector, self.given.clone())?),
+            wish @ Wish::Erase(_) if image.access() == Access::ReadOnly => {
+                Err(Refusal::NotOffered(wish))
+            }
+            Wish::Erase(erasure) => Ok(erasure.carry_out(&self.given, image)?),
+            Wish::Flush => {
+                image.flush().map_err(DiskError::from)?;
+                return Ok(0);
+            }
+            wish @ Wish::Unknown(_) => Err(Refusal::NotOffered(wish)),
+        };
+        written?;
+        if caching == Caching::WriteThrough {
+            image.flush().map_err(DiskError::from)?;
         }
+        Ok(0)
     }
 }
 
 /// Answers the request in `chain`; how many bytes of the chain were written, from its first
 /// writable one on without a gap.
-pub(super) fn answer(chain: Chain<'_>, image: &Image, id: &Id) -> u32 {
+pub(super) fn answer(chain: Chain<'_>, image: &Image, id: &Id, caching: Caching) -> u32 {
     let answered = Request::parse(chain).and_then(|request| {
-        let (status, written) = request.fulfil(image, id);
+        let (status, written) = match request.fulfil(image, id, caching) {
+            Ok(written) => (VIRTIO_BLK_S_OK, written),
+            Err(refusal) => {
+                let cause = std::error::Error::source(&refusal);
+                match refusal.is_the_hosts() {
+                    true => tracing::warn!("disk: {refusal}: {cause:?}"),
+                    false => tracing::debug!("disk: {refusal}"),
+                }
+                (refusal.status(), 0)
+            }
+        };
         request.status.copy_from(&[status as u8])?;
         // The status counts only where no unwritten data lies before it.
-        Ok(written + u32::from(written == request.data.bytes()))
+        Ok(written + u32::from(written == request.wanted.bytes()))
     });
     answered.unwrap_or_else(|error| {
         tracing::debug!("disk: {error}");

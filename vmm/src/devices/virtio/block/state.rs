@@ -4,9 +4,9 @@ use super::Block;
 use crate::devices::SavedState;
 
 impl SavedState for Block {
-    /// Nothing: a disk that can't be written has answered each request that it has taken. The
-    /// image need not be the same after a restore; the transport tells the driver of another
-    /// size.
+    /// Nothing: each request that was taken was answered. What was written is the image's, and
+    /// what the driver has chosen is in the transport's state. The image need not be the same
+    /// after a restore; the transport tells the driver of another size.
     type State = ();
     type Error = Infallible;
 

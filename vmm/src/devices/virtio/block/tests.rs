@@ -7,6 +7,8 @@ use super::*;
 use crate::devices::virtio::driver::{Driver, Offer, readable, writable};
 use crate::memory::GuestMemory;
 
+mod writing;
+
 const MEMORY_BYTES: u64 = 16 << 20;
 const RINGS: u64 = 0x1000;
 const HEADER: u64 = 0x10_0000;
@@ -52,7 +54,11 @@ impl Guest {
     fn with(image: &[u8], queue_size: u16, event_idx: bool) -> Self {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(image).unwrap();
-        let mut block = Block::new(file, "serial".parse().unwrap()).unwrap();
+        let block = Block::new(file, Access::ReadOnly, "serial".parse().unwrap());
+        Self::of(block.unwrap(), queue_size, event_idx)
+    }
+
+    fn of(mut block: Block, queue_size: u16, event_idx: bool) -> Self {
         let memory: GuestMemory = crate::memory::allocate(MEMORY_BYTES).unwrap();
         let driver = Driver::new(&memory, RINGS, queue_size);
         let irqfd = EventFd::new(EFD_NONBLOCK).unwrap();
@@ -105,7 +111,8 @@ fn the_configuration_has_the_capacity_in_whole_sectors() {
     let guest = Guest::new();
     let config = guest.block.config();
     assert_eq!(config[..8], 21u64.to_le_bytes());
-    assert_eq!(config[12..], 126u32.to_le_bytes());
+    assert_eq!(config[12..16], 126u32.to_le_bytes());
+    assert_eq!(config[20..24], 512u32.to_le_bytes());
 }
 
 #[test]
@@ -149,7 +156,7 @@ fn a_file_that_became_shorter_is_an_error() {
     let mut guest = Guest::new();
     guest.block = Block {
         active: guest.block.active.take(),
-        ..Block::new(file.try_clone().unwrap(), "".parse().unwrap()).unwrap()
+        ..Block::new(file.try_clone().unwrap(), Access::ReadOnly, Id::default()).unwrap()
     };
     file.set_len(1000).unwrap();
     assert_eq!(guest.usual(READ, 0, 512), (513, OK));

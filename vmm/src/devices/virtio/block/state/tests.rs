@@ -11,6 +11,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::*;
 use crate::devices::StateBytes;
+use crate::devices::virtio::block::Access;
 use crate::devices::virtio::driver::{self, Driver, readable, writable};
 use crate::devices::virtio::mmio::MmioTransport;
 use crate::devices::virtio::{Interrupt, VirtioDevice};
@@ -62,7 +63,7 @@ impl Guest {
     }
 
     fn without_driver(driver: Driver, sectors: u64) -> Self {
-        let disk = Block::new(image(sectors), "serial".parse().unwrap()).unwrap();
+        let disk = Block::new(image(sectors), Access::ReadOnly, "serial".parse().unwrap()).unwrap();
         let disk = Arc::new(Mutex::new(disk));
         let irqfd = EventFd::new(EFD_NONBLOCK).unwrap();
         let interrupt = Interrupt::new(irqfd.try_clone().unwrap());
