@@ -24,9 +24,6 @@ use crate::interruption::Interruption;
 use crate::signals::Signals;
 use crate::{output, progress, workload};
 
-/// Width of a report that goes to no terminal.
-const DEFAULT_WIDTH: u16 = 100;
-
 /// Compares and prints; the exit code says whether all could run the command.
 pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     // Before signals are held: a user who types it may call it off as usual.
@@ -119,8 +116,7 @@ fn print(args: &CompareArgs, comparison: &Comparison) -> Result<(), Error> {
     let text = if args.json {
         serde_json::to_string_pretty(comparison).map_err(launch::Error::new)?
     } else {
-        let width = terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| width.0);
-        table::render(comparison, width)
+        table::render(comparison, output::width())
     };
     Ok(output::print(&text)?)
 }
