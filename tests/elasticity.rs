@@ -1,4 +1,4 @@
-//! Memory that an instance has freed is the host's again, of a VM's some.
+//! Memory that an instance has freed is the host's again.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,16 +19,6 @@ const TOUCHED_MIB: f64 = 16.0;
 /// After this nothing is given back any more. A guest's kernel tells what is free every two
 /// seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How much of it comes back: of a container's all but what the kernel keeps at hand for the next one.
-/// A VM has been seen to give back 3 to 4 MiB, what its kernel tells in one report; why it does not
-/// go on is not known yet.
-fn given_back_mib(way: Way) -> f64 {
-    match way {
-        Way::Container => 0.9 * TOUCHED_MIB,
-        Way::VmCold | Way::VmWarm => 2.0,
-    }
-}
 
 /// Fills memory, and frees it, when it is told to.
 const SCRIPT: &str = "
@@ -72,7 +62,7 @@ fn freed_memory_goes_back(way: Way) {
     assert_eq!(instance.say("free"), "free done");
     // What was free before is given back, too.
     let deadline = Instant::now() + PATIENCE;
-    let expected = full - given_back_mib(way);
+    let expected = full - 0.9 * TOUCHED_MIB;
     loop {
         let now = memory_mib(&world, &name);
         if now < expected {
@@ -96,7 +86,7 @@ fn what_a_container_has_freed_is_the_hosts() {
 }
 
 #[test]
-fn some_of_what_a_vm_has_freed_is_the_hosts() {
+fn what_a_vm_has_freed_is_the_hosts() {
     if can_run(Side::Vm) {
         let _place = Place::take(Side::Vm);
         freed_memory_goes_back(Way::VmWarm);
@@ -104,7 +94,7 @@ fn some_of_what_a_vm_has_freed_is_the_hosts() {
 }
 
 #[test]
-fn some_of_what_a_vm_has_freed_that_has_booted_is_the_hosts() {
+fn what_a_vm_has_freed_that_has_booted_is_the_hosts() {
     if can_run(Side::Vm) {
         let _place = Place::take(Side::Vm);
         freed_memory_goes_back(Way::VmCold);

@@ -26,6 +26,7 @@ mod doorbell;
 mod ends;
 mod fatal;
 mod forward;
+mod free_memory;
 mod given_disks;
 mod identity;
 mod network;
@@ -97,6 +98,7 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(Fatal::when("closing the memory of PID 1"))?;
     root::leave_initial_root()?;
+    free_memory::give_back_early()?;
     let doorbell = Doorbell::map()?;
     doorbell.ring(Mark::Init);
     let identity = Identity::open()?;
