@@ -246,7 +246,7 @@ fn without_snapshots_the_list_of_them_is_empty() {
     let seen = jaula(&["snapshot", "ls"]);
     assert_eq!(
         seen.stdout_text(),
-        "NAME   MEMORY   CPUS   SIZE   CREATED   STATE\n",
+        "NAME   MEMORY   SIZE   CREATED   STATE\n",
         "{}",
         seen.stderr
     );
