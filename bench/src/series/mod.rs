@@ -1,7 +1,7 @@
 //! Timed runs, one after another, and what is kept of each.
 //!
 //! [`run`] lets contenders take turns as a [`Schedule`] says and keeps every [`Sample`]. What
-//! follows from them is for [`crate::results`].
+//! follows from them is for `results`.
 
 mod metric;
 mod sample;
