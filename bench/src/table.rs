@@ -217,7 +217,7 @@ fn host(comparison: &Comparison) -> String {
 }
 
 /// What must be known to read the figures.
-fn notes(comparison: &Comparison) -> Vec<String> {
+pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = Vec::new();
     if matches!(
         comparison.environment.guest_ring0,

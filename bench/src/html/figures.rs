@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::{class, id, named};
 use crate::statistics::Verdict;
+use crate::table::notes;
 use crate::units::{difference, three_digits, time};
-use crate::{Against, Comparison, MetricResult, Outcome, ResultRow};
+use crate::{Against, Comparison, MetricResult, ResultRow};
 
 pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
     html! {
@@ -20,7 +21,7 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
                     }
                 }
             }
-            (failures(comparison))
+            @for note in notes(comparison) { p.note { "Note: " (note) "." } }
             @for result in &comparison.results { (table(result)) }
             @if comparison.results.is_empty() {
                 p.note { "Nothing was timed: there are the runs that were checked, one each way." }
@@ -63,20 +64,6 @@ fn verdict(result: &MetricResult, row: &ResultRow, against: &Against) -> Markup 
                 " (95 % interval " (difference(comparison.interval_ns.low))
                 " to " (difference(comparison.interval_ns.high))
                 ") over " (comparison.pairs) " pairs."
-            }
-        }
-    }
-}
-
-/// Those that could not run the command, in full.
-fn failures(comparison: &Comparison) -> Markup {
-    html! {
-        @for report in comparison.ways.as_ref().into_array() {
-            @if let Outcome::Failed { error, remedy } = &report.outcome {
-                p {
-                    strong { (report.way) " failed: " } (error)
-                    @if let Some(remedy) = remedy { "; " (remedy) }
-                }
             }
         }
     }

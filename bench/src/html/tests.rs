@@ -164,6 +164,19 @@ fn every_drawing_has_a_name_and_a_sentence() {
 }
 
 #[test]
+fn what_is_a_fact_about_the_host_is_told_as_one() {
+    let mut comparison = comparison();
+    let told = "this host emulates the guest&#39;s kernel mode";
+    let told_plainly = "this host emulates the guest's kernel mode";
+    let is_told = |page: &str| page.contains(told) || page.contains(told_plainly);
+    assert!(!is_told(&render(&comparison)));
+    comparison.environment.guest_ring0 = Some(vmm::ring0::Ring0::Emulated {
+        instructions_per_second: 1_600_000,
+    });
+    assert!(is_told(&render(&comparison)));
+}
+
+#[test]
 fn without_timed_runs_there_is_still_a_page() {
     let page = render(&Comparison {
         series: None,
