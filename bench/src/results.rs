@@ -26,6 +26,17 @@ pub struct ResultRow {
     pub against: Option<Against>,
 }
 
+impl ResultRow {
+    /// How many runs there were, and how many of them failed, in words.
+    pub(crate) fn runs(&self) -> String {
+        let good = self.summary.map_or(0, |summary| summary.count);
+        match self.failures {
+            0 => good.to_string(),
+            failures => format!("{good}, {failures} failed"),
+        }
+    }
+}
+
 /// A series held against that of another contender.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Against {
@@ -52,15 +63,14 @@ pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<Metric
 }
 
 fn row(series: &Series, metric: Metric, contender: Contender, random: &mut Random) -> ResultRow {
-    let values: Vec<_> = timed(series, contender)
+    let values: Vec<_> = series
+        .timed(contender)
         .filter_map(|sample| metric.of(sample))
         .collect();
     ResultRow {
         contender,
         summary: Summary::of(&values),
-        failures: timed(series, contender)
-            .filter(|it| it.has_failed())
-            .count(),
+        failures: series.timed(contender).filter(|it| it.has_failed()).count(),
         against: contender.reference().and_then(|reference| {
             let pairs = pairs(series, metric, contender, reference);
             let comparison = PairedComparison::of(&pairs, random)?;
@@ -72,11 +82,6 @@ fn row(series: &Series, metric: Metric, contender: Contender, random: &mut Rando
     }
 }
 
-fn timed(series: &Series, contender: Contender) -> impl Iterator<Item = &Sample> {
-    let samples = series.samples.iter();
-    samples.filter(move |sample| !sample.is_warm_up && sample.contender == contender)
-}
-
 fn pairs(
     series: &Series,
     metric: Metric,
@@ -84,8 +89,10 @@ fn pairs(
     reference: Contender,
 ) -> Vec<(u64, u64)> {
     let pair = |sample: &Sample| {
-        let other = timed(series, reference).find(|other| other.round == sample.round)?;
+        let other = series
+            .timed(reference)
+            .find(|other| other.round == sample.round)?;
         Some((metric.of(sample)?, metric.of(other)?))
     };
-    timed(series, contender).filter_map(pair).collect()
+    series.timed(contender).filter_map(pair).collect()
 }

@@ -155,9 +155,10 @@ fn head_of_spans(comparison: &Comparison) -> &'static str {
 /// Of the run with the median time, so that they sum to what one run took; of the checked one, if
 /// none was timed.
 pub(crate) fn spans_of<'a>(comparison: &'a Comparison, report: &'a WayReport) -> &'a [Span] {
-    let samples = comparison.series.iter().flat_map(|series| &series.samples);
-    let timed: Vec<_> = samples
-        .filter(|it| it.contender == report.way.into() && !it.is_warm_up && !it.has_failed())
+    let series = comparison.series.iter();
+    let timed: Vec<_> = series
+        .flat_map(|series| series.timed(report.way.into()))
+        .filter(|sample| !sample.has_failed())
         .map(|sample| (total_ns(sample), sample.order, sample))
         .collect();
     let totals: Vec<_> = timed

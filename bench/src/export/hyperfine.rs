@@ -59,9 +59,8 @@ fn runs(series: &Series, metric: Metric, contender: Contender) -> Vec<(f64, Opti
         SampleOutcome::Ended { exit_code } => Some(exit_code.into()),
         _ => None,
     };
-    let samples = series.samples.iter();
-    samples
-        .filter(|sample| !sample.is_warm_up && sample.contender == contender)
+    series
+        .timed(contender)
         .filter_map(|sample| Some((metric.of(sample)? as f64 / 1e9, exit_code(sample))))
         .collect()
 }

@@ -42,7 +42,7 @@ fn table(result: &MetricResult) -> String {
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} |\n",
             row.contender,
-            runs(row),
+            row.runs(),
             figure(summary.map(|it| it.p50)),
             figure(summary.map(|it| it.p90)),
             figure(summary.map(|it| it.max)),
@@ -51,14 +51,6 @@ fn table(result: &MetricResult) -> String {
     }
     text.push('\n');
     text
-}
-
-fn runs(row: &ResultRow) -> String {
-    let good = row.summary.map_or(0, |it| it.count);
-    match row.failures {
-        0 => good.to_string(),
-        failures => format!("{good}, {failures} failed"),
-    }
 }
 
 fn verdict(row: &ResultRow) -> String {

@@ -31,11 +31,7 @@ pub(super) fn drawn<'a>(comparison: &Comparison, series: &'a Series) -> Vec<Draw
     }
     let of = |contender| Drawn {
         contender,
-        samples: series
-            .samples
-            .iter()
-            .filter(|sample| sample.contender == contender && !sample.is_warm_up)
-            .collect(),
+        samples: series.timed(contender).collect(),
     };
     let all = contenders.into_iter().map(of);
     all.filter(|drawn| !drawn.samples.is_empty()).collect()

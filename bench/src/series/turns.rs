@@ -96,6 +96,14 @@ pub struct Series {
     pub samples: Vec<Sample>,
 }
 
+impl Series {
+    /// Those of a contender that did not only warm up, in order; those that failed among them.
+    pub fn timed(&self, contender: Contender) -> impl Iterator<Item = &Sample> {
+        let samples = self.samples.iter();
+        samples.filter(move |sample| !sample.is_warm_up && sample.contender == contender)
+    }
+}
+
 /// Lets `entrants` take turns. Progress is shown between runs only, so that it disturbs none.
 ///
 /// # Errors

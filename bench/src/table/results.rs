@@ -33,7 +33,7 @@ fn one(result: &MetricResult, width: u16) -> String {
         let verdict = row.against.as_ref().map_or_else(String::new, verdict);
         let cells = [
             Some(Cell::new(row.contender)),
-            Some(right(runs(row))),
+            Some(right(row.runs())),
             Some(figure(row.summary.map(|it| it.p50))),
             Some(figure(row.summary.map(|it| it.p90))),
             has_tail.then(|| figure(tail(row))),
@@ -54,14 +54,6 @@ fn right(text: String) -> Cell {
 
 fn tail(row: &ResultRow) -> Option<u64> {
     row.summary?.p99
-}
-
-fn runs(row: &ResultRow) -> String {
-    let good = row.summary.map_or(0, |summary| summary.count);
-    match row.failures {
-        0 => good.to_string(),
-        failures => format!("{good}, {failures} failed"),
-    }
 }
 
 /// In words.

@@ -57,9 +57,8 @@ fn reports(comparison: &Comparison) -> impl Iterator<Item = &WayReport> {
 
 /// The timed runs of one contender that succeeded, with what they took by this metric.
 fn timed(comparison: &Comparison, contender: Contender, metric: Metric) -> Vec<(&Sample, u64)> {
-    let samples = comparison.series.iter().flat_map(|it| &it.samples);
+    let samples = comparison.series.iter().flat_map(|it| it.timed(contender));
     samples
-        .filter(|sample| sample.contender == contender && !sample.is_warm_up)
         .filter_map(|sample| Some((sample, metric.of(sample)?)))
         .collect()
 }
