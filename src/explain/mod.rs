@@ -20,7 +20,7 @@ use observed::observe;
 use page::Page;
 
 /// Launches the command on each side, watches that, and prints what was seen. The exit code is 0
-/// when both could run the command.
+/// when both were launched.
 pub fn explain(args: &ExplainArgs) -> Result<u8, Error> {
     let mut signals = Signals::hold()?;
     let interruption = Interruption::default();

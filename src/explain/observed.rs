@@ -3,7 +3,7 @@
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::process;
 
-use launch::{ExitStatus, Prepared, Timeline};
+use launch::{Prepared, Timeline};
 use nix::unistd::{ForkResult, fork};
 use serde::{Deserialize, Serialize};
 use tracer::Call;
@@ -23,7 +23,6 @@ pub struct Observed {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Launch {
     pub timeline: Timeline,
-    pub status: ExitStatus,
 }
 
 /// Why there is nothing to explain.
@@ -103,10 +102,10 @@ fn launch(prepared: &dyn Prepared, signals: &mut Signals) -> Result<Launch, Erro
         interactive: false,
         tty: false,
     };
-    let (status, timeline) = attached.follow(
+    let (_, timeline) = attached.follow(
         |stdio| prepared.launch(stdio),
         signals,
         |instance, _| instance.timeline(),
     )?;
-    Ok(Launch { timeline, status })
+    Ok(Launch { timeline })
 }

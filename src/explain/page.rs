@@ -251,7 +251,7 @@ fn lines(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use launch::{ExitStatus, MonotonicNs, Timeline};
+    use launch::{MonotonicNs, Timeline};
 
     use super::super::observed::Launch;
     use super::*;
@@ -271,10 +271,9 @@ mod tests {
     fn observed(span: &'static str, calls: Vec<Call>) -> Observed {
         let mut timeline = Timeline::starting(MonotonicNs(0));
         timeline.mark(span, MonotonicNs(1_000_000));
-        let status = ExitStatus::Exited(0);
         Observed {
             calls,
-            launch: Launch { timeline, status },
+            launch: Launch { timeline },
         }
     }
 
