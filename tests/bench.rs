@@ -98,3 +98,97 @@ fn a_suite_that_means_nothing_is_refused_before_anything_runs() {
         assert!(!Path::new(out).exists());
     }
 }
+
+/// A limit of the median that any run exceeds, or none does.
+fn budget(p50: &str) -> String {
+    format!(
+        "[[limit]]\nworkload = \"startup\"\ncontender = \"container\"\nmetric = \"main\"\np50 = \"{p50}\"\n"
+    )
+}
+
+#[test]
+fn two_results_are_held_against_each_other_and_against_a_budget() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let world = World::new();
+    let path = |name: &str| world.dir().join(name).to_str().unwrap().to_owned();
+    let [suite, limits, before, after] = ["suite.toml", "limits.toml", "a", "b"].map(path);
+    fs::write(&suite, SUITE).unwrap();
+    let first = world.run(["bench", "--suite", &suite, "--out", &before]);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+
+    fs::write(&limits, budget("1ns")).unwrap();
+    let second = world.run([
+        "bench",
+        "--suite",
+        &suite,
+        "--out",
+        &after,
+        "--baseline",
+        &before,
+        "--budget",
+        &limits,
+    ]);
+    assert_eq!(second.code, Some(1), "{}", second.stderr);
+    let text = second.stdout_text();
+    assert!(text.contains("## Since the baseline"), "{text}");
+    assert!(text.contains("p50 at most 1 ns"), "{text}");
+    assert!(text.contains("| BROKEN |"), "{text}");
+    assert_eq!(text, read(&Path::new(&after).join("report.md")));
+
+    let diff = world.run(["bench", "diff", &before, &after, "--budget", &limits]);
+    assert_eq!(diff.code, Some(1), "{}", diff.stderr);
+    fs::write(&limits, budget("1h")).unwrap();
+    let diff = world.run(["bench", "diff", &before, &after, "--budget", &limits]);
+    assert_eq!(diff.code, Some(0), "{}", diff.stderr);
+    let text = diff.stdout_text();
+    assert!(text.contains("1 and 1"), "{text}");
+    assert!(text.contains("too few runs"), "{text}");
+    assert!(text.trim_end().ends_with("kept"), "{text}");
+
+    let json = world.run(["bench", "diff", "--json", &before, &after]);
+    let json: Value = serde_json::from_str(&json.stdout_text()).unwrap();
+    assert_eq!(json["changes"]["rows"].as_array().unwrap().len(), 3);
+    assert_eq!(json["changes"]["circumstances"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn results_and_budgets_that_are_none_are_refused_before_anything_runs() {
+    let world = World::new();
+    let path = |name: &str| world.dir().join(name).to_str().unwrap().to_owned();
+    let [suite, limits, out, none] = ["suite.toml", "limits.toml", "out", "none"].map(path);
+    fs::write(&suite, SUITE).unwrap();
+    let of_baseline = budget("1s").replace("p50 = \"1s\"", "baseline = 1.5");
+    for (text, flags, expected) in [
+        (budget("1s"), ["--baseline", &none], "holds no results"),
+        (
+            "speed = 1".into(),
+            ["--budget", &limits],
+            "unknown field `speed`",
+        ),
+        (
+            budget("1s").replace("startup", "hash"),
+            ["--budget", &limits],
+            "a limit for hash, which is not measured",
+        ),
+        (
+            of_baseline,
+            ["--budget", &limits],
+            "about a baseline, and there is none",
+        ),
+    ] {
+        fs::write(&limits, text).unwrap();
+        let words = ["bench", "--suite", &suite, "--out", &out]
+            .into_iter()
+            .chain(flags);
+        let seen = world.run(words);
+        assert_eq!(seen.code, Some(125));
+        assert!(seen.stderr.contains(expected), "{}", seen.stderr);
+        assert_eq!(seen.stderr.lines().count(), 1, "{}", seen.stderr);
+        assert!(!Path::new(&out).exists());
+    }
+    let seen = world.run(["bench", "diff", &none, &none]);
+    assert_eq!(seen.code, Some(125));
+    assert!(seen.stderr.contains("holds no results"), "{}", seen.stderr);
+}

@@ -25,6 +25,18 @@ pub enum Contender {
 }
 
 impl Contender {
+    /// All there are.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let ours = [
+            Self::HostProcess,
+            Self::Container,
+            Self::VmCold,
+            Self::VmWarm,
+            Self::JaulaRun,
+        ];
+        ours.into_iter().chain(Peer::ALL.map(Self::Peer))
+    }
+
     /// The one that this is held against. What a user asks is what a VM costs in place of a
     /// container, and that in place of nothing.
     pub fn reference(self) -> Option<Self> {
@@ -68,6 +80,28 @@ impl fmt::Display for Contender {
             Self::JaulaRun => f.write_str("jaula run"),
             Self::Peer(peer) => peer.fmt(f),
         }
+    }
+}
+
+/// No one of this name takes part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {0:?}: there are {words}", words = words())]
+pub struct UnknownContender(String);
+
+fn words() -> String {
+    Contender::all()
+        .map(|it| it.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// By the words that reports have for it.
+impl FromStr for Contender {
+    type Err = UnknownContender;
+
+    fn from_str(words: &str) -> Result<Self, UnknownContender> {
+        let found = Self::all().find(|contender| contender.to_string() == words);
+        found.ok_or_else(|| UnknownContender(words.to_owned()))
     }
 }
 
@@ -136,6 +170,15 @@ impl FromStr for Opponent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_is_found_by_its_words_and_another_is_refused() {
+        for contender in Contender::all() {
+            assert_eq!(contender.to_string().parse(), Ok(contender));
+        }
+        let error = "vm".parse::<Contender>().unwrap_err().to_string();
+        assert!(error.starts_with("there is no \"vm\": there are host process, container,"));
+    }
 
     #[test]
     fn opponents_are_found_by_their_words_and_others_refused() {

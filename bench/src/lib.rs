@@ -5,7 +5,9 @@
 //! that serialises to JSON as it is and that [`table::render`] shows to a person. What it concludes
 //! is no more than the [`statistics`] of the series allow.
 
+pub mod budget;
 mod capture;
+pub mod changes;
 mod compare;
 mod comparison;
 mod contender;
@@ -23,6 +25,8 @@ pub mod series;
 pub mod statistics;
 pub mod suite;
 pub mod table;
+mod toml_text;
+mod typed_duration;
 mod units;
 pub mod warnings;
 mod way;
@@ -33,7 +37,7 @@ pub use compare::{Error, Other, Plan, compare};
 pub use comparison::{
     Comparison, FootprintMoment, FootprintReading, OtherReport, Outcome, WayReport, WorkloadFacts,
 };
-pub use contender::{Contender, Opponent, Peer, UnknownOpponent};
+pub use contender::{Contender, Opponent, Peer, UnknownContender, UnknownOpponent};
 pub use difference::{Difference, Hunk, Pair};
 pub use environment::{CgroupMount, Environment, HostFacts, Programs, file_sha256};
 pub use interrupt::Interrupt;
@@ -43,6 +47,8 @@ pub use results::{Against, MetricResult, ResultRow};
 pub use series::{Ended, Metric, Sample, SampleOutcome, Series, SeriesPlan, UnknownMetric};
 pub use statistics::quantile;
 pub use table::visible;
+pub use toml_text::TomlError;
+pub use typed_duration::TypedDuration;
 pub use units::{size, time};
 pub use warnings::Warning;
 pub use way::Way;

@@ -1,7 +1,9 @@
 //! A [`Comparison`] as text for a person.
 
+mod changes;
 mod differences;
 mod escape;
+mod judgements;
 mod paragraph;
 mod results;
 
@@ -13,8 +15,10 @@ use comfy_table::{
 use launch::{Charge, Span};
 use vmm::ring0::Ring0;
 
+pub use changes::changes;
 pub(crate) use escape::command_line;
 pub use escape::visible;
+pub use judgements::judgements;
 
 use crate::units::{size, time};
 use crate::{

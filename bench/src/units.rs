@@ -1,3 +1,5 @@
+use crate::statistics::Verdict;
+
 /// Nanoseconds in the unit that suits them, with three significant digits.
 pub fn time(ns: u64) -> String {
     let ns = ns as f64;
@@ -36,6 +38,24 @@ pub(crate) fn three_digits(value: f64) -> String {
         ..9.995 => format!("{value:.2}"),
         ..99.95 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
+    }
+}
+
+/// A verdict, with how many times as long the one takes where it says that they differ.
+pub(crate) fn in_words(verdict: Verdict, ratio: Option<f64>) -> String {
+    match (verdict, ratio) {
+        (Verdict::Faster | Verdict::Slower, Some(ratio)) => {
+            format!("{verdict}, {} times", three_digits(ratio))
+        }
+        (verdict, _) => verdict.to_string(),
+    }
+}
+
+/// A p with as many digits as say something.
+pub(crate) fn p_value(p: f64) -> String {
+    match p {
+        ..0.0001 => "p < 0.0001".to_owned(),
+        p => format!("p = {p:.4}"),
     }
 }
 

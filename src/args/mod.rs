@@ -21,7 +21,7 @@ use std::ffi::OsString;
 
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 
-pub use self::bench::BenchArgs;
+pub use self::bench::{BenchAction, BenchArgs, DiffArgs, LimitArgs};
 pub use compare::{CompareArgs, MeasuringArgs};
 pub use explain::ExplainArgs;
 pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};

@@ -1,5 +1,7 @@
 //! `jaula bench`: a suite of workloads, each compared, and what is kept of it.
 
+mod diff;
+mod limits;
 mod results;
 
 use std::fs;
@@ -7,11 +9,12 @@ use std::io;
 use std::path::PathBuf;
 
 use bench::Interrupt;
+use bench::changes::Changes;
 use bench::export::{self, Measured};
 use bench::suite::{Suite, SuiteError, SuiteWorkload};
 use launch::ExitStatus;
 
-use crate::args::{BenchArgs, CompareArgs};
+use crate::args::{BenchAction, BenchArgs, CompareArgs};
 use crate::compare;
 use crate::error::{self, Error};
 use crate::interruption::Interruption;
@@ -35,9 +38,16 @@ enum BenchError {
     BuiltIn(#[from] SuiteError),
 }
 
-/// Measures and writes; the exit code is 0 when each workload could be compared.
+/// Measures and writes; the exit code is 0 when each workload could be compared, and no limit is
+/// broken.
 pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
+    if let Some(BenchAction::Diff(args)) = &args.action {
+        return diff::diff(args);
+    }
     let workloads = workloads(args).map_err(launch::Error::new)?;
+    let baseline = args.baseline.as_deref().map(results::read).transpose()?;
+    let names: Vec<_> = workloads.iter().map(|it| it.0.name.as_str()).collect();
+    let budget = limits::read(&args.limits, &names, baseline.is_some())?;
     let results = Results::open(&args.out, args.resume)?;
     let signals = Signals::hold()?;
     let progress = progress::on_stderr();
@@ -84,17 +94,24 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
             break;
         }
     }
-    let page = results.write(&all)?;
-    output::print(&export::markdown(&all))?;
+    let changes = baseline.map(|baseline| Changes::between(&baseline, &all));
+    let judgements = budget.as_ref().map(|it| it.judge(&all, changes.as_ref()));
+    let mut report = vec![export::markdown(&all)];
+    report.extend(changes.as_ref().map(export::markdown_of_changes));
+    report.extend(judgements.as_deref().map(export::markdown_of_judgements));
+    let report = report.iter().map(|part| part.trim_end());
+    let report = report.collect::<Vec<_>>().join("\n\n") + "\n";
+    let page = results.write(&all, &report)?;
+    output::print(&report)?;
     if let Some(page) = page {
         progress.note(&format!("the report is {}", page.display()));
     }
     // What there is was written.
     interruption.check()?;
-    Ok(if failed {
-        ExitStatus::LAUNCHER_FAILED
-    } else {
-        0
+    Ok(match judgements {
+        _ if failed => ExitStatus::LAUNCHER_FAILED,
+        Some(judgements) if !limits::are_kept(&judgements) => limits::BROKEN,
+        _ => 0,
     })
 }
 

@@ -21,6 +21,8 @@ enum ResultsError {
     },
     #[error("{} holds results already", path.display())]
     InUse { path: PathBuf },
+    #[error("{} holds no results", path.display())]
+    Nothing { path: PathBuf },
 }
 
 impl From<ResultsError> for launch::Error {
@@ -28,10 +30,59 @@ impl From<ResultsError> for launch::Error {
         let remedy = match &error {
             ResultsError::InUse { .. } => Some("name another --out, or go on with --resume"),
             ResultsError::Damaged { .. } => Some("remove it, or name another --out"),
+            ResultsError::Nothing { .. } => Some("name what jaula bench --out was given"),
             _ => None,
         };
         Self::remedied(error, remedy)
     }
+}
+
+/// What an earlier run has measured, by name; at least one workload.
+pub fn read(dir: &Path) -> Result<Vec<Measured>, launch::Error> {
+    let of_each = dir.join(OF_EACH);
+    let nothing = || ResultsError::Nothing { path: dir.into() };
+    let entries = match fs::read_dir(&of_each) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(nothing().into()),
+        Err(source) => {
+            return Err(ResultsError::Read {
+                path: of_each,
+                source,
+            }
+            .into());
+        }
+    };
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(|source| ResultsError::Read {
+            path: of_each,
+            source,
+        })?;
+    // What was being written when a run was killed has another ending.
+    paths.retain(|path| path.extension().is_some_and(|it| it == "json"));
+    paths.sort();
+    let all = paths
+        .into_iter()
+        .filter_map(|path| read_one(path).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
+    match all.is_empty() {
+        true => Err(nothing().into()),
+        false => Ok(all),
+    }
+}
+
+fn read_one(path: PathBuf) -> Result<Option<Measured>, ResultsError> {
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ResultsError::Read { path, source }),
+    };
+    let measured = serde_json::from_slice(&bytes);
+    Ok(Some(measured.map_err(|source| ResultsError::Damaged {
+        path,
+        source,
+    })?))
 }
 
 /// Where results are kept.
@@ -62,17 +113,7 @@ impl Results {
 
     /// What an earlier run has measured of this workload.
     pub fn earlier(&self, name: &str) -> Result<Option<Measured>, launch::Error> {
-        let path = self.of(name);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(ResultsError::Read { path, source }.into()),
-        };
-        let measured = serde_json::from_slice(&bytes);
-        Ok(Some(measured.map_err(|source| ResultsError::Damaged {
-            path,
-            source,
-        })?))
+        Ok(read_one(self.of(name))?)
     }
 
     /// Keeps it, whole or not at all.
@@ -85,8 +126,9 @@ impl Results {
         Ok(())
     }
 
-    /// Writes what is for people and programs. Where the page is, if there is anything to show.
-    pub fn write(&self, all: &[Measured]) -> Result<Option<PathBuf>, launch::Error> {
+    /// Writes what is for people and programs, `report` being the text. Where the page is, if there is
+    /// anything to show.
+    pub fn write(&self, all: &[Measured], report: &str) -> Result<Option<PathBuf>, launch::Error> {
         let summaries =
             serde_json::to_string_pretty(&summaries(all)).map_err(launch::Error::new)?;
         let page = html::render_suite(all);
@@ -95,7 +137,7 @@ impl Results {
             ("samples.jsonl", samples),
             ("summary.json", summaries),
             ("results.csv", export::csv(all)),
-            ("report.md", export::markdown(all)),
+            ("report.md", report.to_owned()),
             ("hyperfine.json", export::hyperfine(all)),
         ] {
             self.write_one(name, &text)?;

@@ -1,4 +1,6 @@
 use super::Measured;
+use crate::budget::Judgement;
+use crate::changes::{Change, Changes};
 use crate::statistics::Verdict;
 use crate::table::visible;
 use crate::units::{three_digits, time};
@@ -28,6 +30,37 @@ pub fn markdown(all: &[Measured]) -> String {
             plain(&first.comparison.environment.to_string())
         ));
     }
+    text
+}
+
+/// What changed since a baseline, likewise.
+pub fn markdown_of_changes(changes: &Changes) -> String {
+    let mut text = String::from("## Since the baseline\n\n");
+    if !changes.rows.is_empty() {
+        text.push_str(&rows(Changes::HEADS, changes.rows.iter().map(Change::row)));
+        text.push_str(&format!("{}\n\n", Changes::METHOD));
+    }
+    for note in changes.notes() {
+        text.push_str(&format!("- {}.\n", plain(note)));
+    }
+    text
+}
+
+/// What came of a budget, likewise.
+pub fn markdown_of_judgements(judgements: &[Judgement<'_>]) -> String {
+    let rows = rows(Judgement::HEADS, judgements.iter().map(Judgement::row));
+    format!("## Budget\n\n{rows}")
+}
+
+fn rows<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut text = format!("| {} |\n|{}\n", heads.join(" | "), "---|".repeat(N));
+    for row in rows {
+        text.push_str(&format!(
+            "| {} |\n",
+            row.map(|cell| plain(&cell)).join(" | ")
+        ));
+    }
+    text.push('\n');
     text
 }
 

@@ -7,7 +7,7 @@ mod samples;
 
 pub use csv::csv;
 pub use hyperfine::hyperfine;
-pub use markdown::markdown;
+pub use markdown::{markdown, markdown_of_changes, markdown_of_judgements};
 pub use samples::samples;
 
 use serde::{Deserialize, Serialize};

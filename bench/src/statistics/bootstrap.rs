@@ -17,21 +17,58 @@ pub fn median_interval(values: &[f64], random: &mut Random) -> Option<Interval> 
 }
 
 pub(super) fn interval(values: &[f64], resamples: usize, random: &mut Random) -> Option<Interval> {
-    median(values)?;
-    let mut drawn = vec![0.0; values.len()];
-    let mut medians = Vec::with_capacity(resamples);
-    for _ in 0..resamples {
-        for slot in &mut drawn {
-            *slot = values[random.random_range(0..values.len())];
-        }
-        medians.push(median(&drawn)?);
-    }
-    medians.sort_unstable_by(f64::total_cmp);
+    let mut drawn = Drawn::from(values)?;
+    of_statistic(resamples, || drawn.median(random))
+}
+
+/// The same for the median of `values` less that of `reference`, each drawn from for itself.
+pub(super) fn interval_of_difference(
+    values: &[f64],
+    reference: &[f64],
+    resamples: usize,
+    random: &mut Random,
+) -> Option<Interval> {
+    let mut drawn = [Drawn::from(values)?, Drawn::from(reference)?];
+    of_statistic(resamples, || {
+        Some(drawn[0].median(random)? - drawn[1].median(random)?)
+    })
+}
+
+/// The middle [`CONFIDENCE`] of what a statistic of drawn series is, again and again.
+fn of_statistic(resamples: usize, mut statistic: impl FnMut() -> Option<f64>) -> Option<Interval> {
+    let mut statistics = (0..resamples)
+        .map(|_| statistic())
+        .collect::<Option<Vec<_>>>()?;
+    statistics.sort_unstable_by(f64::total_cmp);
     let outside = ((1.0 - CONFIDENCE) / 2.0 * resamples as f64).floor() as usize;
     Some(Interval {
-        low: *medians.get(outside)?,
-        high: *medians.get(medians.len().checked_sub(outside + 1)?)?,
+        low: *statistics.get(outside)?,
+        high: *statistics.get(statistics.len().checked_sub(outside + 1)?)?,
     })
+}
+
+/// A series to draw from, and room for as many values that were drawn.
+struct Drawn<'a> {
+    from: &'a [f64],
+    values: Vec<f64>,
+}
+
+impl<'a> Drawn<'a> {
+    /// `None` without values, or when one of them is no number.
+    fn from(values: &'a [f64]) -> Option<Self> {
+        median(values)?;
+        Some(Self {
+            from: values,
+            values: vec![0.0; values.len()],
+        })
+    }
+
+    fn median(&mut self, random: &mut Random) -> Option<f64> {
+        for slot in &mut self.values {
+            *slot = self.from[random.random_range(0..self.from.len())];
+        }
+        median(&self.values)
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What can be said of samples, and with what right.
 //!
-//! [`PairedComparison`] holds one series against another and ends in a [`Verdict`]. What it rests on
+//! [`PairedComparison`] holds one series against another and ends in a [`Verdict`],
+//! [`UnpairedComparison`] likewise where they were measured at different times. What it rests on
 //! are rooms of their own: [`quantile`] and [`median`], the [`bootstrap`] of a median, the
 //! [`mann_whitney`] test, and [`theil_sen`] for slopes. Nothing here assumes that times are
 //! distributed normally: they are not.
@@ -16,6 +17,7 @@ mod paired;
 mod quantile;
 mod summary;
 pub mod theil_sen;
+mod unpaired;
 mod verdict;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,7 @@ pub use median::median;
 pub use paired::PairedComparison;
 pub use quantile::quantile;
 pub use summary::{Summary, TAIL_FROM};
+pub use unpaired::UnpairedComparison;
 pub use verdict::{Evidence, MARGIN, MIN_PAIRS, SIGNIFICANCE, Verdict};
 
 /// How sure an interval is: it holds the true value in this share of all series.

@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 
-use super::{PairedComparison, Random, Verdict};
+use super::{PairedComparison, Random, UnpairedComparison, Verdict};
 
 const COMPARISONS: usize = 1_000;
 /// Fewer than usual, so that this takes a moment; the ends of intervals shake more for it.
@@ -80,4 +80,34 @@ fn a_difference_is_never_seen_the_wrong_way_round() {
 fn a_difference_that_is_large_is_seen() {
     let count = count(10, 2.0, slowing, |it| it == Verdict::Slower);
     assert!(count >= 950, "{count}");
+}
+
+/// The same, of series that were not measured in turns.
+fn count_unpaired(runs: usize, factor: f64, is_counted: fn(Verdict) -> bool) -> usize {
+    let mut random = Random::seed_from_u64(runs as u64);
+    let mut counted = 0;
+    for _ in 0..COMPARISONS {
+        let mut series = |factor: f64| -> Vec<_> {
+            (0..runs)
+                .map(|_| (skewed(&mut random) * factor) as u64)
+                .collect()
+        };
+        let [one, other] = [series(factor), series(1.0)];
+        let comparison =
+            UnpairedComparison::with_resamples(&one, &other, RESAMPLES, &mut random).unwrap();
+        counted += usize::from(is_counted(comparison.verdict));
+    }
+    counted
+}
+
+#[test]
+fn series_without_pairs_keep_the_same_promises() {
+    for runs in [6, 10, 20] {
+        let seen = count_unpaired(runs, 1.0, states_a_difference);
+        assert!(seen <= FALSE_AT_MOST, "{seen} with {runs} runs");
+        let missed = count_unpaired(runs, 1.08, |it| it == Verdict::Equivalent);
+        assert!(missed <= FALSE_AT_MOST, "{missed} with {runs} runs");
+    }
+    let large = count_unpaired(10, 2.0, |it| it == Verdict::Slower);
+    assert!(large >= 950, "{large}");
 }

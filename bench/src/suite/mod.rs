@@ -1,9 +1,11 @@
 //! Suites: which workloads are measured, as a user writes them down in TOML.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use serde::Deserialize;
+
+use crate::toml_text::{self, TomlError};
+use crate::typed_duration::TypedDuration;
 
 /// The suite that is built in.
 const BUILT_IN: &str = include_str!("built_in.toml");
@@ -36,36 +38,18 @@ pub struct SuiteWorkload {
     /// How many timed runs of each way.
     pub runs: Option<usize>,
     /// For how long ("90s").
-    pub budget: Option<Span>,
+    pub budget: Option<TypedDuration>,
     /// Whether it takes part in a quick run.
     #[serde(default)]
     pub quick: bool,
 }
 
-/// A stretch of time, as it is typed: "90s", "5m".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Span(pub Duration);
-
-impl TryFrom<String> for Span {
-    type Error = humantime::DurationError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        humantime::parse_duration(&text).map(Self)
-    }
-}
-
 /// What a user wrote is no suite.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SuiteError {
-    /// It is not TOML, has a key that means nothing, or lacks one.
-    #[error("line {line}: {message}")]
-    Toml {
-        /// Where, from 1.
-        line: usize,
-        /// What is wrong, in one line.
-        message: String,
-    },
+    /// It can't be read.
+    #[error(transparent)]
+    Toml(#[from] TomlError),
     /// It is to be the name of a file, too.
     #[error("{0:?} can't be a workload's name: it may have letters, digits, - and _")]
     Name(String),
@@ -93,16 +77,7 @@ impl Suite {
     ///
     /// When it is none, and where.
     pub fn parse(text: &str) -> Result<Self, SuiteError> {
-        let suite: Self = toml::from_str(text).map_err(|error| SuiteError::Toml {
-            line: error.span().map_or(1, |span| {
-                text.get(..span.start)
-                    .unwrap_or_default()
-                    .matches('\n')
-                    .count()
-                    + 1
-            }),
-            message: error.message().replace('\n', "; "),
-        })?;
+        let suite: Self = toml_text::parse(text)?;
         let mut names = HashSet::new();
         for workload in &suite.workload {
             let name = &workload.name;
@@ -134,7 +109,7 @@ impl SuiteWorkload {
         if let Some(runs) = self.runs {
             words.push(format!("--runs={runs}"));
         }
-        if let Some(Span(budget)) = self.budget {
+        if let Some(TypedDuration(budget)) = self.budget {
             words.push(
                 format!("--budget-time={}", humantime::format_duration(budget)).replace(' ', ""),
             );

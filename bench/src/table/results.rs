@@ -4,7 +4,7 @@ use comfy_table::{Cell, CellAlignment};
 
 use super::{NONE, finish, paragraph, table};
 use crate::statistics::{CONFIDENCE, MARGIN, SIGNIFICANCE, TAIL_FROM, Verdict};
-use crate::units::{difference, three_digits, time};
+use crate::units::{difference, in_words, p_value, time};
 use crate::{Against, Comparison, Ended, MetricResult, ResultRow, Series};
 
 /// A table for each metric, and how they came about.
@@ -30,7 +30,9 @@ fn one(result: &MetricResult, width: u16) -> String {
     table.set_header(heads.into_iter().flatten());
     for row in &result.rows {
         let figure = |ns: Option<u64>| right(ns.map_or_else(|| NONE.into(), time));
-        let verdict = row.against.as_ref().map_or_else(String::new, verdict);
+        let verdict = row.against.as_ref().map_or_else(String::new, |it| {
+            in_words(it.comparison.verdict, it.comparison.ratio)
+        });
         let cells = [
             Some(Cell::new(row.contender)),
             Some(right(row.runs())),
@@ -56,17 +58,6 @@ fn tail(row: &ResultRow) -> Option<u64> {
     row.summary?.p99
 }
 
-/// In words.
-fn verdict(against: &Against) -> String {
-    let comparison = &against.comparison;
-    match (comparison.verdict, comparison.ratio) {
-        (Verdict::Faster | Verdict::Slower, Some(ratio)) => {
-            format!("{}, {} times", comparison.verdict, three_digits(ratio))
-        }
-        (verdict, _) => verdict.to_string(),
-    }
-}
-
 fn by_how_much(row: &ResultRow, against: &Against) -> String {
     let comparison = &against.comparison;
     let head = format!(" {} against {}: ", row.contender, against.reference);
@@ -74,14 +65,11 @@ fn by_how_much(row: &ResultRow, against: &Against) -> String {
     if comparison.verdict == Verdict::TooFewPairs {
         return format!("{head}{middle}");
     }
-    let p = match comparison.p {
-        ..0.0001 => "p < 0.0001".to_owned(),
-        p => format!("p = {p:.4}"),
-    };
     format!(
-        "{head}{middle} ({} to {}), {p}",
+        "{head}{middle} ({} to {}), {}",
         difference(comparison.interval_ns.low),
         difference(comparison.interval_ns.high),
+        p_value(comparison.p),
     )
 }
 

@@ -1,0 +1,241 @@
+//! Whether figures keep a budget.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Bound, Budget, Limit};
+use crate::changes::Changes;
+use crate::export::Measured;
+use crate::statistics::Verdict;
+use crate::units::{three_digits, time};
+use crate::{Contender, Metric, ResultRow};
+
+/// A limit, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Judgement<'a> {
+    /// Which.
+    pub limit: &'a Limit,
+    /// What came of it.
+    pub ruling: Ruling,
+}
+
+/// What came of a limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ruling {
+    /// The figure is no higher; or, against a baseline, it was not shown to be.
+    Kept {
+        /// The figure.
+        figure: String,
+    },
+    /// It is higher.
+    Broken {
+        /// The figure.
+        figure: String,
+    },
+    /// There is no figure. A limit that was not looked at must not pass for one that was kept.
+    Unjudged {
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+impl Ruling {
+    /// Whether all is well.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept { .. })
+    }
+}
+
+impl Judgement<'_> {
+    /// The heads of a table of judgements.
+    pub(crate) const HEADS: [&'static str; 6] =
+        ["workload", "metric", "contender", "limit", "figure", ""];
+
+    /// What stands below them.
+    pub(crate) fn row(&self) -> [String; 6] {
+        let (figure, word) = match &self.ruling {
+            Ruling::Kept { figure } => (figure.as_str(), "kept"),
+            Ruling::Broken { figure } => (figure.as_str(), "BROKEN"),
+            Ruling::Unjudged { reason } => (*reason, "NOT JUDGED"),
+        };
+        [
+            self.limit.workload.clone(),
+            self.limit.metric.to_string(),
+            self.limit.contender.to_string(),
+            self.limit.bound.to_string(),
+            figure.to_owned(),
+            word.to_owned(),
+        ]
+    }
+}
+
+/// The bound, in words.
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::P50(bound) => write!(f, "p50 at most {}", time(*bound)),
+            Self::P90(bound) => write!(f, "p90 at most {}", time(*bound)),
+            Self::Max(bound) => write!(f, "max at most {}", time(*bound)),
+            Self::Ratio(bound) => write!(f, "at most {bound} times its reference"),
+            Self::Baseline(bound) => write!(f, "at most {bound} times the baseline"),
+        }
+    }
+}
+
+impl Budget {
+    /// What is to be said of each limit. `changes` are those since the baseline.
+    pub fn judge(&self, all: &[Measured], changes: Option<&Changes>) -> Vec<Judgement<'_>> {
+        let judge = |limit| Judgement {
+            limit,
+            ruling: ruling(limit, all, changes),
+        };
+        self.limits.iter().map(judge).collect()
+    }
+}
+
+fn ruling(limit: &Limit, all: &[Measured], changes: Option<&Changes>) -> Ruling {
+    if let Bound::Baseline(bound) = limit.bound {
+        return since_baseline(limit, bound, changes);
+    }
+    let Some(row) = row(all, &limit.workload, limit.metric, limit.contender) else {
+        return Ruling::Unjudged {
+            reason: "it was not measured",
+        };
+    };
+    let Some(summary) = row.summary else {
+        return Ruling::Unjudged {
+            reason: "every run failed",
+        };
+    };
+    let against_time = |figure: u64, bound: u64| (time(figure), figure > bound);
+    let (figure, is_broken) = match limit.bound {
+        Bound::P50(bound) => against_time(summary.p50, bound),
+        Bound::P90(bound) => against_time(summary.p90, bound),
+        Bound::Max(bound) => against_time(summary.max, bound),
+        Bound::Ratio(bound) | Bound::Baseline(bound) => {
+            let against = row.against.as_ref();
+            let Some(ratio) = against.and_then(|it| it.comparison.ratio) else {
+                return Ruling::Unjudged {
+                    reason: "it was not held against another",
+                };
+            };
+            (times(ratio), ratio > bound)
+        }
+    };
+    judged(figure, is_broken)
+}
+
+/// Between two days a median moves a little by itself: the limit is broken when it is exceeded and
+/// the series is shown to be slower.
+fn since_baseline(limit: &Limit, bound: f64, changes: Option<&Changes>) -> Ruling {
+    let mut rows = changes.iter().flat_map(|changes| &changes.rows);
+    let change = rows.find(|row| {
+        (&row.workload, row.metric, row.contender)
+            == (&limit.workload, limit.metric, limit.contender)
+    });
+    let Some(change) = change else {
+        return Ruling::Unjudged {
+            reason: "the baseline does not have it",
+        };
+    };
+    let comparison = &change.comparison;
+    match (comparison.verdict, comparison.ratio) {
+        (Verdict::TooFewPairs, _) | (_, None) => Ruling::Unjudged {
+            reason: "there were too few runs",
+        },
+        (verdict, Some(ratio)) => judged(times(ratio), ratio > bound && verdict == Verdict::Slower),
+    }
+}
+
+fn judged(figure: String, is_broken: bool) -> Ruling {
+    if is_broken {
+        Ruling::Broken { figure }
+    } else {
+        Ruling::Kept { figure }
+    }
+}
+
+fn times(ratio: f64) -> String {
+    format!("{} times", three_digits(ratio))
+}
+
+fn row<'a>(
+    all: &'a [Measured],
+    workload: &str,
+    metric: Metric,
+    contender: Contender,
+) -> Option<&'a ResultRow> {
+    let measured = all.iter().find(|it| it.name == workload)?;
+    let mut results = measured.comparison.results.iter();
+    let result = results.find(|result| result.metric == metric)?;
+    result.rows.iter().find(|row| row.contender == contender)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::tests::measured;
+
+    /// What is said of one limit, `before` being the baseline.
+    fn judge(limit: &str, before: Option<&[Measured]>, after: &[Measured]) -> Ruling {
+        let changes = before.map(|before| Changes::between(before, after));
+        let budget = Budget::parse(&format!("[[limit]]\n{limit}")).unwrap();
+        let judgements = budget.judge(after, changes.as_ref());
+        assert_eq!(judgements.len(), 1);
+        judgements[0].ruling.clone()
+    }
+
+    fn of(contender: &str, bound: &str) -> String {
+        format!("workload = \"startup\"\ncontender = \"{contender}\"\nmetric = \"main\"\n{bound}\n")
+    }
+
+    #[test]
+    fn a_figure_is_held_against_its_bound() {
+        let all = [measured("startup")];
+        for (contender, bound, is_kept, said) in [
+            ("container", "p50 = \"1s\"", true, "51.8 ms"),
+            ("container", "p50 = \"50ms\"", false, "51.8 ms"),
+            ("container", "p90 = \"50ms\"", false, "51.9 ms"),
+            ("container", "max = \"50ms\"", false, "51.9 ms"),
+            ("vm cold", "ratio = 200.0", true, "116 times"),
+            ("vm cold", "ratio = 100.0", false, "116 times"),
+        ] {
+            let ruling = judge(&of(contender, bound), None, &all);
+            let figure = said.to_owned();
+            let expected = match is_kept {
+                true => Ruling::Kept { figure },
+                false => Ruling::Broken { figure },
+            };
+            assert_eq!(ruling, expected, "{contender} {bound}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_kept() {
+        let all = [measured("startup")];
+        for limit in [
+            of("container", "ratio = 5.0"),
+            of("host process", "p50 = \"9s\""),
+            of("container", "p50 = \"9s\"").replace("\"main\"", "\"gone\""),
+            of("container", "baseline = 2.0"),
+        ] {
+            let ruling = judge(&limit, None, &all);
+            assert!(matches!(ruling, Ruling::Unjudged { .. }), "{ruling:?}");
+            assert!(!ruling.is_kept());
+        }
+    }
+
+    #[test]
+    fn a_baseline_is_exceeded_only_by_what_is_shown_to_be_slower() {
+        let before = [measured("startup")];
+        let mut after = before.clone();
+        for sample in &mut after[0].comparison.series.as_mut().unwrap().samples {
+            sample.launch_to_main_ns = sample.launch_to_main_ns.map(|ns| ns * 3 / 2);
+        }
+        let judge = |bound| judge(&of("container", bound), Some(&before), &after);
+        assert!(judge("baseline = 1.6").is_kept());
+        assert!(!judge("baseline = 1.4").is_kept());
+    }
+}

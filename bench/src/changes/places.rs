@@ -1,0 +1,70 @@
+//! Where two results come from.
+
+use crate::Environment;
+use crate::export::Measured;
+
+/// In what the places of two results differ. Each workload has an environment of its own, and they
+/// are those of one host: the first speaks for all.
+pub(super) fn circumstances(before: &[Measured], after: &[Measured]) -> Vec<String> {
+    let first = |all: &[Measured]| Some(all.first()?.comparison.environment.clone());
+    first(before)
+        .zip(first(after))
+        .map_or_else(Vec::new, |(was, is)| differences(&was, &is))
+}
+
+fn differences(was: &Environment, is: &Environment) -> Vec<String> {
+    let unknown = || "unknown".to_owned();
+    let digest = |digest: &Option<launch::Digest>| {
+        // As many digits as git shows tell two builds apart.
+        let short = digest.as_ref().map(|it| it.as_str()[..12].to_owned());
+        short.unwrap_or_else(unknown)
+    };
+    let of = |environment: &Environment| {
+        let Environment {
+            cpu_model,
+            cpus,
+            kernel_release,
+            guest_ring0,
+            programs,
+            ..
+        } = environment;
+        [
+            ("the processor", cpu_model.clone().unwrap_or_else(unknown)),
+            ("the number of CPUs", cpus.to_string()),
+            ("the host's kernel", kernel_release.clone()),
+            (
+                "what runs a guest's kernel",
+                match guest_ring0 {
+                    None => unknown(),
+                    Some(vmm::ring0::Ring0::Hardware { .. }) => "hardware".into(),
+                    Some(vmm::ring0::Ring0::Emulated { .. }) => "emulation".into(),
+                },
+            ),
+            ("jaula's binary", digest(&programs.jaula_sha256)),
+            ("the guest's kernel", digest(&programs.guest_kernel_sha256)),
+        ]
+    };
+    let pairs = of(was).into_iter().zip(of(is));
+    pairs
+        .filter(|((_, was), (_, is))| was != is)
+        .map(|((name, was), (_, is))| format!("{name} was {was}, and is {is}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::tests::measured;
+
+    #[test]
+    fn another_host_is_told() {
+        let old = measured("startup");
+        let mut new = old.clone();
+        new.comparison.environment.cpus = 64;
+        let cpus = old.comparison.environment.cpus;
+        assert_eq!(
+            circumstances(&[old], &[new]),
+            [format!("the number of CPUs was {cpus}, and is 64")]
+        );
+    }
+}

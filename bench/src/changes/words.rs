@@ -1,0 +1,56 @@
+//! What changed, in words.
+
+use super::{Change, Changes};
+use crate::statistics::Verdict;
+use crate::units::{difference, in_words, p_value, time};
+
+impl Changes {
+    /// The heads of a table of changes.
+    pub(crate) const HEADS: [&str; 8] = [
+        "workload",
+        "metric",
+        "contender",
+        "runs",
+        "before",
+        "after",
+        "change",
+        "verdict",
+    ];
+
+    /// How the figures came about.
+    pub(crate) const METHOD: &str = "Medians, with the 95 % bootstrap interval of their difference. \
+        The two were measured at different times: whatever else changed on the host meanwhile is \
+        part of it.";
+
+    /// What must be known to read the figures.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = &String> {
+        self.left_out.iter().chain(&self.circumstances)
+    }
+}
+
+impl Change {
+    /// What stands below [`Changes::HEADS`].
+    pub(crate) fn row(&self) -> [String; 8] {
+        let comparison = &self.comparison;
+        let middle = difference(comparison.difference_ns);
+        let change = match comparison.verdict {
+            Verdict::TooFewPairs => middle,
+            _ => format!(
+                "{middle} ({} to {}), {}",
+                difference(comparison.interval_ns.low),
+                difference(comparison.interval_ns.high),
+                p_value(comparison.p),
+            ),
+        };
+        [
+            self.workload.clone(),
+            self.metric.to_string(),
+            self.contender.to_string(),
+            format!("{} and {}", self.before.count, self.after.count),
+            time(self.before.p50),
+            time(self.after.p50),
+            change,
+            in_words(comparison.verdict, comparison.ratio),
+        ]
+    }
+}
