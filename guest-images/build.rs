@@ -1,5 +1,5 @@
-//! Gathers what the library carries: the kernel's patches, and the guest's PID 1, which is a
-//! static program with flags of its own and so built by a cargo of its own.
+//! Gathers what the library carries: the kernel's patches, the guest's PID 1 and what the image
+//! `probe` runs, which are static programs with flags of their own and so built by a cargo of its own.
 
 use std::env;
 use std::error::Error;
@@ -9,6 +9,9 @@ use std::path::Path;
 use std::process::Command;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The programs: their packages, and the names that they get here.
+const PROGRAMS: [(&str, &str); 2] = [("jaula-init", "init"), ("jaula-probe", "probe")];
 
 /// What of the outer build is in the environment and must not reach this one: flags, profile and
 /// target directory, and what `cargo clippy` puts before the compiler.
@@ -29,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = env::var("OUT_DIR")?;
     let out_dir = Path::new(&out_dir);
     list_patches(out_dir)?;
-    build_init(out_dir)
+    build_programs(out_dir)
 }
 
 /// Writes an expression that holds the kernel patches: names and texts, sorted by name.
@@ -57,9 +60,10 @@ fn list_patches(out_dir: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn build_init(out_dir: &Path) -> Result<(), Box<dyn Error>> {
+fn build_programs(out_dir: &Path) -> Result<(), Box<dyn Error>> {
     for changed in [
         "init",
+        "probe",
         "protocol",
         "../entry",
         "../launch",
@@ -76,14 +80,18 @@ fn build_init(out_dir: &Path) -> Result<(), Box<dyn Error>> {
             cargo.env_remove(&name);
         }
     }
-    let target_dir = out_dir.join("init-target");
+    let target_dir = out_dir.join("programs-target");
+    let packages = PROGRAMS
+        .iter()
+        .flat_map(|(package, _)| ["--package", package]);
     let status = cargo
-        .args(["build", "--release", "--locked", "--package", "jaula-init"])
+        .args(["build", "--release", "--locked"])
+        .args(packages)
         // With a target named, the flags are for it alone and not for procedural macros.
         .args(["--target", TARGET])
         .arg("--target-dir")
         .arg(&target_dir)
-        // No libraries in the guest, and no relocations: each page that they touch is a fault. No
+        // No libraries in a guest, and no relocations: each page that they touch is a fault. No
         // index of unwind tables: nothing unwinds.
         .env(
             "RUSTFLAGS",
@@ -97,11 +105,11 @@ fn build_init(out_dir: &Path) -> Result<(), Box<dyn Error>> {
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
         .status()?;
     if !status.success() {
-        return Err(format!("building the guest's init failed ({status})").into());
+        return Err(format!("building the guest's programs failed ({status})").into());
     }
-    fs::copy(
-        target_dir.join(TARGET).join("release/jaula-init"),
-        out_dir.join("init"),
-    )?;
+    for (package, name) in PROGRAMS {
+        let built = target_dir.join(TARGET).join("release").join(package);
+        fs::copy(built, out_dir.join(name))?;
+    }
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! Which image: the built-in one, one of the store or of a file, or a directory of the user's.
+//! Which image: a built-in one, one of the store or of a file, or a directory of the user's.
 
 mod busybox;
+mod probe;
+mod tree;
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -20,6 +22,8 @@ use crate::store::{
     Reference, Store, StoreError, StoredImage,
 };
 pub use busybox::BusyboxError;
+pub use probe::ProbeError;
+pub use tree::FileError;
 
 /// What names no image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,9 +47,12 @@ pub enum ImageError {
         /// Why not.
         source: io::Error,
     },
-    /// The built-in image can't be made.
+    /// The built-in image `busybox` can't be made.
     #[error(transparent)]
     Busybox(#[from] BusyboxError),
+    /// The built-in image `probe` can't be made.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     /// The image can't be read.
     #[error(transparent)]
     Digest(#[from] DigestError),
@@ -74,7 +81,7 @@ impl ImageError {
         match self {
             Self::Busybox(error) => error.remedy(),
             Self::NotHere(_) => Some(
-                "see jaula images; there are also busybox, files for jaula load, and --rootfs DIR"
+                "see jaula images; there are also busybox, probe, files for jaula load, and --rootfs DIR"
                     .into(),
             ),
             Self::Store(error) => error.remedy().map(Into::into),
@@ -96,6 +103,8 @@ impl From<ImageError> for launch::Error {
 pub enum ImageRef {
     /// The built-in image `busybox`.
     Busybox,
+    /// The built-in image `probe`.
+    Probe,
     /// A directory of the user's that is a root file system.
     Directory(PathBuf),
     /// One of the store, by its name.
@@ -113,8 +122,8 @@ pub enum ImageRef {
     Stdin,
 }
 
-/// Reads what `jaula run` takes for an image: `busybox`, a path that begins with `/`, `./` or
-/// `../`, `docker-archive:FILE[:NAME]`, `oci:DIR[:TAG]`, `-`, an image's ID, and what docker takes
+/// Reads what `jaula run` takes for an image: `busybox`, `probe`, a path that begins with `/`, `./`
+/// or `../`, `docker-archive:FILE[:NAME]`, `oci:DIR[:TAG]`, `-`, an image's ID, and what docker takes
 /// for a name.
 impl TryFrom<&OsStr> for ImageRef {
     type Error = InvalidImage;
@@ -123,6 +132,7 @@ impl TryFrom<&OsStr> for ImageRef {
         let bytes = text.as_bytes();
         match bytes {
             b"busybox" => return Ok(Self::Busybox),
+            b"probe" => return Ok(Self::Probe),
             b"-" => return Ok(Self::Stdin),
             b"." | b".." => return Ok(Self::Directory(text.into())),
             _ => {}
@@ -182,7 +192,7 @@ fn find(name: &Reference, store: &Store) -> Result<Option<StoredImage>, StoreErr
 /// Where images are found and made.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
-    /// For the built-in image, and for what is known of directories.
+    /// For built-in images, and for what is known of directories.
     pub cache: &'a Cache,
     /// For all others.
     pub store: &'a Store,
@@ -266,6 +276,15 @@ impl ImageRef {
                 let (dir, digest) = busybox::root(cache, progress)?;
                 let config = ImageConfig {
                     cmd: vec!["sh".into()],
+                    ..ImageConfig::default()
+                };
+                Ok(in_directory(dir, digest, config))
+            }
+            Self::Probe => {
+                let (dir, digest) = probe::root(cache, progress)?;
+                let config = ImageConfig {
+                    entrypoint: vec![probe::PROGRAM.into()],
+                    cmd: vec!["startup".into()],
                     ..ImageConfig::default()
                 };
                 Ok(in_directory(dir, digest, config))
@@ -373,6 +392,8 @@ mod tests {
         let id = BlobDigest::of(b"");
         for (text, expected) in [
             ("busybox", ImageRef::Busybox),
+            ("probe", ImageRef::Probe),
+            ("probe:latest", name("docker.io/library/probe:latest")),
             ("busybox:latest", name("docker.io/library/busybox:latest")),
             ("-", ImageRef::Stdin),
             ("/", directory("/")),
@@ -386,7 +407,7 @@ mod tests {
             ("localhost:5000/a", name("localhost:5000/a")),
             (&id.hex(), ImageRef::Id(id)),
             (&id.to_string(), ImageRef::Id(id)),
-        ] as [(&str, ImageRef); 14]
+        ] as [(&str, ImageRef); 16]
         {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }

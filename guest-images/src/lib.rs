@@ -28,7 +28,9 @@ pub use copy_out::{CopyError, copy_out};
 pub use debian_tool::ToolError;
 pub use digest::{DigestError, SurveyError};
 pub use disk::{DiskError, disk_of};
-pub use image::{BusyboxError, Image, ImageError, ImageRef, InvalidImage, Sources};
+pub use image::{
+    BusyboxError, FileError, Image, ImageError, ImageRef, InvalidImage, ProbeError, Sources,
+};
 pub use init::INIT;
 pub use kernel::{Kernel, KernelError, Processors};
 pub use users::{

@@ -2,15 +2,15 @@
 //! a file system a root.
 
 use std::borrow::Cow;
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use launch::{Digest, Progress};
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use sha2::{Digest as _, Sha256};
 
+use super::tree::{self, FileError};
 use crate::cache::{Cache, CacheError, Shelf};
 use crate::debian_tool::{Tool, ToolError, install};
 use crate::digest::{self, DigestError};
@@ -83,15 +83,8 @@ pub enum BusyboxError {
     #[error("{BUSYBOX} has an applet of the name {0:?}")]
     AppletName(String),
     /// A file can't be read or written.
-    #[error("can't {action} {}", path.display())]
-    Io {
-        /// In a word.
-        action: &'static str,
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// What was made can't be read.
     #[error(transparent)]
     Digest(#[from] DigestError),
@@ -105,14 +98,6 @@ impl BusyboxError {
         match self {
             Self::Missing | Self::Dynamic => Some(install(PACKAGE)),
             _ => None,
-        }
-    }
-
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
         }
     }
 }
@@ -152,7 +137,8 @@ fn make_image(dir: &Path, progress: &dyn Progress) -> Result<(), BusyboxError> {
     let root = dir.join(ROOT);
     make(&root, &read_busybox()?)?;
     let digest = digest::digest_afresh(&root, progress)?;
-    write(&dir.join(DIGEST), digest.as_str().as_bytes(), 0o644)
+    tree::write(&dir.join(DIGEST), digest.as_str().as_bytes(), 0o644)?;
+    Ok(())
 }
 
 /// A digest of what tells an unchanged busybox without its two megabytes being read at each
@@ -182,7 +168,7 @@ fn read_busybox() -> Result<Vec<u8>, BusyboxError> {
 fn cannot_read(error: io::Error) -> BusyboxError {
     match error.kind() {
         io::ErrorKind::NotFound => BusyboxError::Missing,
-        _ => BusyboxError::io("read", Path::new(BUSYBOX))(error),
+        _ => FileError::of("read", Path::new(BUSYBOX))(error).into(),
     }
 }
 
@@ -190,25 +176,16 @@ fn make(root: &Path, program: &[u8]) -> Result<(), BusyboxError> {
     if needs_interpreter(program) {
         return Err(BusyboxError::Dynamic);
     }
-    fs::create_dir_all(root).map_err(BusyboxError::io("make", root))?;
-    set_mode(root, 0o755)?;
-    for (path, mode) in DIRECTORIES {
-        let path = root.join(path);
-        fs::create_dir(&path).map_err(BusyboxError::io("make", &path))?;
-        set_mode(&path, *mode)?;
-    }
-    for (path, contents) in FILES {
-        write(&root.join(path), contents.as_bytes(), 0o644)?;
-    }
+    tree::make(root, DIRECTORIES, FILES)?;
     let busybox = root.join("bin/busybox");
-    write(&busybox, program, 0o755)?;
+    tree::write(&busybox, program, 0o755)?;
     for path in applets()? {
         let path = root.join(path);
         // Hard links and no symbolic ones: one inode, and none to follow at each execve.
         match fs::hard_link(&busybox, &path) {
             // busybox counts itself among its applets.
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(BusyboxError::io("make", &path)(error));
+                return Err(FileError::of("make", &path)(error).into());
             }
             _ => {}
         }
@@ -261,47 +238,15 @@ fn applets() -> Result<Vec<PathBuf>, BusyboxError> {
         .collect()
 }
 
-fn write(path: &Path, contents: &[u8], mode: u32) -> Result<(), BusyboxError> {
-    File::create_new(path)
-        .and_then(|mut file| {
-            file.write_all(contents)?;
-            file.sync_all()
-        })
-        .map_err(BusyboxError::io("write", path))?;
-    set_mode(path, mode)
-}
-
-/// The mode as it is said, whatever the umask.
-fn set_mode(path: &Path, mode: u32) -> Result<(), BusyboxError> {
-    fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(BusyboxError::io("set the mode of", path))
-}
-
 /// Everything gets the time of the busybox it was made from, so that the image is the same
 /// wherever and whenever it is made.
 fn set_times(root: &Path) -> Result<(), BusyboxError> {
     let busybox = Path::new(BUSYBOX);
-    let metadata = fs::metadata(busybox).map_err(BusyboxError::io("read", busybox))?;
-    let time = Timespec {
-        tv_sec: metadata.mtime(),
-        tv_nsec: 0,
-    };
-    let times = Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
-    let set = |path: &Path| {
-        utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|errno| BusyboxError::io("set the time of", path)(errno.into()))
-    };
-    for (path, _) in FILES {
-        set(&root.join(path))?;
-    }
-    set(&root.join("bin/busybox"))?;
-    for (path, _) in DIRECTORIES {
-        set(&root.join(path))?;
-    }
-    set(root)
+    let metadata = fs::metadata(busybox).map_err(FileError::of("read", busybox))?;
+    let mut paths = vec!["bin/busybox"];
+    paths.extend(FILES.iter().map(|(path, _)| *path));
+    paths.extend(DIRECTORIES.iter().map(|(path, _)| *path));
+    Ok(tree::set_times(root, &paths, metadata.mtime())?)
 }
 
 #[cfg(test)]

@@ -1,0 +1,97 @@
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Instant;
+
+use crate::failure::Failure;
+use crate::sampling::Values;
+
+/// The first line: which form this is in. It is out before anything is measured, so that whoever
+/// reads it can hold [`Report::end`] against a clock of his own.
+const FIRST_LINE: &str = "jaula-figures 1\n";
+
+/// From so many values on, the 99th percentile is one that some lie above.
+const TAIL_FROM: usize = 300;
+
+/// What goes to standard output: a line for each figure, and one that says how long it all took.
+#[derive(Debug)]
+pub(crate) struct Report {
+    began: Instant,
+    names: BTreeSet<&'static str>,
+    lines: String,
+}
+
+impl Report {
+    /// Writes the first line.
+    pub(crate) fn begin() -> Result<Self, Failure> {
+        put(FIRST_LINE)?;
+        Ok(Self::empty())
+    }
+
+    fn empty() -> Self {
+        Self {
+            began: Instant::now(),
+            names: BTreeSet::new(),
+            lines: String::new(),
+        }
+    }
+
+    /// Adds a figure: `batch` operations are in each of `values`. A name counts once: the job that
+    /// has it may have been asked for twice.
+    pub(crate) fn add(&mut self, name: &'static str, batch: u32, values: Values) {
+        let mut values = values.into_nanoseconds();
+        if values.is_empty() || !self.names.insert(name) {
+            return;
+        }
+        values.sort_unstable();
+        let of_one = |ns: u64| (ns + u64::from(batch) / 2) / u64::from(batch);
+        let at = |share: f64| {
+            let rank = (share * values.len() as f64).ceil() as usize;
+            of_one(values[rank.clamp(1, values.len()) - 1])
+        };
+        // Writing to a string does not fail.
+        let _ = write!(
+            self.lines,
+            "{name} values={} batch={batch} p50_ns={}",
+            values.len(),
+            at(0.5)
+        );
+        if values.len() >= TAIL_FROM {
+            let _ = write!(self.lines, " p99_ns={}", at(0.99));
+        }
+        self.lines.push('\n');
+    }
+
+    /// Writes all in one piece.
+    pub(crate) fn end(self) -> Result<(), Failure> {
+        let took_ns = self.began.elapsed().as_nanos();
+        put(&format!("{}end took_ns={took_ns}\n", self.lines))
+    }
+}
+
+fn put(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(Failure::of("write to standard output"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_of_one_operation_and_has_a_tail_only_if_there_are_many_values() {
+        let mut report = Report::empty();
+        report.add("few", 10, Values::from((1..=9).map(|n| n * 10)));
+        report.add("many", 1, Values::from(1..=300));
+        report.add("many", 1, Values::from(1..=2));
+        report.add("none", 1, Values::from(0..0));
+        assert_eq!(
+            report.lines,
+            "few values=9 batch=10 p50_ns=5\n\
+             many values=300 batch=1 p50_ns=150 p99_ns=297\n"
+        );
+    }
+}

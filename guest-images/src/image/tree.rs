@@ -1,0 +1,85 @@
+//! The directories and files of a built-in image.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+
+/// A file of an image can't be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("can't {action} {}", path.display())]
+pub struct FileError {
+    /// In a word.
+    action: &'static str,
+    /// Which.
+    path: PathBuf,
+    /// Why not.
+    source: io::Error,
+}
+
+impl FileError {
+    pub(super) fn of(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Makes a root with these directories, which have modes, and these files, which have contents.
+pub(super) fn make(
+    root: &Path,
+    directories: &[(&str, u32)],
+    files: &[(&str, &str)],
+) -> Result<(), FileError> {
+    fs::create_dir_all(root).map_err(FileError::of("make", root))?;
+    set_mode(root, 0o755)?;
+    for (path, mode) in directories {
+        let path = root.join(path);
+        fs::create_dir(&path).map_err(FileError::of("make", &path))?;
+        set_mode(&path, *mode)?;
+    }
+    for (path, contents) in files {
+        write(&root.join(path), contents.as_bytes(), 0o644)?;
+    }
+    Ok(())
+}
+
+/// A new file, on the disk when this returns.
+pub(super) fn write(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
+    File::create_new(path)
+        .and_then(|mut file| {
+            file.write_all(contents)?;
+            file.sync_all()
+        })
+        .map_err(FileError::of("write", path))?;
+    set_mode(path, mode)
+}
+
+/// The mode as it is said, whatever the umask.
+fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(FileError::of("set the mode of", path))
+}
+
+/// Gives these files, and the root itself, this time, in seconds since 1970.
+pub(super) fn set_times(root: &Path, paths: &[&str], seconds: i64) -> Result<(), FileError> {
+    let time = Timespec {
+        tv_sec: seconds,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    // A directory last, as what is in it moves its time.
+    for path in paths.iter().copied().chain([""]) {
+        let path = root.join(path);
+        utimensat(CWD, &path, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| FileError::of("set the time of", &path)(errno.into()))?;
+    }
+    Ok(())
+}
