@@ -1,5 +1,9 @@
-//! Gathers what the library carries: the kernel's patches, the guest's PID 1 and what the image
-//! `probe` runs, which are static programs with flags of their own and so built by a cargo of its own.
+//! Gathers what the library carries: the kernel's patches, the guest's PID 1, in the archive that a
+//! guest's kernel unpacks, and what the image `probe` runs: static programs with flags of their own and
+//! so built by a cargo of its own.
+
+#[path = "build/archive.rs"]
+mod archive;
 
 use std::env;
 use std::error::Error;
@@ -7,6 +11,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+use sha2::{Digest, Sha256};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -32,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = env::var("OUT_DIR")?;
     let out_dir = Path::new(&out_dir);
     list_patches(out_dir)?;
-    build_programs(out_dir)
+    build_programs(out_dir)?;
+    archive_init(out_dir)
 }
 
 /// Writes an expression that holds the kernel patches: names and texts, sorted by name.
@@ -112,4 +119,18 @@ fn build_programs(out_dir: &Path) -> Result<(), Box<dyn Error>> {
         fs::copy(built, out_dir.join(name))?;
     }
     Ok(())
+}
+
+/// Writes the archive, its digest, and where in it the program stands.
+fn archive_init(out_dir: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build");
+    let init = fs::read(out_dir.join("init"))?;
+    let archive = archive::of_init(&init);
+    fs::write(out_dir.join("init.cpio"), &archive.bytes)?;
+    fs::write(
+        out_dir.join("init.cpio.sha256"),
+        Sha256::digest(&archive.bytes),
+    )?;
+    let place = format!("({}, {})", archive.init_start, init.len());
+    Ok(fs::write(out_dir.join("init-place.rs"), place)?)
 }

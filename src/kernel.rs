@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bench::time;
-use guest_images::{Kernel, Processors};
+use guest_images::{Cache, Kernel, Processors, initramfs};
+use launch::NoProgress;
 use vmm::profile::{self, Profile, SymbolError, Symbols};
 
 use crate::args::KernelAction;
@@ -40,7 +41,9 @@ pub fn kernel(action: KernelAction) -> Result<u8, Error> {
         KernelAction::Build { smp: false } => path(&build(Processors::One)?),
         KernelAction::Build { smp: true } => path(&build(Processors::Several)?),
         KernelAction::Profile => {
-            report(&boot(&build(Processors::One)?).map_err(launch::Error::new)?)
+            let kernel = build(Processors::One)?;
+            let installation = Installation::of_user().map_err(launch::Error::new)?;
+            report(&boot(&kernel, &installation.cache)?)
         }
     };
     output::print(&text)?;
@@ -71,14 +74,22 @@ fn build(processors: Processors) -> Result<Kernel, Error> {
     Ok(kernel?)
 }
 
-fn boot(kernel: &Kernel) -> Result<Profile, ProfileError> {
-    let unreadable = |path| move |source| ProfileError::Read { path, source };
-    let path = kernel.vmlinux();
-    let image = File::open(&path).map_err(unreadable(path))?;
+fn boot(kernel: &Kernel, cache: &Cache) -> Result<Profile, launch::Error> {
+    let initrd = initramfs(cache, &NoProgress)?;
+    profile_of(kernel, &initrd).map_err(launch::Error::new)
+}
+
+fn profile_of(kernel: &Kernel, initrd: &Path) -> Result<Profile, ProfileError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ProfileError::Read { path, source }
+    };
+    let open = |path: &Path| File::open(path).map_err(unreadable(path));
     let path = kernel.system_map();
-    let symbols = fs::read_to_string(&path).map_err(unreadable(path))?;
+    let symbols = fs::read_to_string(&path).map_err(unreadable(&path))?;
     Ok(profile::boot(
-        image,
+        open(&kernel.vmlinux())?,
+        &open(initrd)?,
         &Symbols::parse(&symbols)?,
         SAMPLE_EVERY,
     )?)

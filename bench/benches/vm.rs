@@ -6,6 +6,7 @@
 
 mod vm_runs;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -41,12 +42,20 @@ fn main() -> Result<()> {
     println!("vm: {}", Environment::of_this_host(Some(ring0)));
 
     let mut to_first_run_ns = Vec::new();
+    let mut spans = BTreeMap::<_, Vec<_>>::new();
     for _ in 0..BUILDS {
         // It returns when the machine is built, and dropping the instance takes it down.
         let instance = prepared.launch(Stdio::null()?)?;
         to_first_run_ns.push(until_end_of_ns(instance.as_ref(), LAST_BEFORE_RUN)?);
+        for (number, span) in (0..).zip(instance.timeline().spans()) {
+            let of_span: &mut Vec<u64> = spans.entry((number, span.name.to_string())).or_default();
+            of_span.push(span.duration_ns);
+        }
     }
     print_times("launch() to the first KVM_RUN", &to_first_run_ns);
+    for ((_, name), samples_ns) in &spans {
+        print_times(&format!("  of which {name}"), samples_ns);
+    }
 
     let mut boots_ns = Vec::new();
     for boot in 0..BOOTS {

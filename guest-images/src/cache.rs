@@ -51,16 +51,19 @@ pub enum Shelf {
     Disks,
     /// Guest kernels.
     Kernels,
+    /// Initial RAM file systems.
+    Inits,
     /// Machines that wait for a workload.
     Templates,
 }
 
 impl Shelf {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Images,
         Self::Digests,
         Self::Disks,
         Self::Kernels,
+        Self::Inits,
         Self::Templates,
     ];
 
@@ -70,13 +73,14 @@ impl Shelf {
             Self::Digests => "digests",
             Self::Disks => "disks",
             Self::Kernels => "kernels",
+            Self::Inits => "inits",
             Self::Templates => "templates",
         }
     }
 
     fn mode(self) -> u32 {
         match self {
-            Self::Images | Self::Kernels => 0o755,
+            Self::Images | Self::Kernels | Self::Inits => 0o755,
             // A disk holds files of an image that only its owner may be allowed to read; what is
             // in a template's memory, such as the state of its random numbers, is nobody else's.
             Self::Disks | Self::Digests | Self::Templates => 0o700,

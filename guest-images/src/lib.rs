@@ -7,7 +7,7 @@
 //! - [`copy_out`]: a directory of an image, copied to where it can be written to.
 //! - [`disk_of`]: the disk image that a guest mounts, made from those directories.
 //! - [`Kernel`]: the guest's kernel, found or built.
-//! - [`INIT`]: the guest's PID 1.
+//! - [`INIT`]: the guest's PID 1, and [`initramfs`], the file from which its kernel unpacks it.
 //!
 //! Whatever is made once is kept in a [`Cache`].
 
@@ -31,7 +31,7 @@ pub use disk::{DiskError, disk_of};
 pub use image::{
     BusyboxError, FileError, Image, ImageError, ImageRef, InvalidImage, ProbeError, Sources,
 };
-pub use init::INIT;
+pub use init::{INIT, InitramfsError, initramfs, initramfs_digest};
 pub use kernel::{Kernel, KernelError, Processors};
 pub use users::{
     GroupSpec, InvalidGroupSpec, InvalidUserSpec, ReadInRootError, User, UserError, UserSpec,

@@ -1,6 +1,7 @@
 //! Builds a machine: the recipes, from top to bottom, of one that boots and of one that goes on.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use guest_protocol::{DOORBELL_BYTES, DOORBELL_GPA, FIRST_DISK_PLACE, Mark, NETWORK_PLACE};
@@ -9,9 +10,9 @@ use launch::MonotonicNs;
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::boot::cmdline::{CommandLine, CommandLineError};
-use crate::boot::initramfs::{self, InitramfsError};
-use crate::boot::kernel::{Backing, Kernel, KernelError};
-use crate::boot::{self, Hardware, VirtioPlace};
+use crate::boot::initrd::{self, InitrdError};
+use crate::boot::kernel::{Kernel, KernelError};
+use crate::boot::{self, Backing, Hardware, VirtioPlace};
 use crate::bus::{self, AttachError, Bus};
 use crate::devices::doorbell::Doorbell;
 use crate::devices::serial::Serial;
@@ -29,7 +30,9 @@ use crate::memory::{self, MemoryError};
 use crate::reset::{self, ResetLine, ResetPort};
 use crate::ring0::Ring0;
 use crate::snapshot::{MemoryFile, SavedMemory};
-use crate::vcpu::{self, Crew, ImpossibleCount, Surroundings, Vcpu, VcpuCount, VcpuError};
+use crate::vcpu::{
+    self, Crew, HostCpuid, ImpossibleCount, Surroundings, Vcpu, VcpuCount, VcpuError,
+};
 use crate::vm::{Vm, VmError};
 
 /// The devices of a machine, and who hears of what the guest does with them.
@@ -60,14 +63,18 @@ pub struct Boot<'a> {
     pub kernel: &'a Kernel,
     /// How that comes into memory.
     pub backing: Backing,
+    /// The archive that has its PID 1.
+    pub initrd: &'a File,
+    /// How that comes into memory.
+    pub initrd_backing: Backing,
     /// How large it is.
     pub size: Size,
+    /// What KVM lets its processors know.
+    pub cpuid: &'a HostCpuid,
     /// Who executes its kernel's instructions.
     pub ring0: Ring0,
     /// Whether its kernel tells what it does on the serial port.
     pub verbose: bool,
-    /// The program that becomes its PID 1.
-    pub init: &'a [u8],
 }
 
 /// What a machine goes on from.
@@ -135,9 +142,9 @@ pub enum BuildError {
     /// The kernel.
     #[error("the kernel can't be used")]
     Kernel(#[from] KernelError),
-    /// Init.
+    /// The initial RAM file system.
     #[error(transparent)]
-    Initramfs(#[from] InitramfsError),
+    Initrd(#[from] InitrdError),
     /// What the kernel is handed.
     #[error("guest memory is too small for the boot protocol")]
     HandOver(#[from] vm_memory::GuestMemoryError),
@@ -169,7 +176,7 @@ pub fn boot(
     done(Step::Devices);
 
     let kernel = from.kernel.load(vm.memory(), from.backing)?;
-    let initrd = initramfs::write(vm.memory(), from.init, kernel.end)?;
+    let initrd = initrd::load(from.initrd, vm.memory(), from.initrd_backing, kernel.end)?;
     let command_line = command_line(from.ring0, from.verbose, disks)?;
     let start = boot::hand_over(
         vm.memory(),
@@ -183,7 +190,7 @@ pub fn boot(
     )?;
     done(Step::KernelLoad);
 
-    let (first, others) = Vcpu::all(&kvm, &vm, from.size.vcpus, start)?;
+    let (first, others) = Vcpu::all(&vm, from.cpuid, from.size.vcpus, start)?;
     let crew = crew(first, others, from.ring0, &vm);
     done(Step::Vcpu);
 

@@ -2,11 +2,12 @@
 
 mod acpi;
 pub mod cmdline;
-pub mod initramfs;
+pub mod initrd;
 pub mod kernel;
 mod memory_map;
 mod mp_table;
 pub(crate) mod page_tables;
+mod place;
 mod pvh;
 mod zero_page;
 
@@ -16,20 +17,13 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 
 pub use mp_table::ISA_INTERRUPTS;
 pub use page_tables::MAPPED_BYTES;
+pub use place::Backing;
 
 use crate::layout;
 use crate::memory::GuestMemory;
 use crate::vcpu::VcpuCount;
+use initrd::Initrd;
 use kernel::{Entry, Loaded};
-
-/// Where the initial RAM file system lies in the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Initrd {
-    /// Guest-physical address of its first byte; below 4 GiB, as the protocols demand.
-    pub start: u32,
-    /// Its size.
-    pub bytes: u32,
-}
 
 /// Where a virtio-mmio device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,20 +2,19 @@ use std::ffi::CString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
-use guest_images::{Cache, INIT, Processors};
+use guest_images::{Cache, Processors, initramfs_digest};
 use launch::{Digest, MemoryLimit, Progress};
 use sha2::{Digest as _, Sha256};
 
 use super::GuestKernel;
 use super::error::Error;
-use crate::boot::kernel::{Backing, Kernel};
+use crate::boot::Backing;
+use crate::boot::kernel::Kernel;
 use crate::builder;
 use crate::machine::Size;
-use crate::monitor::{self, KernelFile};
+use crate::monitor;
 use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, MachineFacts};
 use crate::vcpu::VcpuCount;
@@ -140,18 +139,6 @@ impl Blueprint {
         })
     }
 
-    /// The kernel's file, opened anew: whoever reads it moves its position.
-    pub(super) fn open_kernel(&self) -> Result<KernelFile<OwnedFd>, Error> {
-        let image = File::open(&self.kernel).map_err(|error| Error::Kernel {
-            path: self.kernel.clone(),
-            source: error.into(),
-        })?;
-        Ok(KernelFile {
-            image: image.into(),
-            backing: self.backing,
-        })
-    }
-
     pub(super) fn size(&self) -> Size {
         Size {
             memory_bytes: self.memory.bytes(),
@@ -165,7 +152,7 @@ impl Blueprint {
         MachineFacts {
             vcpus: self.vcpus.get().into(),
             kernel: self.kernel_digest.clone(),
-            init: init_digest(),
+            init: initramfs_digest(),
             command_line: self.command_line.to_string_lossy().into_owned(),
             jaula_version: VERSION.to_owned(),
             saved_at_unix_seconds: 0,
@@ -178,12 +165,6 @@ impl Blueprint {
 
 /// Of this jaula.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Of the PID 1 that this jaula's guests have. Computed once: it is a megabyte.
-pub(super) fn init_digest() -> Digest {
-    static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::from_bytes(&Sha256::digest(INIT)));
-    DIGEST.clone()
-}
 
 /// A file that is no kernel is found out here, rather than by a monitor.
 pub(super) fn check_kernel(path: &Path) -> Result<(), Error> {

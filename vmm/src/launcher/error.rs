@@ -3,7 +3,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use guest_images::CacheError;
+use guest_images::{CacheError, InitramfsError};
 use launch::{CpuLimit, InstanceId, MemoryLimit};
 use nix::errno::Errno;
 
@@ -15,7 +15,7 @@ use crate::kvm::KvmError;
 use crate::monitor::{AssignmentError, ChannelError, Reason};
 use crate::ring0::ProbeError;
 use crate::snapshot::{DraftError, MemoryFileError, StateError, StoreError};
-use crate::vcpu::VcpuCount;
+use crate::vcpu::{VcpuCount, VcpuError};
 
 /// Why a machine can't be launched, or can't be reached.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +31,13 @@ pub(crate) enum Error {
     #[error(transparent)]
     Kvm(#[from] KvmError),
     #[error(transparent)]
+    Cpuid(#[from] VcpuError),
+    #[error(transparent)]
     Ring0(#[from] ProbeError),
     #[error("{} can't be booted", path.display())]
     Kernel { path: PathBuf, source: KernelError },
+    #[error("can't open the initial RAM file system {}", path.display())]
+    Initrd { path: PathBuf, source: io::Error },
     #[error("can't open the disk image {}", path.display())]
     Disk { path: PathBuf, source: io::Error },
     #[error("{} can't be shared with a virtual machine", path.display())]
@@ -59,6 +63,8 @@ pub(crate) enum Error {
     Draft(#[from] DraftError),
     #[error(transparent)]
     Cache(#[from] CacheError),
+    #[error(transparent)]
+    Initramfs(#[from] InitramfsError),
     #[error("can't listen for requests in {}", path.display())]
     Listen { path: PathBuf, source: io::Error },
     #[error("there is no running virtual machine {0}")]

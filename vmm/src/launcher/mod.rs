@@ -5,6 +5,7 @@
 //! [monitor](crate::monitor) in it, and tells it what to run.
 
 mod blueprint;
+mod bootable;
 mod disks;
 mod error;
 mod exec;
@@ -34,6 +35,7 @@ use crate::ring0::{self, Ring0};
 use crate::snapshot::MachineFacts;
 use crate::vcpu::VcpuCount;
 use blueprint::{Asked, Blueprint};
+use bootable::Bootable;
 use error::Error;
 pub use exec::{RunningVm, UserFiles};
 use prepared::{PreparedOrigin, PreparedVm, PreparedWork};
@@ -145,7 +147,9 @@ impl VmLauncher {
         };
         Ok(match template {
             Some(dir) => PreparedOrigin::Restore(dir),
-            None => PreparedOrigin::Boot(blueprint),
+            None => {
+                PreparedOrigin::Boot(Box::new(Bootable::new(blueprint, &self.cache, progress)?))
+            }
         })
     }
 }

@@ -8,7 +8,7 @@ use host::RunDir;
 use host::cgroup::Extras;
 use launch::{Instance, InstanceId, MonotonicNs, Network, Prepared, Resources, Stdio, Workload};
 
-use super::blueprint::Blueprint;
+use super::bootable::Bootable;
 use super::disks::HostDisk;
 use super::error::Error;
 use super::instance::VmInstance;
@@ -48,7 +48,7 @@ pub(super) enum PreparedWork {
 /// What the machine starts from.
 pub(super) enum PreparedOrigin {
     /// It boots.
-    Boot(Blueprint),
+    Boot(Box<Bootable>),
     /// It goes on from the snapshot in this directory.
     Restore(PathBuf),
 }
@@ -112,10 +112,7 @@ impl PreparedVm {
             facts: self.facts.clone(),
             job: Job::Run(Run {
                 origin: match &self.origin {
-                    PreparedOrigin::Boot(blueprint) => Origin::Boot {
-                        kernel: blueprint.open_kernel()?,
-                        size: blueprint.size(),
-                    },
+                    PreparedOrigin::Boot(bootable) => Origin::Boot(Box::new(bootable.open()?)),
                     PreparedOrigin::Restore(dir) => Origin::Restore(dir.clone()),
                 },
                 work,

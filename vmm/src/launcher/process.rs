@@ -239,6 +239,7 @@ impl MonitorProcess {
                 Received::Message(ToLauncher::Failed(reason)) => {
                     known.verdict = Some(Verdict::Failed(reason));
                 }
+                Received::Message(ToLauncher::Built(phases)) => known.reached.extend(phases),
                 Received::Message(ToLauncher::Reached(phase, at)) => {
                     known.reached.push((phase, at));
                     if phase == Phase::Exec {

@@ -9,15 +9,16 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::Channel;
-use crate::boot::kernel::Backing;
+use crate::boot::Backing;
 use crate::devices::virtio::block::Access;
 use crate::machine::Size;
 use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, MachineFacts};
+use crate::vcpu::HostCpuid;
 
 /// What the monitor is to do. `F` is how it holds the files that it needs: open in the launcher
 /// and the monitor, numbered on the way between them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Assignment<F> {
     /// The launcher's process ID, as the monitor sees it.
     pub(crate) launcher: i32,
@@ -33,14 +34,13 @@ pub(crate) struct Assignment<F> {
 }
 
 /// What is to come of a machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Job<F> {
     /// It runs a command to its end.
     Run(Run<F>),
     /// It boots until it waits for a command, and is saved.
     MakeTemplate {
-        kernel: KernelFile<F>,
-        size: Size,
+        from: Box<BootFrom<F>>,
         /// How many places for disks it has, besides that of the root's.
         disks: usize,
         into: SnapshotFiles<F>,
@@ -57,7 +57,7 @@ pub(crate) struct SnapshotFiles<F> {
 }
 
 /// A command in a machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Run<F> {
     pub(crate) origin: Origin<F>,
     pub(crate) work: Work,
@@ -111,17 +111,27 @@ pub(crate) enum Work {
 }
 
 /// Where a machine's state comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Origin<F> {
     /// It boots.
-    Boot { kernel: KernelFile<F>, size: Size },
+    Boot(Box<BootFrom<F>>),
     /// It goes on from the snapshot in this directory.
     Restore(PathBuf),
 }
 
-/// A kernel image.
+/// What a machine boots from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BootFrom<F> {
+    pub(crate) kernel: BootFile<F>,
+    pub(crate) initrd: BootFile<F>,
+    pub(crate) size: Size,
+    /// To ask KVM again would take a third of a millisecond where the host is virtual itself.
+    pub(crate) cpuid: HostCpuid,
+}
+
+/// A file that is brought into guest memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct KernelFile<F> {
+pub(crate) struct BootFile<F> {
     /// With a file position of its own.
     pub(crate) image: F,
     /// How it comes into guest memory.
@@ -189,14 +199,8 @@ impl<F> Assignment<F> {
             facts: self.facts,
             job: match self.job {
                 Job::Run(run) => Job::Run(run.try_map(f)?),
-                Job::MakeTemplate {
-                    kernel,
-                    size,
-                    disks,
-                    into,
-                } => Job::MakeTemplate {
-                    kernel: kernel.try_map(f)?,
-                    size,
+                Job::MakeTemplate { from, disks, into } => Job::MakeTemplate {
+                    from: Box::new(from.try_map(f)?),
                     disks,
                     into: into.try_map(f)?,
                 },
@@ -209,10 +213,7 @@ impl<F> Run<F> {
     fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<Run<G>, E> {
         Ok(Run {
             origin: match self.origin {
-                Origin::Boot { kernel, size } => Origin::Boot {
-                    kernel: kernel.try_map(f)?,
-                    size,
-                },
+                Origin::Boot(from) => Origin::Boot(Box::new(from.try_map(f)?)),
                 Origin::Restore(dir) => Origin::Restore(dir),
             },
             work: self.work,
@@ -266,9 +267,20 @@ impl<F> NetworkLink<F> {
     }
 }
 
-impl<F> KernelFile<F> {
-    fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<KernelFile<G>, E> {
-        Ok(KernelFile {
+impl<F> BootFrom<F> {
+    fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<BootFrom<G>, E> {
+        Ok(BootFrom {
+            kernel: self.kernel.try_map(f)?,
+            initrd: self.initrd.try_map(f)?,
+            size: self.size,
+            cpuid: self.cpuid,
+        })
+    }
+}
+
+impl<F> BootFile<F> {
+    fn try_map<G, E>(self, f: &mut impl FnMut(F) -> Result<G, E>) -> Result<BootFile<G>, E> {
+        Ok(BootFile {
             image: f(self.image)?,
             backing: self.backing,
         })

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use launch::MonotonicNs;
+
 use super::assignment::{Assignment, Job};
 use super::launcher_watch::LauncherWatch;
-use super::session::{Session, SessionError, reached};
-use super::{Channel, Phase, instance, template};
+use super::session::{Session, SessionError};
+use super::{Channel, instance, template};
 use crate::snapshot::LeaseBreaks;
 
 /// Does what the launcher tells, to its end or the launcher's.
@@ -13,7 +15,7 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
     let Some(assignment) = Assignment::receive(channel)? else {
         return Ok(());
     };
-    reached(channel, Phase::Spawn);
+    let spawned = MonotonicNs::now();
     // Before there are other threads.
     let breaks = Arc::new(LeaseBreaks::watch().map_err(SessionError::Breaks)?);
     let watch = LauncherWatch::new(channel.clone(), assignment.launcher, breaks.clone());
@@ -22,6 +24,7 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
     };
     let session = Session {
         channel: channel.clone(),
+        spawned,
         watch,
         breaks,
         ring0: assignment.ring0,
@@ -30,11 +33,6 @@ pub(super) fn run(channel: &Arc<Channel>) -> Result<(), SessionError> {
     };
     match assignment.job {
         Job::Run(run) => instance::run(session, run),
-        Job::MakeTemplate {
-            kernel,
-            size,
-            disks,
-            into,
-        } => template::make(session, kernel, size, disks, into),
+        Job::MakeTemplate { from, disks, into } => template::make(session, *from, disks, into),
     }
 }

@@ -12,7 +12,7 @@ use entry::{Failure, MountFailure, Step};
 use guest_protocol::{End, GUEST_CID, Mark, Ports, ToHost};
 use launch::{MonotonicNs, Mount, MountPoint};
 
-use super::assignment::{KernelFile, Origin, Run, Work};
+use super::assignment::{Origin, Run, Work};
 use super::control::{self, AnswerWatch, Instructions, Orders};
 use super::event::{Event, SaveRequest};
 use super::exec::Sessions;
@@ -21,20 +21,17 @@ use super::pump::InputEnd;
 use super::requests;
 use super::saving::SaveError;
 use super::serve::{Served, serve};
-use super::session::{
-    Session, SessionError, balloon, disk, disks, is_verbose, network, random, reached, shares,
-};
+use super::session::{Session, SessionError, balloon, boot, disk, disks, network, random, shares};
 use super::threads::{Threads, tell};
 use super::vcpu_thread::VcpuThread;
 use super::{Channel, Phase, Reason, ToLauncher, pump, saving, streams};
-use crate::boot::kernel::Kernel;
-use crate::builder::{self, Boot, Devices, Saved};
+use crate::builder::{self, Devices, Saved};
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::{GuestEnd, Said};
 use crate::jail::{self, Filter, Jail, Rights, Role};
 use crate::kvm;
 use crate::last_words::LastWords;
-use crate::machine::{Machine, MachineState, Size};
+use crate::machine::{Machine, MachineState};
 use crate::ring0::Ring0;
 use crate::snapshot::{
     AddressSpace, DraftFiles, HostIdentity, LeaseBreaks, MachineFacts, MemoryFile, StateFile,
@@ -53,12 +50,14 @@ const OUTPUTS: usize = 2;
 pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionError> {
     let Session {
         channel,
+        spawned,
         watch,
         breaks,
         ring0,
         host,
         facts,
     } = session;
+    let mut phases = vec![(Phase::Spawn, spawned)];
     let (sender, events) = mpsc::channel();
     let words = LastWords::default();
 
@@ -87,10 +86,10 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     };
     // All that has a path is open by then, or is opened here.
     let space = AddressSpace::of_process().map_err(SessionError::Space)?;
-    let done = |step: builder::Step| reached(&channel, step.into());
+    let done = |step: builder::Step| phases.push((step.into(), MonotonicNs::now()));
     let is_restored = matches!(run.origin, Origin::Restore(_));
     let (machine, memory_file) = match run.origin {
-        Origin::Boot { kernel, size } => (boot(kernel, size, ring0, devices, done)?, None),
+        Origin::Boot(from) => (boot(*from, ring0, devices, done)?, None),
         Origin::Restore(dir) => {
             let (machine, file) = restore(&dir, &breaks, &host, ring0, devices, done)?;
             (machine, Some(file))
@@ -191,7 +190,10 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     }
     let vcpu = VcpuThread::start(machine, &threads)?;
     Filter::of(Role::Main)?.load()?;
-    reached(&channel, Phase::Jail);
+    phases.push((Phase::Jail, MonotonicNs::now()));
+    if let Err(error) = channel.send(&ToLauncher::Built(phases)) {
+        tracing::debug!("that the machine is built can't be told: {error}");
+    }
     vcpu.begin();
 
     let instance = Instance {
@@ -224,26 +226,6 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         }
     }
     Ok(())
-}
-
-fn boot(
-    kernel: KernelFile<OwnedFd>,
-    size: Size,
-    ring0: Ring0,
-    devices: Devices,
-    done: impl FnMut(builder::Step),
-) -> Result<Machine, SessionError> {
-    let kvm = kvm::open()?;
-    let image = Kernel::parse(kernel.image.into()).map_err(SessionError::Kernel)?;
-    let from = Boot {
-        kernel: &image,
-        backing: kernel.backing,
-        size,
-        ring0,
-        verbose: is_verbose(),
-        init: guest_images::INIT,
-    };
-    Ok(builder::boot(kvm, from, devices, done)?)
 }
 
 fn restore(

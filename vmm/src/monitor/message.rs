@@ -21,6 +21,9 @@ pub(crate) enum ToMonitor {
 /// What the monitor says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToLauncher {
+    /// The machine is built and about to run, after these phases, each with the moment of its end.
+    /// In one message: each wakes the launcher, on a processor that building may need.
+    Built(Vec<(Phase, MonotonicNs)>),
     /// A phase ended at this moment.
     Reached(Phase, MonotonicNs),
     /// The command ended, and all its output was written; the last message.

@@ -50,8 +50,8 @@ use std::sync::Arc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 pub(crate) use assignment::{
-    Assignment, AssignmentError, DiskFile, Job, KernelFile, NetworkLink, Origin, Run, SharedFile,
-    SnapshotFiles, Work,
+    Assignment, AssignmentError, BootFile, BootFrom, DiskFile, Job, NetworkLink, Origin, Run,
+    SharedFile, SnapshotFiles, Work,
 };
 pub(crate) use channel::{Channel, ChannelError, MAX_DESCRIPTORS, Received};
 pub(crate) use exec::{ExecNews, ExecWord};

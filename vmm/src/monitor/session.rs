@@ -10,12 +10,12 @@ use guest_protocol::{FrameError, SHARES_TAG};
 use launch::MonotonicNs;
 use nix::errno::Errno;
 
-use super::assignment::{AssignmentError, DiskFile, NetworkLink, SharedFile};
+use super::Channel;
+use super::assignment::{AssignmentError, BootFrom, DiskFile, NetworkLink, SharedFile};
 use super::launcher_watch::LauncherWatch;
 use super::saving::SaveError;
-use super::{Channel, Phase, ToLauncher};
-use crate::boot::kernel::KernelError;
-use crate::builder::BuildError;
+use crate::boot::kernel::{Kernel, KernelError};
+use crate::builder::{self, Boot, BuildError, Devices};
 use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::{Access, Block, BlockError, InvalidId};
 use crate::devices::virtio::fs::{Fs, Limits, Share, ShareError};
@@ -23,7 +23,8 @@ use crate::devices::virtio::net::{Link, Net, Tap, TapError};
 use crate::devices::virtio::rng::Rng;
 use crate::guest_end::{GuestEnd, Said};
 use crate::jail::{FilterError, JailError};
-use crate::kvm::KvmError;
+use crate::kvm::{self, KvmError};
+use crate::machine::Machine;
 use crate::ring0::Ring0;
 use crate::snapshot::{HostIdentity, LeaseBreaks, MachineFacts, MemoryFileError, StateError};
 
@@ -123,11 +124,35 @@ impl SessionError {
 /// What all assignments have.
 pub(super) struct Session {
     pub(super) channel: Arc<Channel>,
+    /// When it was known what to do.
+    pub(super) spawned: MonotonicNs,
     pub(super) watch: LauncherWatch,
     pub(super) breaks: Arc<LeaseBreaks>,
     pub(super) ring0: Ring0,
     pub(super) host: HostIdentity,
     pub(super) facts: MachineFacts,
+}
+
+/// A machine that is about to boot.
+pub(super) fn boot(
+    from: BootFrom<OwnedFd>,
+    ring0: Ring0,
+    devices: Devices,
+    done: impl FnMut(builder::Step),
+) -> Result<Machine, SessionError> {
+    let kvm = kvm::open()?;
+    let image = Kernel::parse(from.kernel.image.into()).map_err(SessionError::Kernel)?;
+    let from = Boot {
+        kernel: &image,
+        backing: from.kernel.backing,
+        initrd: &from.initrd.image.into(),
+        initrd_backing: from.initrd.backing,
+        size: from.size,
+        cpuid: &from.cpuid,
+        ring0,
+        verbose: is_verbose(),
+    };
+    Ok(builder::boot(kvm, from, devices, done)?)
 }
 
 /// The root disk, or what takes its place.
@@ -202,11 +227,4 @@ pub(super) fn balloon() -> Result<Arc<Mutex<Balloon>>, SessionError> {
 /// Whether the guest's kernel tells what it does.
 pub(crate) fn is_verbose() -> bool {
     tracing::enabled!(tracing::Level::TRACE)
-}
-
-/// Tells the launcher that a phase ended now.
-pub(super) fn reached(channel: &Channel, phase: Phase) {
-    if let Err(error) = channel.send(&ToLauncher::Reached(phase, MonotonicNs::now())) {
-        tracing::debug!("{phase:?} can't be told: {error}");
-    }
 }

@@ -8,21 +8,18 @@ use std::thread;
 
 use guest_protocol::{GUEST_CID, Mark, Ports};
 
-use super::assignment::{KernelFile, SnapshotFiles};
+use super::assignment::{BootFrom, SnapshotFiles};
 use super::saving::SaveError;
 use super::serve::{Served, serve};
 use super::session::{
-    Session, SessionError, balloon, disk, is_verbose, network, places_for_disks, random, shares,
+    Session, SessionError, balloon, boot, disk, network, places_for_disks, random, shares,
 };
 use super::{gate, saving, streams, vcpu_thread};
-use crate::boot::kernel::Kernel;
-use crate::builder::{self, Boot, Devices};
+use crate::builder::Devices;
 use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::GuestEnd;
 use crate::jail::{Filter, Jail, Rights, Role};
-use crate::kvm;
 use crate::last_words::LastWords;
-use crate::machine::Size;
 use crate::snapshot::{AddressSpace, DraftFiles};
 use crate::vcpu::{Kick, Stop};
 
@@ -31,8 +28,7 @@ use crate::vcpu::{Kick, Stop};
 /// guest has nobody to talk to yet, and random numbers are for each machine that goes on from here.
 pub(super) fn make(
     session: Session,
-    kernel: KernelFile<OwnedFd>,
-    size: Size,
+    from: BootFrom<OwnedFd>,
     disks: usize,
     into: SnapshotFiles<OwnedFd>,
 ) -> Result<(), SessionError> {
@@ -71,15 +67,7 @@ pub(super) fn make(
         }),
         on_line: words.listener(),
     };
-    let from = Boot {
-        kernel: &Kernel::parse(kernel.image.into()).map_err(SessionError::Kernel)?,
-        backing: kernel.backing,
-        size,
-        ring0,
-        verbose: is_verbose(),
-        init: guest_images::INIT,
-    };
-    let mut machine = builder::boot(kvm::open()?, from, devices, |_| {})?;
+    let mut machine = boot(from, ring0, devices, |_| {})?;
     let space = AddressSpace::of_process().map_err(SessionError::Space)?;
     let into = DraftFiles::new(into.dir, into.state, into.memory);
     Jail::enter()?.close(Rights::None)?;

@@ -18,14 +18,15 @@ impl Threads<'_> {
         work: impl FnOnce(&Sender<Event>) + Send + 'static,
     ) -> Result<(), SessionError> {
         let events = self.0.clone();
-        let filter = Filter::of(role)?;
         thread::Builder::new()
             .name(role.name().to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || match filter.load() {
-                Ok(()) => work(&events),
-                Err(error) => tell(&events, Event::NotContained(error)),
-            })
+            .spawn(
+                move || match Filter::of(role).and_then(|filter| filter.load()) {
+                    Ok(()) => work(&events),
+                    Err(error) => tell(&events, Event::NotContained(error)),
+                },
+            )
             .map(drop)
             .map_err(SessionError::Thread)
     }

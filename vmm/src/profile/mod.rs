@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use guest_protocol::{GUEST_CID, Mark, SHARES_TAG};
 use launch::MemoryLimit;
 
-use crate::boot::kernel::{Backing, Kernel, KernelError};
+use crate::boot::Backing;
+use crate::boot::kernel::{Kernel, KernelError};
 use crate::builder::{self, Boot, BuildError, Devices};
 use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::{Access, Block, BlockError, Id};
@@ -29,7 +30,7 @@ use crate::kvm::{self, KvmError};
 use crate::last_words::LastWords;
 use crate::machine::Size;
 use crate::ring0::{self, ProbeError};
-use crate::vcpu::{Kick, Stop, VcpuCount, VcpuError};
+use crate::vcpu::{HostCpuid, Kick, Stop, VcpuCount, VcpuError};
 
 pub use symbols::{SymbolError, Symbols};
 
@@ -93,7 +94,12 @@ pub struct Profile {
 /// # Errors
 ///
 /// When this host can't run it, or the guest does not get there.
-pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile, ProfileError> {
+pub fn boot(
+    image: File,
+    initrd: &File,
+    symbols: &Symbols,
+    period: Duration,
+) -> Result<Profile, ProfileError> {
     let kvm = kvm::open()?;
     let kernel = Kernel::parse(image)?;
     let booted = Arc::new(AtomicBool::new(false));
@@ -101,13 +107,15 @@ pub fn boot(image: File, symbols: &Symbols, period: Duration) -> Result<Profile,
     let from = Boot {
         kernel: &kernel,
         backing: Backing::Copied,
+        initrd,
+        initrd_backing: Backing::Copied,
+        cpuid: &HostCpuid::of(&kvm)?,
         size: Size {
             memory_bytes: MEMORY.bytes(),
             vcpus: VcpuCount::ONE,
         },
         ring0: ring0::of_host(&kvm)?,
         verbose: false,
-        init: guest_images::INIT,
     };
     let devices = Devices {
         // What PID 1 does after its first mark is not looked at any more, so nothing is on the

@@ -25,7 +25,7 @@ pub struct MachineFacts {
     pub vcpus: u32,
     /// Of the kernel's file.
     pub kernel: Digest,
-    /// Of PID 1's executable.
+    /// Of the initial RAM file system that has its PID 1.
     pub init: Digest,
     /// The kernel's.
     pub command_line: String,

@@ -31,6 +31,7 @@ const AMD_TOPOLOGY: u32 = 0x8000_001e;
 const AMD_TOPOLOGY_V2: u32 = 0x8000_0026;
 
 /// What KVM lets guests on this host know.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct HostCpuid {
     entries: Vec<kvm_cpuid_entry2>,
     /// Whether KVM's local APIC has the timer that CPUID, which does not know of the APIC, leaves

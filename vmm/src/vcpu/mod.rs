@@ -11,12 +11,12 @@ mod run;
 mod state;
 
 pub use count::{ImpossibleCount, VcpuCount};
+pub use cpuid::HostCpuid;
 pub use kick::Kick;
 pub use registers::Registers;
 pub use run::{Stop, StopError};
 pub use state::{StateError, VcpuState};
 
-use cpuid::HostCpuid;
 pub(crate) use crew::{Crew, Surroundings};
 use extended_state::ExtendedState;
 use kvm_ioctls::{Kvm, VcpuFd};
@@ -54,14 +54,13 @@ impl Vcpu {
     ///
     /// When KVM refuses a step.
     pub fn all(
-        kvm: &Kvm,
         vm: &Vm,
+        host: &HostCpuid,
         count: VcpuCount,
         start: Start,
     ) -> Result<(Self, Vec<Self>), VcpuError> {
-        let host = HostCpuid::of(kvm)?;
         let make = |id| -> Result<Self, VcpuError> {
-            let vcpu = Self::bare(vm, &host, id, count)?;
+            let vcpu = Self::bare(vm, host, id, count)?;
             registers::set_msrs(&vcpu.fd)?;
             registers::set_fpu(&vcpu.fd)?;
             registers::set_local_apic(&vcpu.fd)?;

@@ -1,12 +1,12 @@
 //! ELF images: an uncompressed `vmlinux`, or another kernel that takes PVH.
 //!
 //! linux-loader has a loader for these, but it copies, which costs more than all the rest of a
-//! launch; so the headers are read here and the segments mapped by [`super::place`].
+//! launch; so the headers are read here and the segments mapped by [`place`].
 
 use std::fs::File;
 
-use super::place::{self, Segment};
-use super::{Backing, Entry, KernelError, Loaded, check_room, read_exactly};
+use super::super::place::{self, Backing, Segment};
+use super::{Entry, KernelError, Loaded, check_room, read_exactly};
 use crate::memory::GuestMemory;
 
 const HEADER_BYTES: usize = 64;

@@ -12,14 +12,12 @@ use linux_loader::loader::{BzImage as BzImageLoader, KernelLoader};
 use vm_memory::{GuestAddress, GuestMemoryBackend};
 
 use super::MAPPED_BYTES;
+use super::place::Backing;
 use crate::layout;
 use crate::memory::GuestMemory;
 
 mod bz_image;
 mod elf;
-mod place;
-
-pub use place::Backing;
 
 /// Why a file can't be booted.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@ use guest_images::{Cache, Shelf};
 use launch::{Chain, Progress};
 
 use super::blueprint::Blueprint;
+use super::bootable::Bootable;
 use super::error::Error;
 use super::process::MonitorProcess;
 use crate::machine::MachineState;
@@ -42,12 +43,13 @@ pub(super) fn find_or_make(
             cache.forget(Shelf::Templates, &name(blueprint)?)?;
         }
     }
+    let bootable = Bootable::new(blueprint.clone(), cache, progress)?;
     let dir = cache.get_or_make(Shelf::Templates, &name(blueprint)?, progress, |dir| {
         progress.begin(&format!(
             "making a template of a virtual machine with {}, for quick starts",
             blueprint
         ));
-        let made = make(blueprint, dir);
+        let made = make(&bootable, dir);
         progress.end();
         made
     })?;
@@ -78,7 +80,8 @@ fn name(blueprint: &Blueprint) -> Result<String, Error> {
 
 /// Has a monitor make it in `dir`. No cgroup, no directory of an instance: it is no instance, and
 /// ends with this process.
-fn make(blueprint: &Blueprint, dir: &Path) -> Result<(), Error> {
+fn make(bootable: &Bootable, dir: &Path) -> Result<(), Error> {
+    let blueprint = bootable.blueprint();
     let draft = Draft::create(dir)?;
     let [state, memory] = draft
         .files()
@@ -90,8 +93,7 @@ fn make(blueprint: &Blueprint, dir: &Path) -> Result<(), Error> {
         host: blueprint.host.clone(),
         facts: blueprint.facts(LABEL),
         job: Job::MakeTemplate {
-            kernel: blueprint.open_kernel()?,
-            size: blueprint.size(),
+            from: Box::new(bootable.open()?),
             disks: blueprint.disks,
             into: SnapshotFiles {
                 dir: dir.to_owned(),

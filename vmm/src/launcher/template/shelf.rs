@@ -3,10 +3,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use guest_images::{Cache, CacheError, Shelf};
+use guest_images::{Cache, CacheError, Shelf, initramfs_digest};
 use launch::Chain;
 
-use crate::launcher::blueprint::{VERSION, init_digest};
+use crate::launcher::blueprint::VERSION;
 use crate::ring0::Ring0;
 use crate::snapshot::{CpuIdentity, Description, StateFile};
 
@@ -117,7 +117,7 @@ fn look_at(dir: &Path, ring0: Option<Ring0>) -> Template {
 fn is_current(description: &Description, ring0: Option<Ring0>) -> bool {
     description.host.cpu == CpuIdentity::of_host()
         && ring0.is_none_or(|ring0| description.host.ring0 == ring0.into())
-        && description.machine.init == init_digest()
+        && description.machine.init == initramfs_digest()
         && description.machine.jaula_version == VERSION
 }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::boot::{Start, page_tables};
 use crate::memory;
 use crate::reset::{self, ResetPort};
-use crate::vcpu::VcpuCount;
+use crate::vcpu::{HostCpuid, VcpuCount};
 use crate::vm::Vm;
 
 const FIRST_CODE: u64 = 0x1_0000;
@@ -38,7 +38,8 @@ impl Machine {
         let vm = Vm::new(&kvm, memory).unwrap();
         let start = |rip| Start::Long { rip, cr3 };
         let two = VcpuCount::new(2).unwrap();
-        let (first, others) = Vcpu::all(&kvm, &vm, two, start(FIRST_CODE)).unwrap();
+        let (first, others) =
+            Vcpu::all(&vm, &HostCpuid::of(&kvm).unwrap(), two, start(FIRST_CODE)).unwrap();
         // As if the first one had started it.
         others[0].start_at(&vm, start(OTHER_CODE)).unwrap();
         let mp_state = KVM_MP_STATE_RUNNABLE;
@@ -195,7 +196,7 @@ fn one_that_was_never_started_waits_in_another_machine_too() {
         cr3,
     };
     let two = VcpuCount::new(2).unwrap();
-    let (_, mut others) = Vcpu::all(&kvm, &saved_in, two, start).unwrap();
+    let (_, mut others) = Vcpu::all(&saved_in, &HostCpuid::of(&kvm).unwrap(), two, start).unwrap();
     let state = others[0].save(&kvm).unwrap();
     let restored = Vcpu::restore(&kvm, &goes_on_in, 1, &state).unwrap();
     assert_eq!(

@@ -17,7 +17,7 @@ use crate::bus::Bus;
 use crate::devices::SavedState;
 use crate::memory::{self, GuestMemory};
 use crate::reset::ResetLine;
-use crate::vcpu::{Kick, Stop, VcpuCount};
+use crate::vcpu::{HostCpuid, Kick, Stop, VcpuCount};
 use crate::vm::VmState;
 
 const CODE: u64 = 0x1_0000;
@@ -112,7 +112,8 @@ impl Machine {
         write_handler(&memory);
         let vm = Vm::new(&kvm, memory).unwrap();
         let start = Start::Long { rip: CODE, cr3 };
-        let (vcpu, _) = Vcpu::all(&kvm, &vm, VcpuCount::ONE, start).unwrap();
+        let (vcpu, _) =
+            Vcpu::all(&vm, &HostCpuid::of(&kvm).unwrap(), VcpuCount::ONE, start).unwrap();
         let mut sregs = vcpu.fd.get_sregs().unwrap();
         sregs.idt = kvm_dtable {
             base: INTERRUPT_TABLE,

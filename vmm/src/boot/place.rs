@@ -5,15 +5,14 @@ use std::io::{self, Seek, SeekFrom};
 
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
-use super::KernelError;
 use crate::memory::{self, GuestMemory};
 
 const PAGE_BYTES: u64 = 4096;
 
-/// Whether guest memory may be backed by the kernel's file itself.
+/// Whether guest memory may be backed by the file itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Backing {
-    /// Map the file privately: guests of one kernel share the pages that they don't write to.
+    /// Map the file privately: guests of one file share the pages that they don't write to.
     /// Only for a file that nobody ever changes, such as one of a cache.
     Mapped,
     /// Copy: a file of the user's may be written or cut off while the guest runs.
@@ -35,7 +34,7 @@ pub(super) fn segment(
     memory: &GuestMemory,
     segment: &Segment,
     backing: Backing,
-) -> Result<(), KernelError> {
+) -> io::Result<()> {
     let start = segment.address;
     let end = start + segment.file_bytes;
     let first_page = start.next_multiple_of(PAGE_BYTES);
@@ -64,7 +63,7 @@ fn copy(
     offset: u64,
     start: u64,
     end: u64,
-) -> Result<(), KernelError> {
+) -> io::Result<()> {
     if start < end {
         file.seek(SeekFrom::Start(offset))?;
         memory
@@ -76,19 +75,12 @@ fn copy(
 
 /// Puts a private mapping of the file, from `offset` on, in the place of the memory from `start`
 /// to `end`, all of them multiples of the page size.
-fn map(
-    file: &File,
-    memory: &GuestMemory,
-    offset: u64,
-    start: u64,
-    end: u64,
-) -> Result<(), KernelError> {
+fn map(file: &File, memory: &GuestMemory, offset: u64, start: u64, end: u64) -> io::Result<()> {
     let place = memory
         .get_slice(GuestAddress(start), (end - start) as usize)
         .map_err(io::Error::other)?;
     // SAFETY: `start` and `end` are multiples of the page size, and so is `offset`, which is
     // congruent to `start`. The file reaches to the end of each of its segments, as was checked
-    // when its headers were read, and `Backing::Mapped` is only asked for where it never changes.
-    unsafe { memory::map_file(&place, file, offset)? };
-    Ok(())
+    // when its size was read, and `Backing::Mapped` is only asked for where it never changes.
+    unsafe { memory::map_file(&place, file, offset) }
 }
