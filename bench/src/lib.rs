@@ -14,6 +14,7 @@ mod contender;
 mod difference;
 mod environment;
 pub mod export;
+pub mod floors;
 pub mod html;
 mod interrupt;
 mod measure;

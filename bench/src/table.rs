@@ -20,6 +20,7 @@ pub(crate) use escape::command_line;
 pub use escape::visible;
 pub use judgements::judgements;
 
+use crate::floors::Floors;
 use crate::units::{size, time};
 use crate::{
     Comparison, Environment, FootprintMoment, FootprintReading, OtherReport, Outcome, Sample,
@@ -80,6 +81,9 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
         writeln!(text)?;
     }
     writeln!(text, "{}", paragraph::fill(&host(comparison), width))?;
+    if let Some(floors) = floors(&comparison.environment.floors) {
+        writeln!(text, "{}", paragraph::fill(&floors, width))?;
+    }
     for note in notes(comparison) {
         writeln!(
             text,
@@ -221,6 +225,17 @@ fn host(comparison: &Comparison) -> String {
     format!("{}{cgroup}; {host}{programs}", comparison.environment)
 }
 
+/// What no launcher can be quicker than.
+fn floors(floors: &Floors) -> Option<String> {
+    if floors.floors.is_empty() {
+        return None;
+    }
+    let each = floors.floors.iter();
+    let each = each.map(|floor| format!("{} {}", floor.what, time(floor.least_ns)));
+    let each = each.collect::<Vec<_>>().join("; ");
+    Some(format!("What the kernel takes at least: {each}."))
+}
+
 /// What must be known to read the figures.
 pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = Vec::new();
@@ -241,6 +256,12 @@ pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
             .iter()
             .filter_map(|it| of_other(it, comparison)),
     );
+    notes.extend(comparison.environment.floors.unknown.iter().map(|it| {
+        format!(
+            "what the kernel takes at least is not known of {}",
+            escape::visible(it)
+        )
+    }));
     let reports = comparison.ways.as_ref().into_array();
     let ended_early: Vec<_> = reports
         .iter()

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use bench::floors::Floors;
 use bench::{
     Comparison, Environment, Interrupt, Metric, Outcome, Plan, Programs, Readiness, SeriesPlan,
     Ways, html, table,
@@ -144,7 +145,10 @@ pub fn measure(
     }
     let kernel = args.workload.kernel.as_deref();
     // Before anything else of ours runs: the load is that of others.
-    let environment = Environment::of_this_host(ring0());
+    let mut environment = Environment::of_this_host(ring0());
+    if args.measuring.runs > 0 {
+        environment.floors = Floors::measure(vmm::kvm::open().ok().as_ref());
+    }
     let plan = Plan {
         launchers: Ways {
             container: &installation.container(),

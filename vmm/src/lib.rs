@@ -11,7 +11,8 @@
 //! - [`bus`], [`devices`], [`reset`]: what the guest's accesses reach.
 //! - [`boot`]: the kernel, and what it finds in memory when it starts.
 //! - `monitor`, `launcher`: the two processes. `jail`: what the first of them may still do.
-//! - [`kvm`], [`ring0`]: what the host offers. Some hosts emulate a guest's ring 0.
+//! - [`kvm`], [`ring0`], [`floor`]: what the host offers, found out with a [`probe`]. Some hosts
+//!   emulate a guest's ring 0.
 //! - [`snapshot`]: a machine on the disk.
 //! - [`profile`]: where a booting kernel spends its time.
 //! - [`guest_end`]: why a guest ended that should not have.
@@ -20,6 +21,7 @@ pub mod boot;
 pub mod builder;
 pub mod bus;
 pub mod devices;
+pub mod floor;
 pub mod guest_end;
 pub mod jail;
 pub mod kvm;
@@ -29,6 +31,7 @@ pub mod layout;
 pub mod machine;
 pub mod memory;
 mod monitor;
+pub mod probe;
 pub mod profile;
 pub mod reset;
 pub mod ring0;

@@ -2,12 +2,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use bench::floors::Child;
 use bench::processes::is_installed;
 use bench::quantile;
 use launch::MonotonicNs;
 
 use crate::Result;
-use crate::floor::Floor;
 
 pub const NOT_INSTALLED: &str = "is not installed";
 
@@ -21,7 +21,7 @@ pub struct Contestant {
 /// What it is that runs.
 pub enum Entrant {
     /// Nothing but the kernel's part.
-    Floor(Floor),
+    Floor(Child),
     /// A program with its arguments, and where it keeps its instances if it is ours.
     Program(Vec<String>, Option<PathBuf>),
     /// A peer that has no time, and why.
@@ -91,7 +91,7 @@ impl Contestant {
     fn run_once(&self) -> Result<Option<u64>> {
         match &self.entrant {
             Entrant::Out(_) => Ok(None),
-            Entrant::Floor(floor) => floor.run_once().map(Some),
+            Entrant::Floor(floor) => Ok(Some(floor.run_once()?)),
             Entrant::Program(words, run_dir) => run_once(words, run_dir.as_deref()).map(Some),
         }
     }

@@ -10,13 +10,13 @@
 
 mod bundle;
 mod contestant;
-mod floor;
 mod memory;
 mod spans;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use bench::floors::{self, Child};
 use bench::{Environment, size, time};
 use guest_images::store::Store;
 use guest_images::{Cache, ImageRef, Sources};
@@ -24,7 +24,6 @@ use launch::{NoProgress, RootFs};
 
 use bundle::Bundle;
 use contestant::{Contestant, Entrant, NOT_INSTALLED};
-use floor::Floor;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -85,7 +84,7 @@ fn contestants(root: &Path, jaula: &Path, tmpfs: &Path) -> Result<Vec<Contestant
     let mut all = vec![
         Contestant::new(
             "clone3, execve, wait: the floor",
-            Entrant::Floor(Floor::new(&program)?),
+            Entrant::Floor(Child::executing(floors::namespaces(), &program)?),
         ),
         Contestant::peer(
             "unshare, the same namespaces",

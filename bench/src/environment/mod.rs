@@ -15,6 +15,8 @@ use vmm::ring0::Ring0;
 
 pub use host::{CgroupMount, HostFacts};
 
+use crate::floors::Floors;
+
 /// Where the figures were taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
@@ -30,6 +32,8 @@ pub struct Environment {
     pub guest_ring0: Option<Ring0>,
     /// What else of the host bears on figures.
     pub host: HostFacts,
+    /// What the kernel takes at least; empty where that was not measured.
+    pub floors: Floors,
     /// What took them.
     pub programs: Programs,
 }
@@ -109,6 +113,7 @@ impl Environment {
                 .unwrap_or_default(),
             guest_ring0,
             host: HostFacts::read(Path::new("/")),
+            floors: Floors::default(),
             programs: Programs::default(),
         }
     }

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::Comparison;
 use crate::units::size;
+use crate::{Comparison, Environment};
 
 pub(super) fn section(comparison: &Comparison) -> Markup {
     html! {
@@ -12,7 +12,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             h2 #environment { "Where this was measured" }
             p.note { "Figures of another machine, kernel or version are other figures." }
             dl {
-                (facts("", &serde_json::to_value(&comparison.environment).unwrap_or_default()))
+                (facts("", &without_floors(&comparison.environment)))
                 (fact("image digest", &comparison.workload.root_digest))
                 (fact("memory limit", &limit(comparison.workload.memory_limit_bytes.map(size))))
                 (fact("CPU limit", &limit(comparison.workload.cpu_limit_milli_cpus.map(|cpus| (f64::from(cpus) / 1e3).to_string()))))
@@ -20,6 +20,15 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             }
         }
     }
+}
+
+/// Those have a section of their own.
+fn without_floors(environment: &Environment) -> Value {
+    let mut facts = serde_json::to_value(environment).unwrap_or_default();
+    if let Value::Object(facts) = &mut facts {
+        facts.remove("floors");
+    }
+    facts
 }
 
 fn limit(limit: Option<String>) -> String {

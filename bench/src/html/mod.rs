@@ -8,6 +8,7 @@ mod chart;
 mod charts;
 mod environment;
 mod figures;
+mod floors;
 mod method;
 mod outputs;
 mod overview;
@@ -80,6 +81,7 @@ fn page(kicker: &str, title: Markup, any: &Comparison, content: Markup) -> Strin
                 }
                 main {
                     (content)
+                    (floors::section(&any.environment.floors))
                     (environment::section(any))
                     (method::section(any))
                 }

@@ -4,6 +4,7 @@ use launch::fake::{FakeLauncher, workload};
 use launch::{ExitStatus, NoProgress, Side};
 
 use super::*;
+use crate::floors::{Floor, Floors};
 use crate::{Ended, HostFacts, Interrupt, Metric, Plan, Programs, SeriesPlan, Ways, compare};
 
 fn environment(guest_ring0: Option<Ring0>) -> Environment {
@@ -16,6 +17,15 @@ fn environment(guest_ring0: Option<Ring0>) -> Environment {
         host: HostFacts {
             is_virtual_machine: true,
             ..HostFacts::default()
+        },
+        floors: Floors {
+            floors: vec![Floor {
+                what: "KVM_CREATE_VM".into(),
+                times: 15,
+                least_ns: 412_000,
+                p50_ns: 450_000,
+            }],
+            unknown: vec!["the same with a new network namespace: no right".into()],
         },
         programs: Programs {
             jaula_version: "0.1.0".into(),
@@ -150,9 +160,12 @@ W14 this host is itself a virtual machine: so VMs on it are nested.
 2026-01-02T03:04:05Z: AMD EPYC, 2 CPUs, Linux 6.18.0, guest kernel mode emulated
 at 1.3 million instructions a second, cgroup v2; itself a virtual machine,
 mitigations not told, governor not told; jaula 0.1.0, binary 5a5a5a5a5a5a
+What the kernel takes at least: KVM_CREATE_VM 412 µs.
 Note: this host emulates the guest's kernel mode, some thousand times slower
 than hardware runs it: the time that vm cold takes to boot, and most of what vm
 warm takes after its restore, are facts about this host, not about VMs.
+Note: what the kernel takes at least is not known of the same with a new network
+namespace: no right.
 Note: container, vm cold and vm warm ended within 2 s of main: only the peak of
 the memory is known.
 ";

@@ -13,7 +13,7 @@ use crate::boot::kernel::KernelError;
 use crate::devices::virtio::fs::ShareError;
 use crate::kvm::KvmError;
 use crate::monitor::{AssignmentError, ChannelError, Reason};
-use crate::ring0::ProbeError;
+use crate::probe::ProbeError;
 use crate::snapshot::{DraftError, MemoryFileError, StateError, StoreError};
 use crate::vcpu::{VcpuCount, VcpuError};
 

@@ -29,7 +29,8 @@ use crate::guest_end::GuestEnd;
 use crate::kvm::{self, KvmError};
 use crate::last_words::LastWords;
 use crate::machine::Size;
-use crate::ring0::{self, ProbeError};
+use crate::probe::ProbeError;
+use crate::ring0;
 use crate::vcpu::{HostCpuid, Kick, Stop, VcpuCount, VcpuError};
 
 pub use symbols::{SymbolError, Symbols};

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use kvm_ioctls::Kvm;
 
-use super::{ProbeError, Ring0, probe};
+use super::{Ring0, probe};
+use crate::probe::ProbeError;
 
 /// Changes with each boot: proc_sys_kernel(5).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
