@@ -8,6 +8,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use harness::nobody::{is_root, run_as_nobody};
+use harness::schema::assert_fits_the_schema;
 use harness::{JAULA, Place, Seen, World, can_run, see, wait};
 use launch::Side;
 
@@ -448,19 +449,6 @@ fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
             .guest_kernel_sha256
             .is_some()
     );
-}
-
-/// What the published schema says of what `jaula compare --json` has printed.
-fn assert_fits_the_schema(printed: &[u8]) {
-    let schema = serde_json::from_str(include_str!("../docs/comparison.schema.json")).unwrap();
-    let mut schemas = boon::Schemas::new();
-    let mut compiler = boon::Compiler::new();
-    compiler.add_resource("comparison.json", schema).unwrap();
-    let index = compiler.compile("comparison.json", &mut schemas).unwrap();
-    let printed = serde_json::from_slice(printed).unwrap();
-    if let Err(error) = schemas.validate(&printed, index) {
-        panic!("{error:#}");
-    }
 }
 
 #[test]

@@ -4,8 +4,10 @@
 
 mod harness;
 
-use bench::Way;
+use bench::{Comparison, Contender, Way};
+use harness::schema::assert_fits_the_schema;
 use harness::{Place, Seen, World, can_run, run};
+use launch::Side;
 
 /// Runs the probe's program one way.
 fn probe(way: Way, words: &[&str]) -> Option<Seen> {
@@ -79,4 +81,90 @@ fn without_a_job_it_ends_at_once_and_an_unknown_one_is_named() {
         seen.stderr
     );
     assert_eq!(seen.stderr.lines().count(), 1, "{}", seen.stderr);
+}
+
+#[test]
+fn what_the_probe_reports_is_compared_each_way_and_beside_a_host_process() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let page = world.dir().join("report.html");
+    let page_flag = format!("--html={}", page.display());
+    let seen = world.run([
+        "compare",
+        "--runs=1",
+        "--budget-time=1ms",
+        "--metrics=exit",
+        "--against=host",
+        "--memory=128m",
+        "--json",
+        &page_flag,
+        "probe",
+        "syscalls",
+        "faults",
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    assert_fits_the_schema(&seen.stdout);
+    let comparison: Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    // Numbers differ, and that is no difference.
+    assert!(comparison.stdout_differences.iter().all(|it| it.identical));
+    assert!(comparison.others.iter().all(|it| it.is_output_alike));
+    let names: Vec<_> = comparison
+        .figures
+        .iter()
+        .map(|it| it.figure.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "clock-read",
+            "getppid",
+            "read-4k-cached",
+            "open-close",
+            "first-touch"
+        ]
+    );
+    for result in &comparison.figures {
+        let contenders: Vec<_> = result.rows.iter().map(|it| it.of_runs.contender).collect();
+        assert_eq!(
+            contenders,
+            [
+                Contender::HostProcess,
+                Contender::Container,
+                Contender::VmCold,
+                Contender::VmWarm
+            ]
+        );
+        for row in &result.rows {
+            assert!(row.of_runs.summary.unwrap().p50 > 0, "{row:?}");
+        }
+    }
+    // However busy this machine is, no clock stands still.
+    for sample in &comparison.series.as_ref().unwrap().samples {
+        let reported = sample.reported.as_ref().unwrap();
+        assert!(reported.took_ns >= 250_000_000, "{reported:?}");
+        assert!(reported.host_ns > reported.took_ns / 2, "{reported:?}");
+    }
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("What each operation costs, as a ratio"));
+}
+
+#[test]
+fn a_report_that_cant_be_read_is_told_in_a_line() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let script = "echo jaula-figures 1; echo 'x values=1 batch=1 p50_ns=\u{1b}[2J'";
+    let seen = World::new().run(["compare", "--runs=0", "busybox", "sh", "-c", script]);
+    assert_eq!(seen.code, Some(125), "{}", seen.stderr);
+    let text = seen.stdout_text();
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let text = text.replace('\n', " ");
+    assert!(
+        text.contains("the figures that it reports can't be read: line 2: p50_ns is no number"),
+        "{text}"
+    );
 }

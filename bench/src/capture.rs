@@ -3,7 +3,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::thread::{self, JoinHandle};
 
-use launch::Digest;
+use launch::{Digest, MonotonicNs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -26,12 +26,20 @@ pub struct Captured {
     pub sha256: Digest,
 }
 
+/// A stream that was read to its end.
+pub(crate) struct Finished {
+    pub(crate) captured: Captured,
+    /// From the arrival of its first bytes to that of its last.
+    pub(crate) took_ns: u64,
+}
+
 impl Captured {
     fn read(
         mut stream: impl Read,
         kept_bytes: usize,
         mut watch: Option<LineWatch>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Finished> {
+        let mut arrivals: Option<(MonotonicNs, MonotonicNs)> = None;
         let mut kept = Vec::new();
         let mut total_bytes = 0;
         let mut digest = Sha256::new();
@@ -43,6 +51,8 @@ impl Captured {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
+            let now = MonotonicNs::now();
+            arrivals = Some((arrivals.map_or(now, |(first, _)| first), now));
             if let Some(watch) = &mut watch {
                 watch.take(chunk);
             }
@@ -51,21 +61,29 @@ impl Captured {
             kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
             total_bytes += chunk.len() as u64;
         }
-        Ok(Self {
+        let captured = Self {
             text: String::from_utf8_lossy(&kept).into_owned(),
             total_bytes,
             truncated: total_bytes > kept.len() as u64,
             sha256: Digest::from_bytes(&digest.finalize()),
+        };
+        Ok(Finished {
+            captured,
+            took_ns: arrivals.map_or(0, |(first, last)| last.since(first)),
         })
     }
 
     /// What a run that never started has written.
     pub(crate) fn nothing() -> Self {
+        Self::of_text(String::new())
+    }
+
+    pub(crate) fn of_text(text: String) -> Self {
         Self {
-            text: String::new(),
-            total_bytes: 0,
+            total_bytes: text.len() as u64,
             truncated: false,
-            sha256: Digest::from_bytes(&Sha256::digest([])),
+            sha256: Digest::from_bytes(&Sha256::digest(&text)),
+            text,
         }
     }
 }
@@ -84,7 +102,7 @@ impl Capture {
     pub(crate) fn start(
         self,
         watch: Option<LineWatch>,
-    ) -> io::Result<JoinHandle<io::Result<Captured>>> {
+    ) -> io::Result<JoinHandle<io::Result<Finished>>> {
         thread::Builder::new()
             .name("capture".into())
             .spawn(move || Captured::read(File::from(self.0), KEPT_BYTES, watch))
@@ -95,9 +113,13 @@ impl Capture {
 mod tests {
     use super::*;
 
+    fn read(stream: impl Read, kept_bytes: usize) -> Captured {
+        Captured::read(stream, kept_bytes, None).unwrap().captured
+    }
+
     #[test]
     fn a_short_output_is_kept_whole() {
-        let captured = Captured::read(&b"hello"[..], 5, None).unwrap();
+        let captured = read(&b"hello"[..], 5);
         assert_eq!(captured.text, "hello");
         assert_eq!(captured.total_bytes, 5);
         assert!(!captured.truncated);
@@ -106,7 +128,7 @@ mod tests {
     #[test]
     fn of_a_long_output_the_beginning_is_kept_and_all_is_counted() {
         let bytes = vec![b'x'; 3 << 20];
-        let captured = Captured::read(&bytes[..], 1 << 20, None).unwrap();
+        let captured = read(&bytes[..], 1 << 20);
         assert_eq!(captured.text.len(), 1 << 20);
         assert_eq!(captured.total_bytes, 3 << 20);
         assert!(captured.truncated);
@@ -114,24 +136,18 @@ mod tests {
 
     #[test]
     fn outputs_that_differ_behind_what_is_kept_have_other_digests() {
-        let read = |bytes: &[u8]| Captured::read(bytes, 2, None).unwrap();
-        assert_eq!(read(b"abc").text, read(b"abd").text);
-        assert_ne!(read(b"abc").sha256, read(b"abd").sha256);
+        let (abc, abd) = (read(&b"abc"[..], 2), read(&b"abd"[..], 2));
+        assert_eq!(abc.text, abd.text);
+        assert_ne!(abc.sha256, abd.sha256);
     }
 
     #[test]
     fn what_is_no_text_is_replaced() {
-        assert_eq!(
-            Captured::read(&b"a\xff"[..], 9, None).unwrap().text,
-            "a\u{fffd}"
-        );
+        assert_eq!(read(&b"a\xff"[..], 9).text, "a\u{fffd}");
     }
 
     #[test]
     fn nothing_is_what_an_empty_stream_gives() {
-        assert_eq!(
-            Captured::read(io::empty(), 9, None).unwrap(),
-            Captured::nothing()
-        );
+        assert_eq!(read(io::empty(), 9), Captured::nothing());
     }
 }

@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::Run;
 use crate::{
-    Captured, Contender, Difference, Environment, MetricResult, Series, Warning, Way, Ways,
+    Captured, Contender, Difference, Environment, FigureResult, MetricResult, Reported, Series,
+    Warning, Way, Ways,
 };
 
 /// What `jaula compare` found. Every duration is in nanoseconds of the host's clock.
@@ -15,7 +16,7 @@ pub struct Comparison {
     pub environment: Environment,
     /// What came of each way.
     pub ways: Ways<WayReport>,
-    /// How the standard outputs differ: of those ways that could run the command, each is held
+    /// How the standard outputs differ, of reported figures by their names alone: of those ways that could run the command, each is held
     /// against the one before it.
     pub stdout_differences: Vec<Difference>,
     /// How the standard errors differ, likewise.
@@ -26,6 +27,9 @@ pub struct Comparison {
     pub series: Option<Series>,
     /// What follows from them, metric by metric.
     pub results: Vec<MetricResult>,
+    /// What the workload reports of itself, figure by figure; of the runs that were checked, if none
+    /// was timed.
+    pub figures: Vec<FigureResult>,
     /// Mistakes that the reader should think of.
     pub warnings: Vec<Warning>,
 }
@@ -86,6 +90,8 @@ pub struct WayReport {
     pub stdout: Captured,
     /// What the command wrote to standard error.
     pub stderr: Captured,
+    /// What the command reported of itself, if it did.
+    pub reported: Option<Reported>,
 }
 
 /// One beside the three ways, as it was when it was checked.
@@ -95,7 +101,8 @@ pub struct OtherReport {
     pub contender: Contender,
     /// How its run ended. It is timed if that is how the container's did.
     pub outcome: Outcome,
-    /// Whether its standard output was the container's, byte for byte.
+    /// Whether its standard output was the container's, byte for byte, or its figures had the names of
+    /// the container's.
     pub is_output_alike: bool,
     /// The beginning of what it wrote to standard error, if it did not end as the container did.
     pub complaint: Option<String>,
@@ -113,6 +120,7 @@ impl WayReport {
             footprint: run.footprint,
             stdout: run.stdout,
             stderr: run.stderr,
+            reported: run.reported,
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ impl Difference {
     /// against the other.
     pub(crate) fn of_neighbours(
         reports: &Ways<WayReport>,
-        output: fn(&WayReport) -> &Captured,
+        output: fn(&WayReport) -> Cow<'_, Captured>,
     ) -> Vec<Self> {
         let ran: Vec<_> = reports
             .as_ref()
@@ -56,7 +57,7 @@ impl Difference {
                     first: first.way,
                     second: second.way,
                 };
-                Self::between(between, output(first), output(second))
+                Self::between(between, &output(first), &output(second))
             })
             .collect()
     }

@@ -21,6 +21,7 @@ mod measure;
 pub mod processes;
 mod pss;
 mod ready;
+pub mod reported;
 mod results;
 pub mod series;
 pub mod statistics;
@@ -44,6 +45,7 @@ pub use environment::{CgroupMount, Environment, HostFacts, Programs, file_sha256
 pub use interrupt::Interrupt;
 pub use pss::pss_bytes;
 pub use ready::{InvalidReadiness, Readiness};
+pub use reported::{Figure, FigureResult, FigureRow, Reported};
 pub use results::{Against, MetricResult, ResultRow};
 pub use series::{Ended, Metric, Sample, SampleOutcome, Series, SeriesPlan, UnknownMetric};
 pub use statistics::quantile;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Span, Stdio, Timeline};
 
-use crate::capture::Capture;
+use crate::capture::{Capture, Finished};
 use crate::ready::{Probe, Ready};
-use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome, Readiness};
+use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome, Readiness, Reported};
 
 /// How often a run looks whether it was interrupted, or is due for a reading.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -67,6 +67,8 @@ pub(crate) struct Run {
     pub(crate) footprint: FootprintReading,
     pub(crate) stdout: Captured,
     pub(crate) stderr: Captured,
+    /// What the command reported of itself, if it did and ended well.
+    pub(crate) reported: Option<Reported>,
 }
 
 /// Runs `prepared` once, on `stdin`.
@@ -109,6 +111,8 @@ pub(crate) fn run(
     drop(instance);
     let gone = MonotonicNs::now();
     let has_ended = outcome.is_some();
+    let stdout = finish(stdout)?;
+    let (outcome, reported) = reported(outcome, &stdout);
     Ok(Run {
         outcome,
         started_at: Some(timeline.start()),
@@ -118,9 +122,27 @@ pub(crate) fn run(
         exit_to_gone_ns: has_ended.then(|| gone.since(timeline.end())),
         spans: timeline.spans().to_vec(),
         footprint,
-        stdout: finish(stdout)?,
-        stderr: finish(stderr)?,
+        stdout: stdout.captured,
+        stderr: finish(stderr)?.captured,
+        reported,
     })
+}
+
+/// What a command reported that ended well. One whose report can't be read has failed.
+fn reported(outcome: Option<Outcome>, stdout: &Finished) -> (Option<Outcome>, Option<Reported>) {
+    let has_ended_well = outcome.as_ref().and_then(Outcome::exit_code) == Some(0);
+    let read = || Reported::read(&stdout.captured, stdout.took_ns);
+    match has_ended_well.then(read).flatten() {
+        None => (outcome, None),
+        Some(Ok(reported)) => (outcome, Some(reported)),
+        Some(Err(error)) => {
+            let failed = Outcome::Failed {
+                error: error.to_string(),
+                remedy: None,
+            };
+            (Some(failed), None)
+        }
+    }
 }
 
 /// Opens `file` anew, so that each run has a position of its own in it; nothing to read if `None`.
@@ -132,7 +154,7 @@ pub(crate) fn open_stdin(file: Option<&File>) -> io::Result<OwnedFd> {
     Ok(opened.into())
 }
 
-fn finish(capture: JoinHandle<io::Result<Captured>>) -> Result<Captured, MeasureError> {
+fn finish(capture: JoinHandle<io::Result<Finished>>) -> Result<Finished, MeasureError> {
     capture
         .join()
         .unwrap_or_else(|_| Err(io::Error::other("the capturing thread panicked")))
@@ -238,6 +260,7 @@ impl Run {
             },
             stdout: Captured::nothing(),
             stderr: Captured::nothing(),
+            reported: None,
         }
     }
 }

@@ -56,23 +56,26 @@ pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<Metric
         rows: contenders
             .iter()
             .filter(|contender| contender.has(metric))
-            .map(|&contender| row(series, metric, contender, &mut random))
+            .map(|&contender| row(series, contender, &|sample| metric.of(sample), &mut random))
             .collect(),
     };
     series.metrics.iter().map(of_metric).collect()
 }
 
-fn row(series: &Series, metric: Metric, contender: Contender, random: &mut Random) -> ResultRow {
-    let values: Vec<_> = series
-        .timed(contender)
-        .filter_map(|sample| metric.of(sample))
-        .collect();
+/// What a series says of one contender by what `value` takes from each run.
+pub(crate) fn row(
+    series: &Series,
+    contender: Contender,
+    value: &dyn Fn(&Sample) -> Option<u64>,
+    random: &mut Random,
+) -> ResultRow {
+    let values: Vec<_> = series.timed(contender).filter_map(value).collect();
     ResultRow {
         contender,
         summary: Summary::of(&values),
         failures: series.timed(contender).filter(|it| it.has_failed()).count(),
         against: contender.reference().and_then(|reference| {
-            let pairs = pairs(series, metric, contender, reference);
+            let pairs = pairs(series, contender, reference, value);
             let comparison = PairedComparison::of(&pairs, random)?;
             Some(Against {
                 reference,
@@ -84,15 +87,15 @@ fn row(series: &Series, metric: Metric, contender: Contender, random: &mut Rando
 
 fn pairs(
     series: &Series,
-    metric: Metric,
     contender: Contender,
     reference: Contender,
+    value: &dyn Fn(&Sample) -> Option<u64>,
 ) -> Vec<(u64, u64)> {
     let pair = |sample: &Sample| {
         let other = series
             .timed(reference)
             .find(|other| other.round == sample.round)?;
-        Some((metric.of(sample)?, metric.of(other)?))
+        Some((value(sample)?, value(other)?))
     };
     series.timed(contender).filter_map(pair).collect()
 }

@@ -3,6 +3,7 @@
 mod changes;
 mod differences;
 mod escape;
+mod figures;
 mod judgements;
 mod paragraph;
 mod results;
@@ -18,6 +19,7 @@ use vmm::ring0::Ring0;
 pub use changes::changes;
 pub(crate) use escape::command_line;
 pub use escape::visible;
+pub(crate) use figures::MEANING;
 pub use judgements::judgements;
 
 use crate::floors::Floors;
@@ -51,12 +53,22 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
     if let Some(series) = &comparison.series {
         writeln!(text, "{}\n", results::render(comparison, series, width))?;
     }
+    if !comparison.figures.is_empty() {
+        writeln!(
+            text,
+            "{}\n",
+            self::figures::render(&comparison.figures, width)
+        )?;
+    }
     writeln!(text, "{}\n", head_of_spans(comparison))?;
     writeln!(text, "{}\n", spans(comparison, width))?;
     writeln!(text, "What differs in what they saw\n")?;
     for (name, differences, outputs) in [
         (
-            "standard output",
+            match comparison.figures.is_empty() {
+                true => "standard output",
+                false => "standard output, but for the numbers",
+            },
             &comparison.stdout_differences,
             comparison.ways.as_ref().map(|report| &report.stdout),
         ),

@@ -19,6 +19,7 @@ Examples:
   jaula compare --ready 'log:^up' busybox -- sh -c 'echo up; sleep 1000'
   jaula compare --runs 0 busybox -- sh -c 'uname -r; nproc; free -m'
   jaula compare --html report.html busybox true
+  jaula compare --metrics exit probe -- syscalls faults
   jaula compare --json busybox sleep 3 > figures.json";
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ pub mod loop_device;
 pub mod nobody;
 pub mod oci;
 pub mod refused;
+pub mod schema;
 pub mod small_disk;
 pub mod terminal;
 mod traces;

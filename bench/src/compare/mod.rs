@@ -1,5 +1,6 @@
 mod others;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::measure::{self, Look, MeasureError, Run};
 use crate::series::Entrant;
 use crate::{
     Comparison, Contender, Difference, Environment, Interrupt, Outcome, Series, SeriesPlan, Way,
-    WayReport, Ways, WorkloadFacts, results, series, warnings,
+    WayReport, Ways, WorkloadFacts, reported, results, series, warnings,
 };
 
 /// What is not ready by then, when it is checked, will not be: not even where VMs boot slowly.
@@ -124,8 +125,16 @@ pub fn compare(
     let mut comparison = Comparison {
         workload: WorkloadFacts::from(plan.workload),
         environment: plan.environment,
-        stdout_differences: Difference::of_neighbours(&ways, |report| &report.stdout),
-        stderr_differences: Difference::of_neighbours(&ways, |report| &report.stderr),
+        stdout_differences: Difference::of_neighbours(&ways, |report| {
+            reported::comparable(&report.stdout, report.reported.as_ref())
+        }),
+        stderr_differences: Difference::of_neighbours(&ways, |report| {
+            Cow::Borrowed(&report.stderr)
+        }),
+        figures: match &series {
+            Some(series) => reported::of_series(series, &contenders),
+            None => reported::of_checked(&ways),
+        },
         ways,
         others,
         results: series
@@ -217,7 +226,7 @@ mod tests {
 
     use super::*;
     use crate::statistics::Verdict;
-    use crate::{FootprintMoment, FootprintReading, Metric, Pair};
+    use crate::{FigureResult, FootprintMoment, FootprintReading, Metric, Pair};
 
     fn plan<'a>(launchers: Ways<&'a dyn Launcher>, workload: &'a Workload) -> Plan<'a> {
         Plan {
@@ -364,6 +373,77 @@ mod tests {
             let pairs: Vec<_> = differences.iter().map(|it| it.between).collect();
             assert_eq!(pairs, expected);
         }
+    }
+
+    fn reporting(getppid_ns: u64) -> FakeLauncher {
+        saying(&format!(
+            "jaula-figures 1\ngetppid values=300 batch=64 p50_ns={getppid_ns} p99_ns=9999999\n\
+             clock-read values=5 batch=1 p50_ns=23\nend took_ns=1\n"
+        ))
+    }
+
+    #[test]
+    fn what_a_workload_reports_is_compared_figure_by_figure_and_differs_in_no_output() {
+        let comparison = run(&reporting(80), &reporting(90_000), &reporting(80));
+        assert!(comparison.stdout_differences.iter().all(|it| it.identical));
+        let [getppid, clock] = &comparison.figures[..] else {
+            panic!("{:?}", comparison.figures);
+        };
+        assert_eq!(
+            (getppid.figure.as_str(), clock.figure.as_str()),
+            ("getppid", "clock-read")
+        );
+        let verdicts = |result: &FigureResult| {
+            let against = result
+                .rows
+                .iter()
+                .filter_map(|row| row.of_runs.against.as_ref());
+            against.map(|it| it.comparison.verdict).collect::<Vec<_>>()
+        };
+        assert_eq!(verdicts(getppid), [Verdict::Slower, Verdict::Equivalent]);
+        assert_eq!(verdicts(clock), [Verdict::Equivalent, Verdict::Equivalent]);
+        assert_eq!(getppid.rows[1].p99_ns, Some(9_999_999));
+        assert_eq!(clock.rows[1].p99_ns, None);
+        assert_eq!(getppid.rows[1].of_runs.summary.unwrap().p50, 90_000);
+        // All of it came at once, where it says that it took a while.
+        assert!(comparison.warnings.iter().any(|it| it.id == "W03"));
+    }
+
+    #[test]
+    fn figures_of_other_names_are_another_output() {
+        let other = saying("jaula-figures 1\ngetpid values=1 batch=1 p50_ns=1\nend took_ns=1\n");
+        let comparison = run(&reporting(80), &other, &reporting(80));
+        assert!(comparison.stdout_differences.iter().all(|it| !it.identical));
+    }
+
+    #[test]
+    fn one_whose_report_cant_be_read_has_failed() {
+        let comparison = run(
+            &reporting(80),
+            &saying("jaula-figures 1\nx\n"),
+            &reporting(80),
+        );
+        let Outcome::Failed { error, .. } = comparison.ways.vm_cold.outcome else {
+            panic!("{:?}", comparison.ways.vm_cold.outcome);
+        };
+        assert_eq!(
+            error,
+            "the figures that it reports can't be read: line 2: values is no number"
+        );
+        let getppid = &comparison.figures[0];
+        let contenders: Vec<_> = getppid.rows.iter().map(|it| it.of_runs.contender).collect();
+        assert_eq!(contenders, [Contender::Container, Contender::VmWarm]);
+    }
+
+    #[test]
+    fn a_report_of_one_that_ends_badly_is_no_report() {
+        let comparison = run(
+            &reporting(80),
+            &exiting(3).stdout("jaula-figures 1\n"),
+            &reporting(80),
+        );
+        assert_eq!(comparison.ways.vm_cold.outcome.exit_code(), Some(3));
+        assert_eq!(comparison.ways.vm_cold.reported, None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Error, Other, Plan, checked};
 use crate::measure::{self, MeasureError, Run};
 use crate::series::Entrant;
-use crate::{Contender, Interrupt, OtherReport, Outcome, WayReport};
+use crate::{Contender, Interrupt, OtherReport, Outcome, WayReport, reported};
 
 /// How long they are waited for at least: they may hang.
 const AT_LEAST: Duration = Duration::from_secs(30);
@@ -73,6 +73,8 @@ fn run(
 
 fn report(contender: Contender, run: &Run, container: &WayReport) -> OtherReport {
     let outcome = checked(run);
+    let ours = reported::comparable(&run.stdout, run.reported.as_ref());
+    let containers = reported::comparable(&container.stdout, container.reported.as_ref());
     let mut lines = run.stderr.text.lines();
     let complaint = match outcome.is_like(&container.outcome) {
         true => None,
@@ -81,7 +83,7 @@ fn report(contender: Contender, run: &Run, container: &WayReport) -> OtherReport
     OtherReport {
         contender,
         outcome,
-        is_output_alike: run.stdout.sha256 == container.stdout.sha256,
+        is_output_alike: ours.sha256 == containers.sha256,
         complaint: complaint.map(|line| line.chars().take(LONGEST_COMPLAINT).collect()),
     }
 }

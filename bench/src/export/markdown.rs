@@ -4,7 +4,7 @@ use crate::changes::{Change, Changes};
 use crate::statistics::Verdict;
 use crate::table::visible;
 use crate::units::{three_digits, time};
-use crate::{MetricResult, ResultRow};
+use crate::{FigureResult, MetricResult, ResultRow};
 
 /// Tables for a pull request or a page, one for each workload and metric.
 pub fn markdown(all: &[Measured]) -> String {
@@ -17,6 +17,7 @@ pub fn markdown(all: &[Measured]) -> String {
         for result in &measured.comparison.results {
             text.push_str(&table(result));
         }
+        text.push_str(&figures(&measured.comparison.figures));
         for warning in &measured.comparison.warnings {
             text.push_str(&format!("- {} {}.\n", warning.id, plain(&warning.detail)));
         }
@@ -81,6 +82,33 @@ fn table(result: &MetricResult) -> String {
             figure(summary.map(|it| it.max)),
             verdict(row),
         ));
+    }
+    text.push('\n');
+    text
+}
+
+/// What the workload reports of itself.
+fn figures(figures: &[FigureResult]) -> String {
+    if figures.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "| it reports | | runs | p50 | p99 | verdict |\n|---|---|---:|---:|---:|---|\n",
+    );
+    for result in figures {
+        for row in &result.rows {
+            let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
+            let of_runs = &row.of_runs;
+            text.push_str(&format!(
+                "| {} | {} | {} | {} | {} | {} |\n",
+                plain(&result.figure),
+                of_runs.contender,
+                of_runs.runs(),
+                figure(of_runs.summary.map(|it| it.p50)),
+                figure(row.p99_ns),
+                verdict(of_runs),
+            ));
+        }
     }
     text.push('\n');
     text

@@ -38,6 +38,13 @@ fn a_row_of_the_table_has_a_field_for_each_head() {
     assert_eq!(row.split(',').count(), heads + 1);
     let vm_cold = lines.next().unwrap();
     assert!(vm_cold.ends_with(",slower"), "{vm_cold}");
+    let figure = lines.find(|line| line.contains("reported getppid,vm cold"));
+    let figure = figure.unwrap();
+    assert!(
+        figure.contains(",reported getppid,vm cold,7,1,130001,130013,"),
+        "{figure}"
+    );
+    assert_eq!(figure.split(',').count(), heads + 1);
 }
 
 #[test]
@@ -49,6 +56,12 @@ fn markdown_holds_no_more_than_its_tables() {
         "{text}"
     );
     assert!(text.contains("slower than container, 116 times"), "{text}");
+    assert!(
+        text.contains(
+            "| getppid | vm cold | 7, 1 failed | 130 µs | 260 µs | slower than container, "
+        ),
+        "{text}"
+    );
     assert!(text.contains("- W06 only 8 runs.\n"), "{text}");
 }
 

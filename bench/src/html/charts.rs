@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::{cdf, footprint, order, timeline};
+use super::chart::{cdf, footprint, operations, order, timeline};
 use super::id;
 use super::series::{drawn, spans};
 use crate::{Comparison, Metric, Series};
@@ -12,6 +12,7 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
         section aria-labelledby=(id(key, "charts")) {
             h3.part id=(id(key, "charts")) { "Where it goes" }
             @if let Some(series) = &comparison.series { (startup(key, comparison, series)) }
+            (reported(key, comparison))
             (timelines(key, comparison))
             (footprints(key, comparison))
             @if let Some(series) = &comparison.series { (run_order(key, comparison, series)) }
@@ -33,6 +34,32 @@ fn startup(key: &str, comparison: &Comparison, series: &Series) -> Markup {
             "where two lines do not overlap, every start of one was quicker than every start of the other."
         },
     )
+}
+
+fn reported(key: &str, comparison: &Comparison) -> Markup {
+    let figures = &comparison.figures;
+    html! {
+        @if let Some(svg) = operations::ratios(&id(key, "ratios"), figures) {
+            (figure(
+                "What each operation costs, as a ratio",
+                svg,
+                html! {
+                    "How many times as long each operation takes as for what it is held against (a VM against the container, that against a process of the host), on a logarithmic axis: "
+                    "what the processor does by itself is near 1, and what a guest's kernel must ask its host for is far to the right."
+                },
+            ))
+        }
+        @if let Some(svg) = operations::latencies(&id(key, "latencies"), figures) {
+            (figure(
+                "How long each operation takes",
+                svg,
+                html! {
+                    "From the median, the dot, to the 99th percentile, the stroke, on a logarithmic axis: a long line is an operation that is mostly quick and sometimes waits. "
+                    "A dot alone had too few values for a percentile."
+                },
+            ))
+        }
+    }
 }
 
 fn timelines(key: &str, comparison: &Comparison) -> Markup {

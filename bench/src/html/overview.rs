@@ -46,7 +46,7 @@ fn line(measured: &Measured, result: &MetricResult, row: &ResultRow) -> Markup {
     }
 }
 
-fn words(against: &Against) -> String {
+pub(super) fn words(against: &Against) -> String {
     let comparison = &against.comparison;
     match (comparison.verdict, comparison.ratio) {
         (Verdict::Faster | Verdict::Slower, Some(ratio)) => {

@@ -3,8 +3,8 @@ use launch::{Charge, ExitStatus, Footprint, MonotonicNs, Span};
 
 use super::*;
 use crate::{
-    Captured, Ended, Environment, FootprintMoment, FootprintReading, Metric, Outcome, Sample,
-    SampleOutcome, Series, Warning, Way, WayReport, Ways, WorkloadFacts,
+    Captured, Ended, Environment, Figure, FootprintMoment, FootprintReading, Metric, Outcome,
+    Reported, Sample, SampleOutcome, Series, Warning, Way, WayReport, Ways, WorkloadFacts,
 };
 
 fn spans(way: Way) -> Vec<Span> {
@@ -53,6 +53,7 @@ fn report(way: Way) -> WayReport {
             ..Captured::nothing()
         },
         stderr: Captured::nothing(),
+        reported: None,
     }
 }
 
@@ -75,6 +76,26 @@ fn sample(way: Way, order: usize) -> Sample {
         launch_to_exit_ns: None,
         exit_to_gone_ns: None,
         spans: spans(way),
+        reported: Some(reported(way, order as u64)),
+    }
+}
+
+fn reported(way: Way, order: u64) -> Reported {
+    let figure = |name: &str, p50_ns| Figure {
+        name: name.into(),
+        values: 1000,
+        batch: 1,
+        p50_ns,
+        p99_ns: Some(2 * p50_ns),
+    };
+    let getppid = match way {
+        Way::Container => 100 + order,
+        Way::VmCold | Way::VmWarm => 130_000 + order,
+    };
+    Reported {
+        figures: vec![figure("getppid", getppid), figure("clock-read", 23)],
+        took_ns: 1_000_000_000,
+        host_ns: 1_010_000_000,
     }
 }
 
@@ -105,6 +126,7 @@ pub(crate) fn comparison() -> Comparison {
             detail: "only 8 runs".into(),
         }],
         results: crate::results::of_series(&series, &contenders),
+        figures: crate::reported::of_series(&series, &contenders),
         series: Some(series),
     }
 }
@@ -124,6 +146,8 @@ fn the_page_says_what_each_way_costs() {
         "bootstrap",
         "only 8 runs.",
         "a middle alone hides",
+        "getppid: vm cold: 1161 times the container, vm warm: 1177 times the container",
+        "vm warm: p50 130 µs, p99 260 µs",
     ] {
         assert!(page.contains(text), "{text}");
     }
@@ -152,7 +176,7 @@ fn nothing_is_fetched() {
 fn every_drawing_has_a_name_and_a_sentence() {
     let page = render(&comparison());
     let drawings = page.matches("<svg").count();
-    assert_eq!(drawings, 5);
+    assert_eq!(drawings, 7);
     assert_eq!(page.matches("role=\"img\"").count(), drawings);
     assert_eq!(page.matches("<figcaption>").count(), drawings);
     for labels in page.split("aria-labelledby=\"").skip(1) {
@@ -181,6 +205,7 @@ fn without_timed_runs_there_is_still_a_page() {
     let page = render(&Comparison {
         series: None,
         results: Vec::new(),
+        figures: Vec::new(),
         ..comparison()
     });
     assert!(page.contains("Nothing was timed"));
@@ -206,7 +231,7 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     };
     let page = render_suite(&[measured("startup"), measured("hash")]).unwrap();
     assert_eq!(page.matches("<article").count(), 2);
-    assert_eq!(page.matches("<svg").count(), 10);
+    assert_eq!(page.matches("<svg").count(), 14);
     assert!(page.contains("slower, 116 times the container"));
     let ids: Vec<_> = page
         .split(" id=\"")

@@ -1,7 +1,7 @@
 use launch::{MonotonicNs, Span};
 use serde::{Deserialize, Serialize};
 
-use crate::Contender;
+use crate::{Contender, Reported};
 
 /// One timed run. All times are in nanoseconds of the host's `CLOCK_MONOTONIC`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Sample {
     pub exit_to_gone_ns: Option<u64>,
     /// Where the time went, to where the run was followed.
     pub spans: Vec<Span>,
+    /// What the workload reported of itself, if it did and the run was followed to its end.
+    pub reported: Option<Reported>,
 }
 
 /// How a timed run ended.

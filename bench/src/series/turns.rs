@@ -270,6 +270,7 @@ fn sample(entrant: &Entrant<'_>, order: usize, round: usize, is_warm_up: bool, r
         launch_to_exit_ns: run.launch_to_exit_ns,
         exit_to_gone_ns: run.exit_to_gone_ns,
         spans: run.spans,
+        reported: run.reported,
     }
 }
 

@@ -50,7 +50,7 @@ fn one(result: &MetricResult, width: u16) -> String {
     lines.join("\n")
 }
 
-fn right(text: String) -> Cell {
+pub(super) fn right(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 

@@ -310,6 +310,38 @@ Where the time went, in the median run of each way
 }
 
 #[test]
+fn what_a_workload_reports_is_a_table_of_its_own() {
+    let reporting = |getppid: &str| {
+        saying(format!(
+            "jaula-figures 1\ngetppid {getppid}\nend took_ns=0\n"
+        ))
+    };
+    let container = reporting("values=300 batch=64 p50_ns=145 p99_ns=156");
+    let vm = reporting("values=5 batch=64 p50_ns=195897");
+    let text = timed(&container, &vm, &vm, None, 8);
+    let expected = "
+ it reports               runs   p50      p99      verdict
+──────────────────────────────────────────────────────────────────────
+ getppid      container      8   145 ns   156 ns
+              vm cold        8   196 µs        -   slower, 1351 times
+              vm warm        8   196 µs        -   slower, 1351 times
+p50 and p99 are of single operations, of batches' means where one takes
+nanoseconds, by the workload's own clock, which is checked against the host's:
+the middle of what the runs reported. Verdicts are about the runs' medians.
+";
+    assert!(text.contains(expected), "{text}");
+    assert!(
+        text.contains("standard output, but for the numbers: the same from all, "),
+        "{text}"
+    );
+    let checked = timed(&container, &vm, &vm, None, 0);
+    assert!(
+        checked.contains(" getppid      container      1   145 ns   156 ns\n"),
+        "{checked}"
+    );
+}
+
+#[test]
 fn a_few_runs_have_no_verdict() {
     let text = timed(&exiting(0), &exiting(0), &exiting(0), None, 3);
     assert!(text.contains("   too few runs\n"), "{text}");

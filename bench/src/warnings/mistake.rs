@@ -24,7 +24,7 @@ pub const MISTAKES: [Mistake; 16] = [
     Mistake {
         id: "W03",
         name: "a guest's clock",
-        explanation: "it starts when the guest does, so the time before that is missing",
+        explanation: "it starts when the guest does, so the time before that is missing, and it may run at another rate",
     },
     Mistake {
         id: "W04",

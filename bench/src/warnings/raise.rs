@@ -2,8 +2,8 @@ use super::Warning;
 use crate::statistics::{MARGIN, MIN_PAIRS, theil_sen};
 use crate::units::{size, three_digits, time};
 use crate::{
-    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Peer, Sample, WayReport,
-    quantile,
+    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Peer, Reported, Sample,
+    WayReport, quantile,
 };
 
 /// A program that starts another takes about as long as what is to be timed.
@@ -22,8 +22,9 @@ type Check = fn(&Comparison) -> Vec<String>;
 
 /// Which mistakes the reader of this comparison should think of, in order.
 pub(crate) fn raised(comparison: &Comparison) -> Vec<Warning> {
-    let checks: [(&str, Check); 13] = [
+    let checks: [(&str, Check); 15] = [
         ("W01", beginnings),
+        ("W03", clocks),
         ("W05", unread_memory),
         ("W06", too_few),
         ("W06", spread),
@@ -31,6 +32,7 @@ pub(crate) fn raised(comparison: &Comparison) -> Vec<Warning> {
         ("W08", first_run),
         ("W09", shell),
         ("W10", lifetime),
+        ("W11", disks),
         ("W12", limits),
         ("W13", controls),
         ("W14", host),
@@ -84,6 +86,51 @@ fn of_series(
 fn median_ns(samples: &[(&Sample, u64)]) -> Option<f64> {
     let values: Vec<u64> = samples.iter().map(|(_, ns)| *ns).collect();
     quantile(&values, 0.5).map(|ns| ns as f64)
+}
+
+/// Of each contender the run in which its clock was furthest from the host's, if that is too far.
+fn clocks(comparison: &Comparison) -> Vec<String> {
+    let checked = reports(comparison).map(|it| (it.way.into(), it.reported.as_ref()));
+    let samples = comparison.series.iter().flat_map(|it| &it.samples);
+    let timed = samples
+        .filter(|sample| !sample.has_failed())
+        .map(|sample| (sample.contender, sample.reported.as_ref()));
+    let mut worst: Vec<(Contender, &Reported)> = Vec::new();
+    for (contender, reported) in checked.chain(timed) {
+        let Some(reported) = reported.filter(|it| !it.agrees_with_host()) else {
+            continue;
+        };
+        match worst.iter_mut().find(|(other, _)| *other == contender) {
+            None => worst.push((contender, reported)),
+            Some((_, other)) if reported.disagreement_ns() > other.disagreement_ns() => {
+                *other = reported;
+            }
+            Some(_) => {}
+        }
+    }
+    let say = |(contender, reported): (Contender, &Reported)| {
+        format!(
+            "what {contender} reports is by a clock that says {} where the host's says {}: don't rely \
+             on its figures",
+            time(reported.took_ns),
+            time(reported.host_ns)
+        )
+    };
+    worst.into_iter().map(say).collect()
+}
+
+/// Of the probes, those that are about files, by the beginning of their figures' names.
+fn disks(comparison: &Comparison) -> Vec<String> {
+    const OF_FILES: [&str; 3] = ["read-4k-first", "read-128k-first", "write-4k"];
+    let mut figures = comparison.figures.iter();
+    match figures.any(|it| OF_FILES.iter().any(|name| it.figure.starts_with(name))) {
+        true => vec![
+            "what is read is in the host's memory, and what is written stays there unless it is \
+             synced to a file of the host's: these are no speeds of a disk"
+                .into(),
+        ],
+        false => Vec::new(),
+    }
 }
 
 fn unread_memory(comparison: &Comparison) -> Vec<String> {

@@ -5,8 +5,8 @@ use launch::{ExitStatus, NoProgress};
 
 use super::raised;
 use crate::{
-    Comparison, Contender, Environment, FootprintReading, Interrupt, Metric, Plan, SeriesPlan,
-    Ways, compare,
+    Comparison, Contender, Environment, FigureResult, FootprintReading, Interrupt, Metric, Plan,
+    Reported, SeriesPlan, Ways, compare,
 };
 
 fn fake(spans: [(&'static str, u64); 1]) -> FakeLauncher {
@@ -50,11 +50,31 @@ fn container_took(comparison: &mut Comparison, ns: impl Fn(usize) -> u64) {
     }
 }
 
+fn reported(took_ns: u64, host_ns: u64) -> Reported {
+    Reported {
+        figures: Vec::new(),
+        took_ns,
+        host_ns,
+    }
+}
+
 /// What is done to a faultless comparison, and what it is then warned of.
 type Fault = (&'static str, fn(&mut Comparison));
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 16] = [
     ("", |_| ()),
+    ("W03", |it| {
+        it.series.as_mut().unwrap().samples[5].reported = Some(reported(1000, 880));
+    }),
+    ("", |it| {
+        it.series.as_mut().unwrap().samples[5].reported = Some(reported(1000, 950));
+    }),
+    ("W11", |it| {
+        it.figures = vec![FigureResult {
+            figure: "read-4k-first".into(),
+            rows: Vec::new(),
+        }];
+    }),
     ("W05", |it| {
         it.ways.container.footprint = FootprintReading::Unavailable { reason: "x".into() };
     }),

@@ -2,6 +2,7 @@
 
 pub(super) mod cdf;
 pub(super) mod footprint;
+pub(super) mod operations;
 pub(super) mod order;
 mod scale;
 mod svg;

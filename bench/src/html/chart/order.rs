@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::scale::Scale;
+use super::scale::{Scale, time_label};
 use super::svg::{WIDTH, drawing, px};
 use crate::Metric;
 use crate::html::class;
@@ -27,7 +27,7 @@ pub(in crate::html) fn draw(id: &str, drawn: &[Drawn<'_>], runs: usize) -> Marku
         "Runs in their order",
         &format!("{runs} runs from left to right, each at the height of its time to main."),
         html! {
-            @for tick in scale.ticks() {
+            @for tick in scale.ticks(time_label) {
                 line.grid x1=(px(LEFT)) x2=(px(WIDTH - 8.0)) y1=(px(tick.at)) y2=(px(tick.at)) {}
                 text.faint x=(px(LEFT - 8.0)) y=(px(tick.at + 4.0)) text-anchor="end" { (tick.label) }
             }

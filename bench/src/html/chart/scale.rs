@@ -63,8 +63,8 @@ impl Scale {
         self.left + share * (self.right - self.left)
     }
 
-    /// Its marks, few enough to be read.
-    pub fn ticks(&self) -> Vec<Tick> {
+    /// Its marks, few enough to be read, written as `label` does.
+    pub fn ticks(&self, label: impl Fn(u64) -> String) -> Vec<Tick> {
         let values: Vec<u64> = if self.is_logarithmic {
             let within: Vec<u64> = steps()
                 .filter(|&step| step as f64 >= self.low && step as f64 <= self.high)
@@ -108,7 +108,7 @@ fn is_power_of_ten(value: u64) -> bool {
 }
 
 /// As the time is written elsewhere, without digits that say nothing.
-fn label(ns: u64) -> String {
+pub(super) fn time_label(ns: u64) -> String {
     if ns == 0 {
         return "0".into();
     }
@@ -129,7 +129,11 @@ mod tests {
     use super::*;
 
     fn labels(scale: &Scale) -> Vec<String> {
-        scale.ticks().into_iter().map(|tick| tick.label).collect()
+        scale
+            .ticks(time_label)
+            .into_iter()
+            .map(|tick| tick.label)
+            .collect()
     }
 
     #[test]
@@ -166,7 +170,7 @@ mod tests {
                     "{scale:?} {value}"
                 );
             }
-            assert!(scale.ticks().len() <= 14, "{scale:?}");
+            assert!(scale.ticks(time_label).len() <= 14, "{scale:?}");
         }
     }
 }

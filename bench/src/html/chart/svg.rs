@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::scale::Scale;
+use super::scale::{Scale, time_label};
 
 /// The width of every chart, in its own units; the page stretches it.
 pub(super) const WIDTH: f64 = 720.0;
@@ -27,8 +27,18 @@ pub(super) fn drawing(
 
 /// A horizontal axis of time below `top..bottom`, with lines up to the top.
 pub(super) fn axis(scale: &Scale, top: f64, bottom: f64) -> Markup {
+    axis_of(scale, top, bottom, time_label)
+}
+
+/// The same of something else, which `label` writes.
+pub(super) fn axis_of(
+    scale: &Scale,
+    top: f64,
+    bottom: f64,
+    label: impl Fn(u64) -> String,
+) -> Markup {
     html! {
-        @for tick in scale.ticks() {
+        @for tick in scale.ticks(label) {
             line.grid x1=(px(tick.at)) x2=(px(tick.at)) y1=(px(top)) y2=(px(bottom)) {}
             text.faint x=(px(tick.at)) y=(px(bottom + 16.0)) text-anchor="middle" { (tick.label) }
         }

@@ -1,0 +1,281 @@
+use super::{Figure, Reported};
+use crate::Captured;
+
+/// What the output of a workload begins with that reports figures.
+const FIRST_LINE: &str = "jaula-figures 1";
+
+/// Most figures in a report.
+const MOST_FIGURES: usize = 64;
+
+/// The longest name, in bytes.
+const LONGEST_NAME: usize = 40;
+
+/// The longest line, in bytes: a name and five numbers need less.
+const LONGEST_LINE: usize = 200;
+
+/// The most digits of a number: some days in nanoseconds.
+const MOST_DIGITS: usize = 15;
+
+/// What begins like a report is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// A line is not as it must be.
+    #[error("the figures that it reports can't be read: line {line}: {problem}")]
+    Line {
+        /// Which, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// It breaks off.
+    #[error("the figures that it reports can't be read: the last line, with took_ns, is missing")]
+    NoEnd,
+}
+
+impl Reported {
+    /// Reads a report, if the output is one: the line `jaula-figures 1`, then for each figure
+    ///
+    /// ```text
+    /// NAME values=N batch=N p50_ns=N [p99_ns=N]
+    /// ```
+    ///
+    /// and at last `end took_ns=N`. All with single spaces, in this order, and nothing else. Its first
+    /// and its last bytes arrived `host_ns` apart.
+    pub(crate) fn read(stdout: &Captured, host_ns: u64) -> Option<Result<Self, ReportError>> {
+        let rest = stdout.text.strip_prefix(FIRST_LINE)?.strip_prefix('\n')?;
+        Some(read(rest).map(|(figures, took_ns)| Self {
+            figures,
+            took_ns,
+            host_ns,
+        }))
+    }
+}
+
+/// What follows the first line.
+fn read(text: &str) -> Result<(Vec<Figure>, u64), ReportError> {
+    let mut figures: Vec<Figure> = Vec::new();
+    let mut lines = text.split_inclusive('\n').zip(2..);
+    while let Some((with_end, line)) = lines.next() {
+        let error = |problem| ReportError::Line { line, problem };
+        if with_end.len() > LONGEST_LINE {
+            return Err(error("it is too long"));
+        }
+        let words = with_end.strip_suffix('\n').ok_or(ReportError::NoEnd)?;
+        if let Some(end) = words.strip_prefix("end ") {
+            let took_ns = number(end, "took_ns").ok_or(error("took_ns is no number"))?;
+            return match lines.next() {
+                None => Ok((figures, took_ns)),
+                Some((_, line)) => Err(ReportError::Line {
+                    line,
+                    problem: "something follows the end",
+                }),
+            };
+        }
+        let figure = figure(words).map_err(error)?;
+        if figures.len() == MOST_FIGURES {
+            return Err(error("there are too many"));
+        }
+        if figures.iter().any(|other| other.name == figure.name) {
+            return Err(error("there is another figure of this name"));
+        }
+        figures.push(figure);
+    }
+    Err(ReportError::NoEnd)
+}
+
+fn figure(line: &str) -> Result<Figure, &'static str> {
+    let mut words = line.split(' ');
+    let name = words.next().unwrap_or_default();
+    let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !(1..=LONGEST_NAME).contains(&name.len()) || !name.bytes().all(is_good) {
+        return Err("it does not begin with a name");
+    }
+    let mut next = |key, problem| words.next().and_then(|it| number(it, key)).ok_or(problem);
+    let values = next("values", "values is no number")?;
+    let batch = next("batch", "batch is no number")?;
+    let p50_ns = next("p50_ns", "p50_ns is no number")?;
+    let p99_ns = words.next().map(|it| number(it, "p99_ns"));
+    let p99_ns = match p99_ns {
+        None => None,
+        Some(Some(p99_ns)) if p99_ns >= p50_ns => Some(p99_ns),
+        Some(_) => return Err("p99_ns is no number, or below p50_ns"),
+    };
+    if words.next().is_some() {
+        return Err("there is too much in it");
+    }
+    if values == 0 || batch == 0 {
+        return Err("a figure is of one value at least, and a value of one operation");
+    }
+    Ok(Figure {
+        name: name.to_owned(),
+        values,
+        batch,
+        p50_ns,
+        p99_ns,
+    })
+}
+
+/// `KEY=N`.
+fn number(word: &str, key: &str) -> Option<u64> {
+    let digits = word.strip_prefix(key)?.strip_prefix('=')?;
+    let is_good = digits.len() <= MOST_DIGITS && digits.bytes().all(|it| it.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_good)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read_all(text: &str) -> Option<Result<Reported, ReportError>> {
+        Reported::read(&Captured::of_text(text.to_owned()), 90)
+    }
+
+    #[test]
+    fn a_report_is_read() {
+        let text = "jaula-figures 1\n\
+                    getppid values=1000 batch=64 p50_ns=80 p99_ns=120\n\
+                    tcp-256k values=3 batch=1 p50_ns=0\n\
+                    end took_ns=100\n";
+        let reported = read_all(text).unwrap().unwrap();
+        assert_eq!((reported.took_ns, reported.host_ns), (100, 90));
+        let figure = |name: &str, values, batch, p50_ns, p99_ns| Figure {
+            name: name.into(),
+            values,
+            batch,
+            p50_ns,
+            p99_ns,
+        };
+        assert_eq!(
+            reported.figures,
+            [
+                figure("getppid", 1000, 64, 80, Some(120)),
+                figure("tcp-256k", 3, 1, 0, None)
+            ]
+        );
+    }
+
+    #[test]
+    fn other_output_is_no_report() {
+        for text in [
+            "",
+            "jaula-figures 1",
+            "jaula-figures 10\n",
+            " jaula-figures 1\n",
+            "x\n",
+        ] {
+            assert_eq!(read_all(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_begins_like_a_report_and_is_none_is_an_error_in_a_line() {
+        let good = "x values=1 batch=1 p50_ns=1";
+        let many: String = (0..65)
+            .map(|n| format!("x{n} values=1 batch=1 p50_ns=1\n"))
+            .collect();
+        for (text, expected) in [
+            (String::new(), "the last line, with took_ns, is missing"),
+            (
+                format!("{good}\n"),
+                "the last line, with took_ns, is missing",
+            ),
+            (
+                "end took_ns=1".into(),
+                "the last line, with took_ns, is missing",
+            ),
+            ("end took_ns=\n".into(), "line 2: took_ns is no number"),
+            ("end took_ns=+1\n".into(), "line 2: took_ns is no number"),
+            (
+                "end took_ns=1234567890123456\n".into(),
+                "line 2: took_ns is no number",
+            ),
+            (
+                "end took_ns=1\n\n".into(),
+                "line 3: something follows the end",
+            ),
+            (
+                format!("{good}\n{good}\n"),
+                "line 3: there is another figure of this name",
+            ),
+            ("\n".into(), "line 2: it does not begin with a name"),
+            (
+                "X values=1 batch=1 p50_ns=1\n".into(),
+                "line 2: it does not begin with a name",
+            ),
+            (
+                "x  values=1 batch=1 p50_ns=1\n".into(),
+                "line 2: values is no number",
+            ),
+            ("x values=1 p50_ns=1\n".into(), "line 2: batch is no number"),
+            ("x values=1 batch=1\n".into(), "line 2: p50_ns is no number"),
+            (
+                format!("{good} p99_ns=0\n"),
+                "line 2: p99_ns is no number, or below p50_ns",
+            ),
+            (
+                format!("{good} p99_ns=1 x\n"),
+                "line 2: there is too much in it",
+            ),
+            (
+                "x values=0 batch=1 p50_ns=1\n".into(),
+                "line 2: a figure is of one value at least",
+            ),
+            (format!("{}\n", "x".repeat(200)), "line 2: it is too long"),
+            (many, "line 66: there are too many"),
+        ] {
+            let error = read_all(&format!("jaula-figures 1\n{text}"))
+                .unwrap()
+                .unwrap_err();
+            let start = format!("the figures that it reports can't be read: {expected}");
+            assert!(error.to_string().starts_with(&start), "{text}: {error}");
+        }
+    }
+
+    fn figures() -> impl Strategy<Value = Vec<Figure>> {
+        let number = 1..1_000_000_000_000_000_u64;
+        let figure = (
+            number.clone(),
+            number.clone(),
+            number.clone(),
+            number,
+            any::<bool>(),
+        );
+        let with_name =
+            |(index, (values, batch, low, high, has_tail)): (usize, (u64, u64, u64, u64, bool))| {
+                Figure {
+                    name: format!("f-{index}"),
+                    values,
+                    batch,
+                    p50_ns: low.min(high),
+                    p99_ns: has_tail.then(|| low.max(high)),
+                }
+            };
+        prop::collection::vec(figure, 0..64)
+            .prop_map(move |all| all.into_iter().enumerate().map(with_name).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_as_it_must_be_is_read_as_it_was_meant(figures in figures(), took in 0..1_000_000_000_000_000_u64) {
+            let lines: String = figures.iter().map(|it| {
+                let tail = it.p99_ns.map_or_else(String::new, |ns| format!(" p99_ns={ns}"));
+                format!("{} values={} batch={} p50_ns={}{tail}\n", it.name, it.values, it.batch, it.p50_ns)
+            }).collect();
+            let reported = read_all(&format!("jaula-figures 1\n{lines}end took_ns={took}\n"));
+            let reported = reported.unwrap().unwrap();
+            prop_assert_eq!(reported.figures, figures);
+            prop_assert_eq!(reported.took_ns, took);
+        }
+
+        #[test]
+        fn whatever_follows_the_first_line_is_a_report_or_an_error_in_a_line(
+            text in "(([a-z-]{1,4}|end|x) ?(values=|batch=|p50_ns=|p99_ns=|took_ns=)?[0-9 \u{0}-\u{ff}]{0,20}\n?){0,8}"
+        ) {
+            if let Err(error) = read_all(&format!("jaula-figures 1\n{text}")).unwrap() {
+                prop_assert!(!error.to_string().contains('\n'));
+            }
+        }
+    }
+}
