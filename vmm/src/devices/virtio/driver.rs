@@ -117,6 +117,21 @@ impl Driver {
         DeviceQueue::new(queue, self.memory.clone(), position)
     }
 
+    /// A queue whose used ring lies over its available ring: the device's wish to be notified or
+    /// not is the driver's index, so that there is a chain whenever the device wants to be told
+    /// of the next, and none when it looks.
+    pub(super) fn endless_queue(&self) -> DeviceQueue {
+        let mut queue = Queue::new(self.size).unwrap();
+        let index = self.available_ring() as u32 + 4;
+        queue.set_desc_table_address(Some(self.descriptor_table() as u32), None);
+        queue.set_avail_ring_address(Some(index - 2), None);
+        queue.set_used_ring_address(Some(index), None);
+        queue.set_ready(true);
+        let mut queue = DeviceQueue::new(queue, self.memory.clone(), QueuePosition::default());
+        queue.skip_chain();
+        queue
+    }
+
     /// Offers a chain and returns its head.
     pub(super) fn offer(&mut self, buffers: &[Offer]) -> u16 {
         let head = self.next_descriptor;

@@ -26,7 +26,9 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 pub use checked::{Buffers, Chain, ChainError, Readable, Target, TooShort, Writable};
 pub use interrupt::Interrupt;
-pub use queue::{BrokenQueue, DeviceQueue, Filling, Outcome, QueuePosition, Step};
+pub use queue::{
+    Allowance, BrokenQueue, DeviceQueue, Filling, Outcome, QueuePosition, Served, Step,
+};
 
 use super::SavedState;
 
@@ -51,7 +53,8 @@ impl QueueSlot {
         })
     }
 
-    /// Does what the driver does when it has put something into the queue.
+    /// Does what the driver does when it has put something into the queue. A device that has not
+    /// finished does it, too.
     fn wake(&self) {
         if let Err(error) = self.notify.write(1) {
             tracing::error!("a notification was lost: {error}");

@@ -33,6 +33,48 @@ pub enum Step {
     Empty,
 }
 
+/// How often a device may still look at a queue before something else has its turn.
+///
+/// A driver may offer chains as fast as they are used. And it may lay a ring over another, so
+/// that what the device writes to the one is a chain in the other, or says that there is one.
+#[derive(Debug)]
+pub struct Allowance(u32);
+
+impl Allowance {
+    /// For so many looks.
+    pub fn of(looks: u32) -> Self {
+        Self(looks)
+    }
+
+    /// Whether the device may look once more.
+    pub fn take(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Whether there is nothing left of it.
+    pub fn is_used_up(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Default for Allowance {
+    /// As many as the largest queue has chains.
+    fn default() -> Self {
+        Self::of(256)
+    }
+}
+
+/// What [`DeviceQueue::serve_all`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The driver wants an interrupt for what was used.
+    pub wants_interrupt: bool,
+    /// There may be more: the device is to be woken again, as the driver does not do it.
+    pub unfinished: bool,
+}
+
 /// What [`DeviceQueue::fill_next`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filling {
@@ -82,6 +124,13 @@ impl DeviceQueue {
         }
     }
 
+    /// Takes the next chain, and does not give it back.
+    #[cfg(test)]
+    pub(super) fn skip_chain(&mut self) {
+        self.queue
+            .set_next_avail(self.queue.next_avail().wrapping_add(1));
+    }
+
     /// Most chains that it holds.
     pub fn size(&self) -> u16 {
         self.queue.size()
@@ -122,9 +171,9 @@ impl DeviceQueue {
         }
     }
 
-    /// Lets `answer` look at each chain until there is none, and gives them back; it says how
-    /// many bytes it has written to a chain. `true` if the driver wants an interrupt for them. From
-    /// then on it notifies of the next.
+    /// Lets `answer` look at each chain until there is none, or the [`Allowance`] is used up, and
+    /// gives them back; it says how many bytes it has written to a chain. When there was none left,
+    /// the driver notifies of the next.
     ///
     /// # Errors
     ///
@@ -132,15 +181,22 @@ impl DeviceQueue {
     pub fn serve_all(
         &mut self,
         mut answer: impl FnMut(Chain<'_>) -> u32,
-    ) -> Result<bool, BrokenQueue> {
+    ) -> Result<Served, BrokenQueue> {
+        let mut allowance = Allowance::default();
         let mut used = false;
         loop {
             self.disable_notification()?;
-            while self.serve_next(|chain| Outcome::Used(answer(chain)))? == Step::Used {
+            while allowance.take()
+                && self.serve_next(|chain| Outcome::Used(answer(chain)))? == Step::Used
+            {
                 used = true;
             }
-            if !self.enable_notification()? {
-                return Ok(used && self.needs_interrupt()?);
+            let unfinished = allowance.is_used_up();
+            if unfinished || !self.enable_notification()? {
+                return Ok(Served {
+                    wants_interrupt: used && self.needs_interrupt()?,
+                    unfinished,
+                });
             }
         }
     }

@@ -64,7 +64,7 @@ impl Balloon {
         let Some(active) = &mut self.active else {
             return;
         };
-        match active.serve() {
+        match active.serve(&self.slots) {
             Ok(true) => active.interrupt.signal_used(),
             Ok(false) => (),
             Err(error) => {
@@ -78,10 +78,10 @@ impl Balloon {
 
 impl Active {
     /// `true` if the driver wants an interrupt.
-    fn serve(&mut self) -> Result<bool, BrokenQueue> {
+    fn serve(&mut self, slots: &[QueueSlot; QUEUES]) -> Result<bool, BrokenQueue> {
         let mut wanted = false;
-        for (number, queue) in self.queues.iter_mut().enumerate() {
-            wanted |= queue.serve_all(|chain| {
+        for (number, (queue, slot)) in self.queues.iter_mut().zip(slots).enumerate() {
+            let served = queue.serve_all(|chain| {
                 match number {
                     REPORTS => report::take(chain),
                     // Pages that nobody has asked for stay the guest's.
@@ -89,6 +89,10 @@ impl Active {
                 }
                 0
             })?;
+            wanted |= served.wants_interrupt;
+            if served.unfinished {
+                slot.wake();
+            }
         }
         Ok(wanted)
     }

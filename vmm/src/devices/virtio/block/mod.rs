@@ -120,8 +120,15 @@ impl Block {
             .queue
             .serve_all(|chain| request::answer(chain, image, id, caching))
         {
-            Ok(true) => active.interrupt.signal_used(),
-            Ok(false) => (),
+            Ok(served) => {
+                if served.wants_interrupt {
+                    active.interrupt.signal_used();
+                }
+                if served.unfinished {
+                    let [slot] = &self.slots;
+                    slot.wake();
+                }
+            }
             Err(error) => {
                 tracing::warn!("disk: {error}: {:?}", std::error::Error::source(&error));
                 active.interrupt.demand_reset();

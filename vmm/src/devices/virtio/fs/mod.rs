@@ -33,7 +33,8 @@ use std::io;
 use virtio_bindings::virtio_ids::VIRTIO_ID_FS;
 
 use super::{
-    BrokenQueue, DeviceQueue, Interrupt, Outcome, QueueSlot, Step, VirtioDevice, WrongQueueCount,
+    Allowance, BrokenQueue, DeviceQueue, Interrupt, Outcome, QueueSlot, Step, VirtioDevice,
+    WrongQueueCount,
 };
 use crate::jail::{Jail, JailError};
 pub use limits::Limits;
@@ -110,7 +111,7 @@ impl Fs {
         let Some(active) = &mut self.active else {
             return;
         };
-        if let Err(error) = active.serve(&mut self.server, &mut self.request) {
+        if let Err(error) = active.serve(&mut self.server, &mut self.request, &self.slots) {
             tracing::warn!("shares: {error}: {:?}", std::error::Error::source(&error));
             active.interrupt.demand_reset();
             self.reset();
@@ -119,19 +120,30 @@ impl Fs {
 }
 
 impl Active {
-    /// Empties the queues, and interrupts the driver where it wants that: for each request, since
-    /// the next one may take long.
-    fn serve(&mut self, server: &mut Server, request: &mut Vec<u8>) -> Result<(), BrokenQueue> {
-        for queue in &mut self.queues {
+    /// Serves what is in the queues, and interrupts the driver where it wants that: for each
+    /// request, since the next one may take long.
+    fn serve(
+        &mut self,
+        server: &mut Server,
+        request: &mut Vec<u8>,
+        slots: &[QueueSlot; QUEUES],
+    ) -> Result<(), BrokenQueue> {
+        for (queue, slot) in self.queues.iter_mut().zip(slots) {
+            let mut allowance = Allowance::default();
             loop {
                 queue.disable_notification()?;
-                while queue
-                    .serve_next(|chain| Outcome::Used(exchange::answer(chain, server, request)))?
-                    == Step::Used
+                while allowance.take()
+                    && queue.serve_next(|chain| {
+                        Outcome::Used(exchange::answer(chain, server, request))
+                    })? == Step::Used
                 {
                     if queue.needs_interrupt()? {
                         self.interrupt.signal_used();
                     }
+                }
+                if allowance.is_used_up() {
+                    slot.wake();
+                    break;
                 }
                 if !queue.enable_notification()? {
                     break;

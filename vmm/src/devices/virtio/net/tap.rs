@@ -48,9 +48,9 @@ impl Tap {
         Ok(tap)
     }
 
-    /// Anything that keeps packets apart, in place of a tap.
-    #[cfg(test)]
-    pub(super) fn stand_in(packets: OwnedFd) -> Self {
+    /// Anything that keeps packets apart, in place of a tap: to be tested with.
+    #[doc(hidden)]
+    pub fn stand_in(packets: OwnedFd) -> Self {
         Self {
             file: packets.into(),
             takes_offloads: false,

@@ -89,6 +89,19 @@ impl Guest {
     }
 }
 
+#[test]
+fn a_queue_that_always_has_more_is_left_and_looked_at_again() {
+    let mut guest = Guest::new(0);
+    let queues = vec![
+        guest.to_guest.device_queue(false),
+        guest.from_guest.endless_queue(),
+    ];
+    let interrupt = Interrupt::new(guest.irqfd.try_clone().unwrap());
+    guest.net.activate(queues, interrupt).unwrap();
+    guest.net.serve();
+    assert!(guest.net.slots[FROM_GUEST].notify.read().is_ok());
+}
+
 /// A frame as the tap gives it: with a header.
 fn from_tap(frame: &[u8]) -> Vec<u8> {
     [&[0; HEADER_BYTES], frame].concat()

@@ -2,7 +2,7 @@ use super::header::{HEADER_BYTES, Header};
 use super::tap::{MAX_FRAME_BYTES, Tap};
 use super::{FRAMES_AT_ONCE, Turn};
 use crate::devices::virtio::{
-    BrokenQueue, Chain, ChainError, DeviceQueue, Outcome, Readable, Step, TooShort,
+    Allowance, BrokenQueue, Chain, ChainError, DeviceQueue, Outcome, Readable, Step, TooShort,
 };
 
 /// Length of what every frame begins with: the addresses of receiver and sender, 48 bits each, and
@@ -36,20 +36,18 @@ impl Transmitter {
     /// Sends what the guest offers. As on any Ethernet, a frame may be lost.
     pub(super) fn serve(&mut self, tap: &Tap) -> Result<Turn, BrokenQueue> {
         let features = self.features;
-        let mut left = FRAMES_AT_ONCE;
+        let mut allowance = Allowance::of(FRAMES_AT_ONCE);
+        let mut used = false;
         loop {
             self.queue.disable_notification()?;
-            while left > 0
+            while allowance.take()
                 && self.queue.serve_next(|chain| send(chain, features, tap))? == Step::Used
             {
-                left -= 1;
+                used = true;
             }
-            let used = left < FRAMES_AT_ONCE;
-            if left == 0 || !self.queue.enable_notification()? {
-                return Ok(Turn {
-                    used,
-                    unfinished: left == 0,
-                });
+            let unfinished = allowance.is_used_up();
+            if unfinished || !self.queue.enable_notification()? {
+                return Ok(Turn { used, unfinished });
             }
         }
     }

@@ -49,8 +49,15 @@ impl Rng {
             return;
         };
         match active.queue.serve_all(answer) {
-            Ok(true) => active.interrupt.signal_used(),
-            Ok(false) => (),
+            Ok(served) => {
+                if served.wants_interrupt {
+                    active.interrupt.signal_used();
+                }
+                if served.unfinished {
+                    let [slot] = &self.slots;
+                    slot.wake();
+                }
+            }
             Err(error) => {
                 tracing::warn!(
                     "random numbers: {error}: {:?}",

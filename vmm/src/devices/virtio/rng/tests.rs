@@ -113,6 +113,16 @@ fn a_broken_queue_stops_it() {
 }
 
 #[test]
+fn a_queue_that_always_has_more_is_left_and_looked_at_again() {
+    let mut guest = Guest::new();
+    let interrupt = Interrupt::new(guest.irqfd.try_clone().unwrap());
+    let queues = vec![guest.driver.endless_queue()];
+    guest.rng.activate(queues, interrupt).unwrap();
+    guest.rng.serve();
+    assert!(guest.rng.slots[0].notify.read().is_ok());
+}
+
+#[test]
 fn an_event_manager_wakes_it() {
     let mut guest = Guest::new();
     guest.driver.offer(&[writable(BUFFER, 64)]);

@@ -26,8 +26,8 @@ use std::os::unix::net::UnixStream;
 use virtio_bindings::virtio_ids::VIRTIO_ID_VSOCK;
 
 use super::{
-    BrokenQueue, Chain, DeviceQueue, Interrupt, Outcome, QueueSlot, Step, VirtioDevice,
-    WrongQueueCount,
+    Allowance, BrokenQueue, Chain, DeviceQueue, Interrupt, Outcome, QueueSlot, Served, Step,
+    VirtioDevice, WrongQueueCount,
 };
 pub use credit::BUFFER_BYTES;
 use muxer::Muxer;
@@ -42,6 +42,7 @@ const QUEUE_SIZE: u16 = 256;
 /// Queues, in the order of their numbers (section 5.10.2): for packets to the guest, for packets
 /// from it, for events, of which there are none.
 const QUEUES: usize = 3;
+const FROM_GUEST: usize = 1;
 
 /// A guest's socket device.
 pub struct Vsock {
@@ -104,8 +105,14 @@ impl Vsock {
             return;
         };
         match active.serve(&mut self.muxer) {
-            Ok(true) => active.interrupt.signal_used(),
-            Ok(false) => (),
+            Ok(served) => {
+                if served.wants_interrupt {
+                    active.interrupt.signal_used();
+                }
+                if served.unfinished {
+                    self.slots[FROM_GUEST].wake();
+                }
+            }
             Err(error) => {
                 tracing::warn!("sockets: {error}: {:?}", std::error::Error::source(&error));
                 active.interrupt.demand_reset();
@@ -116,47 +123,60 @@ impl Vsock {
 }
 
 impl Active {
-    /// `true` if the driver wants an interrupt.
-    fn serve(&mut self, muxer: &mut Muxer) -> Result<bool, BrokenQueue> {
+    fn serve(&mut self, muxer: &mut Muxer) -> Result<Served, BrokenQueue> {
+        // One each: neither direction waits for the other.
+        let (mut to_receive, mut to_send) = (Allowance::default(), Allowance::default());
         let (mut received, mut sent) = (false, false);
-        loop {
-            received |= self.receive(muxer)?;
+        let unfinished = loop {
+            received |= self.receive(muxer, &mut to_receive)?;
             let full = !muxer.can_receive();
-            sent |= self.send(muxer)?;
+            sent |= self.send(muxer, &mut to_send)?;
+            let unfinished = to_receive.is_used_up() || to_send.is_used_up();
             // What was left because of answers that could not be sent is taken once they are.
-            if !(full && muxer.can_receive()) {
-                break;
+            if unfinished || !(full && muxer.can_receive()) {
+                break unfinished;
             }
-        }
+        };
         muxer.await_streams();
         // Both are asked: each forgets what it has told of.
         let received = received && self.from_guest.needs_interrupt()?;
         let sent = sent && self.to_guest.needs_interrupt()?;
-        Ok(received || sent)
+        Ok(Served {
+            wants_interrupt: received || sent,
+            unfinished,
+        })
     }
 
     /// Takes the guest's packets; whether there was one.
-    fn receive(&mut self, muxer: &mut Muxer) -> Result<bool, BrokenQueue> {
+    fn receive(
+        &mut self,
+        muxer: &mut Muxer,
+        allowance: &mut Allowance,
+    ) -> Result<bool, BrokenQueue> {
         let mut used = false;
         loop {
             self.from_guest.disable_notification()?;
             while muxer.can_receive()
+                && allowance.take()
                 && self.from_guest.serve_next(|chain| take(chain, muxer))? == Step::Used
             {
                 used = true;
             }
-            if !muxer.can_receive() || !self.from_guest.enable_notification()? {
+            if !muxer.can_receive()
+                || allowance.is_used_up()
+                || !self.from_guest.enable_notification()?
+            {
                 return Ok(used);
             }
         }
     }
 
     /// Fills the buffers that the guest offers; whether there was one.
-    fn send(&mut self, muxer: &mut Muxer) -> Result<bool, BrokenQueue> {
+    fn send(&mut self, muxer: &mut Muxer, allowance: &mut Allowance) -> Result<bool, BrokenQueue> {
         let mut used = false;
         loop {
             self.to_guest.disable_notification()?;
-            while muxer.has_packet() {
+            while muxer.has_packet() && allowance.take() {
                 match self.to_guest.serve_next(|chain| fill(chain, muxer))? {
                     Step::Used => used = true,
                     // The muxer knows better now.
@@ -166,7 +186,10 @@ impl Active {
             }
             // A notification of new buffers costs the guest something, so only a device that
             // waits for them asks for it.
-            if !muxer.has_packet() || !self.to_guest.enable_notification()? {
+            if !muxer.has_packet()
+                || allowance.is_used_up()
+                || !self.to_guest.enable_notification()?
+            {
                 return Ok(used);
             }
         }

@@ -833,6 +833,25 @@ fn a_broken_queue_ends_everything() {
 }
 
 #[test]
+fn queues_that_always_have_more_are_left_and_looked_at_again() {
+    for endless in 0..2 {
+        let mut guest = Guest::with_rx_buffers(8, 4096);
+        guest.connect();
+        // Something to be sent, so that the device looks for room.
+        guest.host.write_all(b"data").unwrap();
+        guest.vsock.muxer.stream_events();
+        let queues = [&guest.rx, &guest.tx, &guest.events];
+        let mut queues = queues.map(|driver| driver.device_queue(false));
+        queues[endless] = [&guest.rx, &guest.tx][endless].endless_queue();
+        let interrupt = Interrupt::new(guest.irqfd.try_clone().unwrap());
+        guest.vsock.activate(queues.into(), interrupt).unwrap();
+        guest.vsock.serve();
+        let woken = guest.vsock.slots[FROM_GUEST].notify.read();
+        assert!(woken.is_ok(), "queue {endless}");
+    }
+}
+
+#[test]
 fn a_reset_ends_connections_and_keeps_what_was_not_connected() {
     let mut guest = Guest::connected();
     guest.vsock.reset();

@@ -3,6 +3,7 @@
 use std::fs;
 
 use proptest::prelude::*;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use zerocopy::IntoBytes;
 
 use super::super::wire::*;
@@ -133,6 +134,20 @@ fn a_broken_queue_stops_the_device_and_frees_what_it_held() {
     guest.fs.serve();
     assert!(guest.fs.active.is_none());
     assert_eq!(guest.fs.server.held(), (0, 0));
+}
+
+#[test]
+fn a_queue_that_always_has_more_is_left_and_looked_at_again() {
+    let place = Place::new();
+    let mut guest = Guest::of(&place);
+    let queues = vec![
+        guest.urgent.device_queue(true),
+        guest.driver.endless_queue(),
+    ];
+    let interrupt = Interrupt::new(EventFd::new(EFD_NONBLOCK).unwrap());
+    guest.fs.activate(queues, interrupt).unwrap();
+    guest.fs.serve();
+    assert!(guest.fs.slots[1].notify.read().is_ok());
 }
 
 /// A number that is often one that means something.
