@@ -3,7 +3,7 @@
 TARGET := target/x86_64-unknown-linux-gnu
 JAULA := $(TARGET)/release/jaula
 
-.PHONY: all demo test bench lint book setup kernel install clean
+.PHONY: all demo test fuzz bench lint book setup kernel install clean
 
 all: setup
 	cargo build --release --locked
@@ -27,6 +27,11 @@ test: setup
 	$(TARGET)/debug/jaula kernel build
 	$(TARGET)/debug/jaula kernel build --smp
 	cargo test --workspace --locked
+
+# Each fuzz target takes so many inputs; TARGETS names those that do, if it is not all.
+INPUTS ?= 1000000
+fuzz: setup
+	fuzz/run $(INPUTS) $(TARGETS)
 
 # Figures, printed: nothing here passes or fails.
 bench: kernel

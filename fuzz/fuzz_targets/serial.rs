@@ -1,0 +1,5 @@
+//! `serial` as a program of libFuzzer's.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::targets::serial::run(input));

@@ -1,0 +1,16 @@
+//! What takes hostile bytes, a file each.
+
+pub mod balloon;
+pub mod block;
+pub mod documents;
+pub mod doorbell;
+pub mod fs;
+pub mod layer;
+pub mod net;
+pub mod protocol;
+pub mod rng;
+pub mod serial;
+pub mod snapshot;
+pub mod vsock;
+
+mod canary;

@@ -1,0 +1,109 @@
+//! A network interface, with one end of a pair of sockets in place of a tap: it keeps packets
+//! apart, too.
+
+use std::os::fd::OwnedFd;
+
+use arbitrary::{Result, Unstructured};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+};
+use vmm::devices::virtio::net::{Link, Net, Tap};
+
+use crate::fields::{bytes, number32, seldom};
+use crate::virtio::{self, Buffer, Guest, Subject};
+
+const TO_GUEST: u16 = 0;
+const FROM_GUEST: u16 = 1;
+const HEADER_BYTES: usize = 12;
+
+struct Wire {
+    device_end: OwnedFd,
+    host_end: OwnedFd,
+}
+
+impl Subject for Wire {
+    type Device = Net;
+
+    fn new(_: &mut Unstructured<'_>) -> Result<Self> {
+        let (device_end, host_end) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+            None,
+        )
+        .expect("a pair of sockets");
+        Ok(Self {
+            device_end,
+            host_end,
+        })
+    }
+
+    fn device(&mut self) -> Net {
+        let packets = self.device_end.try_clone().expect("a descriptor");
+        Net::new(Some(Link {
+            tap: Tap::stand_in(packets),
+            ethernet_address: [2, 0, 0, 0, 0, 1],
+            mtu: 1500,
+        }))
+        .expect("a device")
+    }
+
+    fn request(
+        &mut self,
+        guest: &mut Guest,
+        u: &mut Unstructured<'_>,
+    ) -> Result<(u16, Vec<Buffer>)> {
+        if u.arbitrary()? {
+            let room = match u.int_in_range(0..=3u8)? {
+                0 => number32(u, 64)?,
+                _ => 1526,
+            };
+            return Ok((TO_GUEST, vec![guest.room(room)]));
+        }
+        let mut header = [0; HEADER_BYTES];
+        // Flags and type of segmentation, and then sizes.
+        header[0] = u.int_in_range(0..=3)?;
+        header[1] = *u.choose(&[0, 0, 1, 0x81, 4, 5])?;
+        let sizes = bytes(u, HEADER_BYTES - 2)?;
+        header[2..][..sizes.len()].copy_from_slice(sizes);
+        let mut frame = bytes(u, 64)?.to_vec();
+        if u.arbitrary()? {
+            frame.resize(u.int_in_range(0..=1514)?, 0x5a);
+        } else if seldom(u, 16)? {
+            frame.resize(65535 + u.int_in_range(0..=32)?, 0x5a);
+        }
+        let header = guest.holding(&header);
+        Ok((FROM_GUEST, vec![header, guest.holding(&frame)]))
+    }
+
+    fn host_step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        match u.arbitrary()? {
+            true => {
+                let mut frame = bytes(u, 32)?.to_vec();
+                let length = match seldom(u, 8)? {
+                    true => HEADER_BYTES + 65535 + 18,
+                    false => u.int_in_range(0..=1526)?,
+                };
+                frame.resize(length, 0x33);
+                // When there is no room for it, it is lost.
+                let _ = send(&self.host_end, &frame, SendFlags::NOSIGNAL);
+            }
+            false => {
+                while recv(&self.host_end, &mut [0; 64], RecvFlags::TRUNC)
+                    .is_ok_and(|(_, length)| length > 0)
+                {}
+            }
+        }
+        Ok(())
+    }
+
+    fn probe(&mut self, guest: &mut Guest) -> (u16, Vec<Buffer>) {
+        let header = guest.holding(&[0; HEADER_BYTES]);
+        (FROM_GUEST, vec![header, guest.holding(&[0x5a; 60])])
+    }
+}
+
+/// Feeds it one input.
+pub fn run(input: &[u8]) {
+    virtio::run::<Wire>(input);
+}
