@@ -512,6 +512,11 @@ fn what_can_not_be_measured_is_refused_by_name() {
         (["--ready", "tcp:80"], "--network bridge"),
         (["--ready=log:x", "--metrics=main,gone"], "--ready"),
         (["--runs=1", "--metrics=ready"], "--ready"),
+        (["--density", "0"], "from 1 to 10000"),
+        (["--concurrency", "many"], "not a whole number"),
+        (["--density=2", "--name=x"], "can't have one name"),
+        (["--density=2", "--metrics=gone"], "leave out that metric"),
+        (["--density=2", "--against=runc"], "give --ready"),
     ] {
         let args = [&["compare"], &args[..], &["busybox", "true"]].concat();
         let seen = jaula(&args);

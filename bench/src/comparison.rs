@@ -1,6 +1,7 @@
 use launch::{ExitStatus, Footprint, Span, Workload};
 use serde::{Deserialize, Serialize};
 
+use crate::load::Load;
 use crate::measure::Run;
 use crate::{
     Captured, Contender, Difference, Environment, FigureResult, MetricResult, Reported, Series,
@@ -30,6 +31,8 @@ pub struct Comparison {
     /// What the workload reports of itself, figure by figure; of the runs that were checked, if none
     /// was timed.
     pub figures: Vec<FigureResult>,
+    /// What was found about many instances at once.
+    pub load: Load,
     /// Mistakes that the reader should think of.
     pub warnings: Vec<Warning>,
 }

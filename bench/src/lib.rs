@@ -17,6 +17,7 @@ pub mod export;
 pub mod floors;
 pub mod html;
 mod interrupt;
+pub mod load;
 mod measure;
 pub mod processes;
 mod pss;

@@ -35,6 +35,8 @@ pub enum MeasureError {
 pub(crate) enum Until {
     /// To the doorbell before the command's `execve`.
     Main,
+    /// Until its footprint is read, 2 s after that.
+    Settled,
     /// Until it is ready.
     Ready,
     /// To the end of the command.
@@ -162,7 +164,7 @@ fn finish(capture: JoinHandle<io::Result<Finished>>) -> Result<Finished, Measure
 }
 
 /// Waits as long as the run is followed, and reads the footprint when it is due.
-fn watch(
+pub(crate) fn watch(
     instance: &dyn Instance,
     ready: Option<&Ready>,
     look: Look<'_>,
@@ -179,7 +181,7 @@ fn watch(
         if began.elapsed() > patience {
             let what = match until {
                 Until::Ready => "was not ready",
-                Until::Main | Until::End => "did not end",
+                Until::Main | Until::Settled | Until::End => "did not end",
             };
             let error = format!("it {what} within {} s", patience.as_secs());
             let outcome = Outcome::Failed {
@@ -197,12 +199,13 @@ fn watch(
         let is_there = match until {
             Until::Main => instance.timeline().launch_to_main_ns().is_some(),
             Until::Ready => ready.is_some_and(|ready| ready.at().is_some()),
+            Until::Settled => footprint.is_some(),
             Until::End => false,
         };
         if is_there {
-            let footprint = FootprintReading::Unavailable {
+            let footprint = footprint.unwrap_or_else(|| FootprintReading::Unavailable {
                 reason: "the run was not followed so far".into(),
-            };
+            });
             return Ok((None, footprint));
         }
         let outcome = match instance.wait(Some(LOOK_EVERY)) {

@@ -5,6 +5,7 @@ mod differences;
 mod escape;
 mod figures;
 mod judgements;
+pub(crate) mod load;
 mod paragraph;
 mod results;
 
@@ -59,6 +60,9 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
             "{}\n",
             self::figures::render(&comparison.figures, width)
         )?;
+    }
+    if let Some(load) = load::render(&comparison.load, width) {
+        writeln!(text, "{load}\n")?;
     }
     writeln!(text, "{}\n", head_of_spans(comparison))?;
     writeln!(text, "{}\n", spans(comparison, width))?;

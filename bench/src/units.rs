@@ -32,6 +32,12 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// Bytes that may be fewer than none.
+pub(crate) fn signed_size(bytes: i64) -> String {
+    let sign = if bytes < 0 { "−" } else { "" };
+    format!("{sign}{}", size(bytes.unsigned_abs()))
+}
+
 /// A number with three significant digits, or all those before the point.
 pub(crate) fn three_digits(value: f64) -> String {
     match value {
@@ -57,6 +63,12 @@ pub(crate) fn p_value(p: f64) -> String {
         ..0.0001 => "p < 0.0001".to_owned(),
         p => format!("p = {p:.4}"),
     }
+}
+
+/// The same of one that may be less than zero.
+pub(crate) fn signed_three_digits(value: f64) -> String {
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{}", three_digits(value.abs()))
 }
 
 #[cfg(test)]
@@ -97,5 +109,7 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+        assert_eq!(signed_size(-(3 << 20)), "−3.0 MiB");
+        assert_eq!(signed_size(0), "0 B");
     }
 }

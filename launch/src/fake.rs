@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -21,6 +24,9 @@ struct Script {
     stderr: Vec<u8>,
     spans: Vec<(&'static str, u64)>,
     outcome: Result<ExitStatus, String>,
+    goes_on: bool,
+    room_for: usize,
+    alive: Arc<AtomicUsize>,
 }
 
 /// A [`Launcher`] whose instances say and end as they were told.
@@ -39,6 +45,9 @@ impl FakeLauncher {
                 stderr: Vec::new(),
                 spans: vec![("exec", 1_000)],
                 outcome: Ok(status),
+                goes_on: false,
+                room_for: usize::MAX,
+                alive: Arc::default(),
             },
         }
     }
@@ -48,6 +57,25 @@ impl FakeLauncher {
         let mut fake = Self::exiting(ExitStatus::Exited(0));
         fake.script.outcome = Err(message.into());
         fake
+    }
+
+    /// Instances do not end by themselves.
+    #[must_use]
+    pub fn going_on(mut self) -> Self {
+        self.script.goes_on = true;
+        self
+    }
+
+    /// When so many instances are there, no other can be launched.
+    #[must_use]
+    pub fn room_for(mut self, instances: usize) -> Self {
+        self.script.room_for = instances;
+        self
+    }
+
+    /// How many instances are there now.
+    pub fn alive(&self) -> usize {
+        self.script.alive.load(Ordering::Relaxed)
     }
 
     /// Pretends to be this side.
@@ -107,6 +135,7 @@ struct FakePrepared {
 
 impl Prepared for FakePrepared {
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, Error> {
+        let place = Place::take(&self.script)?;
         File::from(stdio.stdout).write_all(&self.script.stdout)?;
         File::from(stdio.stderr).write_all(&self.script.stderr)?;
         let id = match &self.name {
@@ -128,6 +157,8 @@ impl Prepared for FakePrepared {
             id,
             timeline,
             outcome: self.script.outcome.clone(),
+            goes_on: self.script.goes_on,
+            _place: place,
         }))
     }
 }
@@ -136,6 +167,28 @@ struct FakeInstance {
     id: InstanceId,
     timeline: Timeline,
     outcome: Result<ExitStatus, String>,
+    goes_on: bool,
+    _place: Place,
+}
+
+/// One of those that there is room for.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(script: &Script) -> Result<Self, Error> {
+        let before = script.alive.fetch_add(1, Ordering::Relaxed);
+        let place = Self(Arc::clone(&script.alive));
+        match before < script.room_for {
+            true => Ok(place),
+            false => Err(Error::new("there is no room")),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Running for FakeInstance {
@@ -154,7 +207,11 @@ impl Running for FakeInstance {
         Ok(is_refused.then_some(status))
     }
 
-    fn wait(&self, _timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error> {
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error> {
+        if let (true, Some(timeout)) = (self.goes_on, timeout) {
+            thread::sleep(timeout);
+            return Ok(None);
+        }
         self.outcome.clone().map(Some).map_err(Error::new)
     }
 }

@@ -17,6 +17,7 @@ Examples:
   jaula compare busybox true
   jaula compare --runs 30 --budget-time 5m --metrics main busybox true
   jaula compare --ready 'log:^up' busybox -- sh -c 'echo up; sleep 1000'
+  jaula compare --density 16 --concurrency 8 busybox sleep 1000
   jaula compare --runs 0 busybox -- sh -c 'uname -r; nproc; free -m'
   jaula compare --html report.html busybox true
   jaula compare --metrics exit probe -- syscalls faults
@@ -96,6 +97,17 @@ pub struct MeasuringArgs {
     /// line of output that matches a regular expression. The command is ended then.
     #[arg(long, value_name = "SIGN", value_parser = readiness)]
     pub ready: Option<Readiness>,
+    /// Keep 1, 2, 4, ... and at last N instances of each way running, and tell what one more costs
+    ///
+    /// In memory of the host, and in time to launch. The command must go on until it is ended.
+    /// --budget-time holds for this as well, apart from the timed runs.
+    #[arg(long, value_name = "N", value_parser = instances)]
+    pub density: Option<usize>,
+    /// Launch K instances of each way at once, and time each of them and all together
+    ///
+    /// To main or, with --ready, until it is ready. The command must go on until it is ended.
+    #[arg(long, value_name = "K", value_parser = instances)]
+    pub concurrency: Option<usize>,
     /// What decides the order of the runs, to have the same one again
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
@@ -108,12 +120,15 @@ pub enum MetricsError {
     NoSign,
     #[error("what is ended as soon as it is ready can't be timed to its {0}")]
     EndedBefore(&'static str),
+    #[error("what goes on for --density or --concurrency can't be timed to its {0}")]
+    GoesOn(&'static str),
 }
 
 impl MeasuringArgs {
     /// What to time, in order, without repetition.
     pub fn metrics(&self) -> Result<Vec<Metric>, MetricsError> {
         let mut metrics = match (&self.metrics[..], &self.ready) {
+            ([], None) if self.goes_on() => vec![Metric::Main],
             ([], None) => vec![Metric::Main, Metric::Exit],
             ([], Some(_)) => vec![Metric::Main, Metric::Ready],
             (asked, _) => asked.to_vec(),
@@ -124,8 +139,15 @@ impl MeasuringArgs {
             (None, _) if metrics.contains(&Metric::Ready) => Err(MetricsError::NoSign),
             (Some(_), Some(Metric::Exit)) => Err(MetricsError::EndedBefore("exit")),
             (Some(_), Some(Metric::Gone)) => Err(MetricsError::EndedBefore("end")),
+            (None, Some(Metric::Exit)) if self.goes_on() => Err(MetricsError::GoesOn("exit")),
+            (None, Some(Metric::Gone)) if self.goes_on() => Err(MetricsError::GoesOn("end")),
             _ => Ok(metrics),
         }
+    }
+
+    /// Whether the command is one that goes on until it is ended.
+    pub fn goes_on(&self) -> bool {
+        self.density.is_some() || self.concurrency.is_some()
     }
 }
 
@@ -134,6 +156,7 @@ impl From<MetricsError> for launch::Error {
         Self::new(error).with_remedy(match error {
             MetricsError::NoSign => "say so with --ready",
             MetricsError::EndedBefore(_) => "leave out --ready or that metric",
+            MetricsError::GoesOn(_) => "leave out that metric",
         })
     }
 }
@@ -146,6 +169,17 @@ fn count(text: &str) -> Result<usize, String> {
     match count {
         0..=MOST_RUNS => Ok(count),
         _ => Err(format!("at most {MOST_RUNS}")),
+    }
+}
+
+/// More than any host has room for.
+const MOST_INSTANCES: usize = 10_000;
+
+fn instances(text: &str) -> Result<usize, String> {
+    let count = text.parse().map_err(|_| "not a whole number".to_owned())?;
+    match count {
+        1..=MOST_INSTANCES => Ok(count),
+        _ => Err(format!("it takes a number from 1 to {MOST_INSTANCES}")),
     }
 }
 

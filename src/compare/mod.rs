@@ -8,6 +8,7 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use bench::floors::Floors;
+use bench::load::LoadPlan;
 use bench::{
     Comparison, Environment, Interrupt, Metric, Outcome, Plan, Programs, Readiness, SeriesPlan,
     Ways, html, table,
@@ -131,6 +132,9 @@ pub fn measure(
 ) -> Result<Comparison, launch::Error> {
     let metrics = args.measuring.metrics()?;
     opponents::check(args, &metrics)?;
+    if args.measuring.goes_on() && args.workload.name.is_some() {
+        return Err(launch::Error::new(OneName).with_remedy("leave out --name"));
+    }
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let images = installation.images()?;
@@ -160,6 +164,7 @@ pub fn measure(
         others: opponents::prepare(args, &workload)?,
         environment,
         series: series_plan(&args.measuring, metrics),
+        load: load_plan(&args.measuring),
     };
     let mut comparison = bench::compare(plan, progress, interrupt).map_err(launch::Error::new)?;
     // Afterwards there is a kernel, if any VM ran.
@@ -180,6 +185,19 @@ fn built_in_kernel(cache: &Cache, processors: Processors) -> Option<Digest> {
 #[error("what is not on a bridge can't be asked whether it is ready")]
 struct Unreachable;
 
+/// Many are to be there at once, and no two can have the same name.
+#[derive(Debug, thiserror::Error)]
+#[error("many instances can't have one name")]
+struct OneName;
+
+fn load_plan(args: &MeasuringArgs) -> LoadPlan {
+    LoadPlan {
+        density: args.density,
+        concurrency: args.concurrency,
+        budget: args.budget_time,
+    }
+}
+
 fn series_plan(args: &MeasuringArgs, metrics: Vec<Metric>) -> SeriesPlan {
     SeriesPlan {
         runs: args.runs,
@@ -187,6 +205,7 @@ fn series_plan(args: &MeasuringArgs, metrics: Vec<Metric>) -> SeriesPlan {
         budget: args.budget_time,
         metrics,
         readiness: args.ready.clone(),
+        goes_on: args.goes_on(),
         seed: args.seed.unwrap_or_else(any_seed),
     }
 }

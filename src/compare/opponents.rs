@@ -25,7 +25,11 @@ pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error
             .iter()
             .any(|it| matches!(it, Metric::Ready | Metric::Exit))
     {
-        return Err(launch::Error::new(NothingToTime).with_remedy("add exit to --metrics"));
+        let remedy = match args.measuring.goes_on() {
+            true => "give --ready",
+            false => "add exit to --metrics",
+        };
+        return Err(launch::Error::new(NothingToTime).with_remedy(remedy));
     }
     Ok(())
 }
@@ -61,7 +65,7 @@ pub fn prepare(args: &CompareArgs, workload: &Workload) -> io::Result<Vec<Other>
 }
 
 /// Flags of `compare` that `run` does not have.
-const OWN: [&str; 9] = [
+const OWN: [&str; 11] = [
     "--json",
     "--against",
     "--runs",
@@ -71,6 +75,8 @@ const OWN: [&str; 9] = [
     "--seed",
     "--ready",
     "--html",
+    "--density",
+    "--concurrency",
 ];
 
 /// The flags that take no value in a word of its own.

@@ -142,6 +142,14 @@ impl Results {
         ] {
             self.write_one(name, &text)?;
         }
+        for (name, text) in [
+            ("density.csv", export::density_csv(all)),
+            ("concurrency.csv", export::concurrency_csv(all)),
+        ] {
+            if let Some(text) = text {
+                self.write_one(name, &text)?;
+            }
+        }
         page.map(|page| self.write_one("report.html", &page))
             .transpose()
     }

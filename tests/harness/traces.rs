@@ -70,6 +70,16 @@ impl World {
         Traces(traces)
     }
 
+    /// There is no cgroup of an instance of this name.
+    pub fn assert_no_cgroup(&self, name: &str) {
+        let all = directories_below(Path::new("/sys/fs/cgroup"));
+        let left: Vec<_> = all
+            .iter()
+            .filter(|cgroup| cgroup.to_string_lossy().contains(name))
+            .collect();
+        assert!(left.is_empty(), "left behind: {left:?}");
+    }
+
     fn names_one_of_ours(&self, path: &str) -> bool {
         path.contains(&self.name_prefix())
     }

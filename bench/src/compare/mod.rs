@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use launch::{Launcher, Prepared, Progress, Workload};
 
+use crate::load::{self, Load, LoadPlan};
 use crate::measure::{self, Look, MeasureError, Run};
 use crate::series::Entrant;
 use crate::{
@@ -42,6 +43,9 @@ pub enum Error {
     /// A timed run could not be measured.
     #[error("a timed run can't be measured")]
     Series(#[source] MeasureError),
+    /// Many instances could not be measured.
+    #[error("many instances can't be measured")]
+    Load(#[source] MeasureError),
     /// The interrupt was raised before there was anything to report.
     #[error("interrupted")]
     Interrupted,
@@ -61,6 +65,8 @@ pub struct Plan<'a> {
     pub environment: Environment,
     /// The timed runs.
     pub series: SeriesPlan,
+    /// Many instances at once.
+    pub load: LoadPlan,
 }
 
 impl Plan<'_> {
@@ -121,6 +127,12 @@ pub fn compare(
     let of_ways = entrants(&prepared, &ways);
     let (entrants, others) = others::check(of_ways, &plan, &ways.container, interrupt)?;
     let series = time(&plan, &entrants, progress, interrupt)?;
+    let load = load(
+        &plan,
+        &self::entrants(&prepared, &ways),
+        progress,
+        interrupt,
+    )?;
     let contenders: Vec<_> = entrants.iter().map(|entrant| entrant.contender).collect();
     let mut comparison = Comparison {
         workload: WorkloadFacts::from(plan.workload),
@@ -142,6 +154,7 @@ pub fn compare(
             .flat_map(|series| results::of_series(series, &contenders))
             .collect(),
         series,
+        load,
         warnings: Vec::new(),
     };
     comparison.warnings = warnings::raised(&comparison);
@@ -193,7 +206,12 @@ fn entrants<'a>(prepared: &'a PreparedWays, ways: &Ways<WayReport>) -> Vec<Entra
             contender: way.into(),
             prepared: prepared.get(way).as_ref().ok()?.as_ref(),
             exit_code: report.outcome.exit_code(),
-            took: Duration::from_nanos(report.launch_to_exit_ns.or(report.launch_to_ready_ns)?),
+            took: Duration::from_nanos(
+                report
+                    .launch_to_exit_ns
+                    .or(report.launch_to_ready_ns)
+                    .or(report.launch_to_main_ns)?,
+            ),
         })
     };
     [Way::Container, Way::VmCold, Way::VmWarm]
@@ -217,6 +235,17 @@ fn time(
         .map_err(Error::Series)
 }
 
+/// Measures many instances of each way at once.
+fn load(
+    plan: &Plan<'_>,
+    ways: &[Entrant<'_>],
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Load, Error> {
+    let readiness = plan.series.readiness.as_ref();
+    load::measure(plan.load, ways, plan.stdin, readiness, progress, interrupt).map_err(Error::Load)
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -236,6 +265,7 @@ mod tests {
             environment: Environment::of_this_host(None),
             others: Vec::new(),
             series: series_plan(8),
+            load: LoadPlan::default(),
         }
     }
 
@@ -246,6 +276,7 @@ mod tests {
             budget: Duration::from_secs(600),
             metrics: vec![Metric::Main, Metric::Exit],
             readiness: None,
+            goes_on: false,
             seed: 1,
         }
     }

@@ -26,7 +26,10 @@ pub(super) fn check<'a>(
     let (mut before, mut behind, mut reports) = (Vec::new(), Vec::new(), Vec::new());
     for other in &plan.others {
         let run = run(other, plan, patience, interrupt)?;
-        let took = run.launch_to_exit_ns.or(run.launch_to_ready_ns);
+        let took = run
+            .launch_to_exit_ns
+            .or(run.launch_to_ready_ns)
+            .or(run.launch_to_main_ns);
         let report = report(other.contender, &run, container);
         if let (Ok(prepared), Some(took)) = (&other.prepared, took)
             && report.outcome.is_like(&container.outcome)

@@ -74,7 +74,7 @@ fn fields(workload: &str, metric: String, row: &ResultRow, p99_ns: Option<u64>) 
 }
 
 /// A user's word: it may hold what separates fields.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

@@ -1,4 +1,4 @@
-use super::Measured;
+use super::{Measured, load};
 use crate::budget::Judgement;
 use crate::changes::{Change, Changes};
 use crate::statistics::Verdict;
@@ -18,6 +18,7 @@ pub fn markdown(all: &[Measured]) -> String {
             text.push_str(&table(result));
         }
         text.push_str(&figures(&measured.comparison.figures));
+        text.push_str(&load::markdown(&measured.comparison.load));
         for warning in &measured.comparison.warnings {
             text.push_str(&format!("- {} {}.\n", warning.id, plain(&warning.detail)));
         }
@@ -131,7 +132,7 @@ fn verdict(row: &ResultRow) -> String {
 }
 
 /// Without what would make a table, a link or HTML of it.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut plain = String::new();
     for c in visible(text).chars() {
         if "\\`*_[]<>|#".contains(c) {

@@ -48,6 +48,43 @@ fn a_row_of_the_table_has_a_field_for_each_head() {
 }
 
 #[test]
+fn many_instances_have_tables_of_their_own() {
+    let all = [measured("a,b")];
+    let density = density_csv(&all).unwrap();
+    let lines: Vec<_> = density.split("\r\n").collect();
+    assert_eq!(
+        lines[2],
+        "\"a,b\",container,1,9436135424,1048576,true,,1700000"
+    );
+    // Container and warm VM up to 4, the cold one up to 1; the heads and the end.
+    assert_eq!(lines.len(), 4 + 4 + 2 + 2);
+    let concurrency = concurrency_csv(&all).unwrap();
+    assert_eq!(
+        concurrency.split("\r\n").nth(1),
+        Some("\"a,b\",container,3,main,4000000")
+    );
+    let text = markdown(&all);
+    assert!(
+        text.contains("| vm warm | 4 | 124.0 MiB | 1.70 ms |\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("- vm cold: 31.0 MiB of the host's memory an instance (30.0 to 32.0); it ended at 1 of 4: "),
+        "{text}"
+    );
+    assert!(
+        text.contains("| vm warm | 3 | 400 ms | 500 ms | 500 ms | 500 ms |"),
+        "{text}"
+    );
+    let mut none = measured("none");
+    none.comparison.load = crate::load::Load::default();
+    assert_eq!(
+        (density_csv(&[none.clone()]), concurrency_csv(&[none])),
+        (None, None)
+    );
+}
+
+#[test]
 fn markdown_holds_no_more_than_its_tables() {
     let text = markdown(&[measured("a | b <script>")]);
     assert!(text.starts_with("## a \\| b \\<script\\>\n"), "{text}");

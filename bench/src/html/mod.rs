@@ -9,6 +9,7 @@ mod charts;
 mod environment;
 mod figures;
 mod floors;
+mod load;
 mod method;
 mod outputs;
 mod overview;
@@ -57,6 +58,7 @@ fn answer(key: &str, comparison: &Comparison) -> Markup {
         (figures::section(key, comparison))
         (warnings::section(key, comparison))
         (charts::section(key, comparison))
+        (load::section(key, &comparison.load))
         (outputs::section(key, comparison))
     }
 }

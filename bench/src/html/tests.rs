@@ -2,6 +2,10 @@ use launch::fake::workload;
 use launch::{Charge, ExitStatus, Footprint, MonotonicNs, Span};
 
 use super::*;
+use crate::load::{
+    Concurrency, ConcurrencyOfWay, Density, DensityOfWay, DensityStep, Load, LoadEnd, PerInstance,
+};
+use crate::statistics::{Interval, Summary};
 use crate::{
     Captured, Ended, Environment, Figure, FootprintMoment, FootprintReading, Metric, Outcome,
     Reported, Sample, SampleOutcome, Series, Warning, Way, WayReport, Ways, WorkloadFacts,
@@ -99,6 +103,62 @@ fn reported(way: Way, order: u64) -> Reported {
     }
 }
 
+fn load() -> Load {
+    let step = |(instances, available_mib): (usize, u64)| DensityStep {
+        instances,
+        available_bytes: available_mib << 20,
+        is_settled: true,
+        charged_bytes: None,
+        launch_ns: Summary::of(&[1_700_000]),
+    };
+    let of_way = |contender, steps: &[(usize, u64)], ended| DensityOfWay {
+        contender,
+        steps: steps.iter().map(|it| step(*it)).collect(),
+        per_instance: Some(PerInstance {
+            mib: 31.0,
+            interval_mib: Some(Interval {
+                low: 30.0,
+                high: 32.0,
+            }),
+        }),
+        charged_per_instance: None,
+        ran: steps.last().unwrap().0,
+        ended,
+    };
+    let at_once = |contender, each_ns: &[u64]| ConcurrencyOfWay {
+        contender,
+        each_ns: each_ns.to_vec(),
+        summary: Summary::of(each_ns),
+        all_there_ns: each_ns.last().copied(),
+        failures: 0,
+        ended: LoadEnd::Complete,
+    };
+    let steps = [(0, 9_000), (1, 8_969), (2, 8_938), (4, 8_876)];
+    Load {
+        density: Some(Density {
+            asked: 4,
+            metric: Metric::Main,
+            ways: vec![
+                of_way(
+                    Contender::Container,
+                    &steps.map(|(n, _)| (n, 9_000 - n as u64)),
+                    LoadEnd::Complete,
+                ),
+                of_way(Contender::VmCold, &steps[..2], LoadEnd::OutOfTime),
+                of_way(Contender::VmWarm, &steps, LoadEnd::Complete),
+            ],
+        }),
+        concurrency: Some(Concurrency {
+            asked: 3,
+            metric: Metric::Main,
+            ways: vec![
+                at_once(Contender::Container, &[4_000_000, 5_000_000, 7_000_000]),
+                at_once(Contender::VmWarm, &[300_000_000, 400_000_000, 500_000_000]),
+            ],
+        }),
+    }
+}
+
 pub(crate) fn comparison() -> Comparison {
     let ways = [Way::Container, Way::VmCold, Way::VmWarm];
     let series = Series {
@@ -128,6 +188,7 @@ pub(crate) fn comparison() -> Comparison {
         results: crate::results::of_series(&series, &contenders),
         figures: crate::reported::of_series(&series, &contenders),
         series: Some(series),
+        load: load(),
     }
 }
 
@@ -148,6 +209,8 @@ fn the_page_says_what_each_way_costs() {
         "a middle alone hides",
         "getppid: vm cold: 1161 times the container, vm warm: 1177 times the container",
         "vm warm: p50 130 µs, p99 260 µs",
+        "31.0 MiB of the host's memory an instance (30.0 to 32.0); it ended at 1 of 4: there was no time",
+        "vm warm: half within 400 ms, all after 500 ms",
     ] {
         assert!(page.contains(text), "{text}");
     }
@@ -176,7 +239,7 @@ fn nothing_is_fetched() {
 fn every_drawing_has_a_name_and_a_sentence() {
     let page = render(&comparison());
     let drawings = page.matches("<svg").count();
-    assert_eq!(drawings, 7);
+    assert_eq!(drawings, 9);
     assert_eq!(page.matches("role=\"img\"").count(), drawings);
     assert_eq!(page.matches("<figcaption>").count(), drawings);
     for labels in page.split("aria-labelledby=\"").skip(1) {
@@ -231,7 +294,7 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     };
     let page = render_suite(&[measured("startup"), measured("hash")]).unwrap();
     assert_eq!(page.matches("<article").count(), 2);
-    assert_eq!(page.matches("<svg").count(), 14);
+    assert_eq!(page.matches("<svg").count(), 18);
     assert!(page.contains("slower, 116 times the container"));
     let ids: Vec<_> = page
         .split(" id=\"")

@@ -3,5 +3,5 @@
 mod probe;
 mod readiness;
 
-pub(crate) use probe::{LineWatch, Probe, Ready};
+pub(crate) use probe::{Asking, LineWatch, Probe, Ready};
 pub use readiness::{InvalidReadiness, Readiness};

@@ -22,6 +22,8 @@ pub struct SeriesPlan {
     pub metrics: Vec<Metric>,
     /// What shows that a workload is ready. Runs are followed no further than to that then.
     pub readiness: Option<Readiness>,
+    /// Whether the command goes on until it is ended: no run is followed to its end then.
+    pub goes_on: bool,
     /// Decides the order.
     pub seed: u64,
 }
@@ -29,9 +31,10 @@ pub struct SeriesPlan {
 impl SeriesPlan {
     /// How far the run that is checked is followed.
     pub(crate) fn follow_checked(&self) -> Until {
-        match self.readiness {
-            Some(_) => Until::Ready,
-            None => Until::End,
+        match (&self.readiness, self.goes_on) {
+            (Some(_), _) => Until::Ready,
+            (None, true) => Until::Settled,
+            (None, false) => Until::End,
         }
     }
 
@@ -58,7 +61,7 @@ pub struct Entrant<'a> {
 
 impl Entrant<'_> {
     /// After this a run hangs: no machine gets that much slower.
-    fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(30) + 10 * self.took
     }
 }

@@ -5,6 +5,7 @@ use launch::{ExitStatus, NoProgress, Side};
 
 use super::*;
 use crate::floors::{Floor, Floors};
+use crate::load::LoadPlan;
 use crate::{Ended, HostFacts, Interrupt, Metric, Plan, Programs, SeriesPlan, Ways, compare};
 
 fn environment(guest_ring0: Option<Ring0>) -> Environment {
@@ -78,8 +79,10 @@ fn compared(
             budget: Duration::from_secs(600),
             metrics: vec![Metric::Main, Metric::Exit],
             readiness: None,
+            goes_on: false,
             seed: 7,
         },
+        load: LoadPlan::default(),
     };
     let mut comparison = compare(plan, &NoProgress, &Interrupt::default()).unwrap();
     if let Some(series) = &mut comparison.series {

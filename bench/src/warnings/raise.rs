@@ -2,8 +2,8 @@ use super::Warning;
 use crate::statistics::{MARGIN, MIN_PAIRS, theil_sen};
 use crate::units::{size, three_digits, time};
 use crate::{
-    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Peer, Reported, Sample,
-    WayReport, quantile,
+    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Outcome, Peer, Reported,
+    Sample, WayReport, quantile,
 };
 
 /// A program that starts another takes about as long as what is to be timed.
@@ -135,6 +135,8 @@ fn disks(comparison: &Comparison) -> Vec<String> {
 
 fn unread_memory(comparison: &Comparison) -> Vec<String> {
     reports(comparison)
+        // It is not read of what is ended as soon as it is ready.
+        .filter(|report| report.outcome != Outcome::Ready)
         .filter(|report| matches!(report.footprint, FootprintReading::Unavailable { .. }))
         .map(|report| {
             format!(

@@ -4,6 +4,7 @@ use launch::fake::{FakeLauncher, workload};
 use launch::{ExitStatus, NoProgress};
 
 use super::raised;
+use crate::load::LoadPlan;
 use crate::{
     Comparison, Contender, Environment, FigureResult, FootprintReading, Interrupt, Metric, Plan,
     Reported, SeriesPlan, Ways, compare,
@@ -31,8 +32,10 @@ fn faultless() -> Comparison {
             budget: Duration::from_secs(600),
             metrics: vec![Metric::Main, Metric::Exit],
             readiness: None,
+            goes_on: false,
             seed: 1,
         },
+        load: LoadPlan::default(),
     };
     let mut comparison = compare(plan, &NoProgress, &Interrupt::default()).unwrap();
     comparison.workload.memory_limit_bytes = Some(128 << 20);

@@ -1,6 +1,8 @@
 //! Charts in SVG, one in each file.
 
 pub(super) mod cdf;
+pub(super) mod concurrency;
+pub(super) mod density;
 pub(super) mod footprint;
 pub(super) mod operations;
 pub(super) mod order;

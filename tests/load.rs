@@ -1,0 +1,159 @@
+//! `jaula compare --density` and `--concurrency`: many instances at once, and none of them left.
+
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Child;
+use std::thread;
+use std::time::Duration;
+
+use bench::load::LoadEnd;
+use bench::{Comparison, Contender};
+use harness::schema::assert_fits_the_schema;
+use harness::{Place, World, can_run, wait};
+use launch::Side;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The instances of a world, by the directories that they have now.
+fn instances(world: &World) -> BTreeSet<String> {
+    let entries = fs::read_dir(world.run_dir())
+        .into_iter()
+        .flatten()
+        .flatten();
+    let directories = entries.filter(|entry| entry.path().is_dir());
+    directories
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect()
+}
+
+fn wait_for_instances(world: &World, compare: &mut Child, count: usize) -> BTreeSet<String> {
+    loop {
+        let there = instances(world);
+        if there.len() >= count {
+            return there;
+        }
+        assert_eq!(compare.try_wait().unwrap(), None);
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+}
+
+/// Nothing of these is there: no process, cgroup, mount or file.
+fn assert_gone(world: &World, instances: &BTreeSet<String>) {
+    world.assert_no_traces();
+    for instance in instances {
+        world.assert_no_cgroup(instance);
+    }
+}
+
+#[test]
+fn each_way_is_kept_running_and_launched_at_once_and_nothing_is_left() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let page = world.dir().join("report.html");
+    let html = format!("--html={}", page.display());
+    let seen = world.run([
+        "compare",
+        "--density=2",
+        "--concurrency=2",
+        "--runs=0",
+        "--budget-time=45s",
+        "--json",
+        &html,
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    world.assert_no_traces();
+    assert_fits_the_schema(&seen.stdout);
+    let load = serde_json::from_slice::<Comparison>(&seen.stdout)
+        .unwrap()
+        .load;
+    let (density, concurrency) = (load.density.unwrap(), load.concurrency.unwrap());
+    let ways = [Contender::Container, Contender::VmCold, Contender::VmWarm];
+    let of_density: Vec<_> = density.ways.iter().map(|way| way.contender).collect();
+    let of_concurrency: Vec<_> = concurrency.ways.iter().map(|it| it.contender).collect();
+    assert_eq!(
+        (&of_density[..], &of_concurrency[..]),
+        (&ways[..], &ways[..])
+    );
+    for way in &density.ways {
+        // One of each in any case; more of those for which there is time.
+        assert!(way.ran >= 1, "{way:?}");
+        assert!(way.per_instance.is_some(), "{way:?}");
+        let charged = way.charged_per_instance.unwrap().mib;
+        let is_vm = way.contender != Contender::Container;
+        assert_eq!(charged > 2.0, is_vm, "{way:?}");
+        for step in &way.steps[1..] {
+            assert!(step.launch_ns.unwrap().count > 0, "{way:?}");
+        }
+    }
+    assert_eq!(density.ways[0].ended, LoadEnd::Complete);
+    assert_eq!(concurrency.ways[0].each_ns.len(), 2);
+    assert!(concurrency.ways[0].all_there_ns >= concurrency.ways[0].each_ns.iter().copied().max());
+    let page = fs::read_to_string(page).unwrap();
+    for text in ["What one more costs in memory", "2 launched at once"] {
+        assert!(page.contains(text), "no {text} in {page}");
+    }
+}
+
+#[test]
+fn an_interrupted_density_is_reported_and_leaves_nothing() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let args = [
+        "compare",
+        "--density=10000",
+        "--runs=0",
+        "--json",
+        "busybox",
+    ];
+    let mut compare = world
+        .jaula(args.into_iter().chain(["sleep", "1000"]))
+        .spawn()
+        .unwrap();
+    let there = wait_for_instances(&world, &mut compare, 4);
+    send(&compare, Signal::SIGINT);
+    let output = compare.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    let comparison: Comparison = serde_json::from_slice(&output.stdout).unwrap();
+    for way in comparison.load.density.unwrap().ways {
+        assert_eq!(way.ended, LoadEnd::Interrupted, "{way:?}");
+    }
+    assert_gone(&world, &there);
+}
+
+#[test]
+fn of_a_density_that_is_killed_the_next_run_leaves_nothing() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let args = ["compare", "--density=10000", "--runs=0", "busybox"];
+    let mut compare = world
+        .jaula(args.into_iter().chain(["sleep", "1000"]))
+        .spawn()
+        .unwrap();
+    let there = wait_for_instances(&world, &mut compare, 8);
+    send(&compare, Signal::SIGKILL);
+    wait(&mut compare);
+    let next = world.run(["run", "busybox", "true"]);
+    assert_eq!((next.code, next.stderr.as_str()), (Some(0), ""));
+    assert_gone(&world, &there);
+}
