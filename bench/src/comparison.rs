@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use crate::load::Load;
 use crate::measure::Run;
 use crate::{
-    Captured, Contender, Difference, Environment, FigureResult, MetricResult, Reported, Series,
-    Warning, Way, Ways,
+    Captured, Contender, Difference, Environment, FigureResult, Isolation, MetricResult, Reported,
+    Series, Warning, Way, Ways,
 };
 
 /// What `jaula compare` found. Every duration is in nanoseconds of the host's clock.
@@ -89,6 +89,8 @@ pub struct WayReport {
     pub spans: Vec<Span>,
     /// What the instance cost the host in memory.
     pub footprint: FootprintReading,
+    /// What stands between the command and the host; `None` if it could not be told.
+    pub isolation: Option<Isolation>,
     /// What the command wrote to standard output.
     pub stdout: Captured,
     /// What the command wrote to standard error.
@@ -121,6 +123,7 @@ impl WayReport {
             launch_to_exit_ns: run.launch_to_exit_ns,
             spans: run.spans,
             footprint: run.footprint,
+            isolation: None,
             stdout: run.stdout,
             stderr: run.stderr,
             reported: run.reported,

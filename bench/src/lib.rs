@@ -17,6 +17,7 @@ pub mod export;
 pub mod floors;
 pub mod html;
 mod interrupt;
+mod isolation;
 pub mod load;
 mod measure;
 pub mod processes;
@@ -44,6 +45,7 @@ pub use contender::{Contender, Opponent, Peer, UnknownContender, UnknownOpponent
 pub use difference::{Difference, Hunk, Pair};
 pub use environment::{CgroupMount, Environment, HostFacts, Programs, file_sha256};
 pub use interrupt::Interrupt;
+pub use isolation::Isolation;
 pub use pss::pss_bytes;
 pub use ready::{InvalidReadiness, Readiness};
 pub use reported::{Figure, FigureResult, FigureRow, Reported};

@@ -6,7 +6,7 @@ use entry::{DeviceNode, Entry, Filter, INIT_NAME, Privileges, Spec, Stage};
 use host::cgroup::Extras;
 use host::{Placement, RunDir};
 use launch::{
-    Finding, Instance, Launcher, MonotonicNs, Prepared, Progress, Security, Side, Stdio,
+    Finding, Instance, Launcher, MonotonicNs, Prepared, Progress, Security, Side, Stdio, Surface,
     Unsupported, Workload,
 };
 
@@ -23,6 +23,7 @@ use crate::process::{Process, Task, Way};
 use crate::scratch::Scratch;
 use crate::sealed::sealed;
 use crate::seccomp;
+use crate::surface;
 use crate::terminal::Hatch;
 
 /// Launches containers.
@@ -94,6 +95,10 @@ impl Launcher for ContainerLauncher {
 
     fn probe(&self) -> Vec<Finding> {
         probe::findings()
+    }
+
+    fn surface(&self, workload: &Workload) -> Result<Surface, launch::Error> {
+        surface::of(workload).map_err(launch::Error::new)
     }
 
     fn prepare(

@@ -26,6 +26,7 @@ mod running;
 mod scratch;
 mod sealed;
 mod seccomp;
+mod surface;
 mod terminal;
 
 pub use error::Error;

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use crate::{
     Charge, Command, Credentials, Digest, Endpoint, Error, ExitStatus, Finding, Footprint,
     Hostname, Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, RootFs, Running,
-    Side, Stdio, Timeline, WindowSize, Workload,
+    Side, Stdio, Surface, Timeline, WindowSize, Workload,
 };
 
 /// What a fake instance does: all of it at once, at launch.
@@ -114,6 +114,17 @@ impl Launcher for FakeLauncher {
 
     fn probe(&self) -> Vec<Finding> {
         vec![Finding::good("fake", "always works")]
+    }
+
+    fn surface(&self, _workload: &Workload) -> Result<Surface, Error> {
+        Ok(Surface {
+            is_kernel_shared: self.script.side == Side::Container,
+            allowed_calls: Some(300),
+            kvm_ioctls: 0,
+            emulated_devices: 0,
+            capabilities: 14,
+            namespaces: 6,
+        })
     }
 
     fn prepare(

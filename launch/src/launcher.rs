@@ -5,8 +5,8 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Endpoint, Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Timeline, WindowSize,
-    Workload,
+    Endpoint, Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Surface, Timeline,
+    WindowSize, Workload,
 };
 
 /// Which of the two ways a workload runs.
@@ -74,6 +74,13 @@ pub trait Launcher {
     /// Looks at the host: what this side needs, what is there, and what to do about the rest.
     /// Takes milliseconds and changes nothing.
     fn probe(&self) -> Vec<Finding>;
+
+    /// What of the host's kernel can be reached from an instance of `workload`.
+    ///
+    /// # Errors
+    ///
+    /// When that can't be told, as [`prepare`](Self::prepare) will fail for the same reason.
+    fn surface(&self, workload: &Workload) -> Result<Surface, Error>;
 
     /// Does for `workload` what may be cached and does not count as startup.
     ///

@@ -47,6 +47,7 @@ mod resources;
 mod security;
 mod size;
 mod stdio;
+mod surface;
 mod terminal;
 mod timeline;
 mod ulimit;
@@ -73,6 +74,7 @@ pub use resources::{
 pub use security::{CapabilityName, CapabilitySet, Seccomp, Security, UnknownCapability};
 pub use size::{ByteSize, InvalidSize};
 pub use stdio::Stdio;
+pub use surface::Surface;
 pub use terminal::WindowSize;
 pub use timeline::{Span, Timeline};
 pub use ulimit::{InvalidUlimit, Ulimit};

@@ -271,6 +271,14 @@ pub fn command_line(
     line.finish()
 }
 
+/// How many devices a machine with so many disks besides its root's has. The interrupt controllers
+/// and the timer are the kernel's.
+pub fn device_count(disks: usize) -> usize {
+    /// Serial port, reset port, doorbell.
+    const NOT_VIRTIO: usize = 3;
+    NOT_VIRTIO + places(disks).count()
+}
+
 /// Puts everything on a bus.
 fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Arc<Bus>, BuildError> {
     let mut bus = Bus::default();

@@ -10,8 +10,8 @@ use crate::load::{self, Load, LoadPlan};
 use crate::measure::{self, Look, MeasureError, Run};
 use crate::series::Entrant;
 use crate::{
-    Comparison, Contender, Difference, Environment, Interrupt, Outcome, Series, SeriesPlan, Way,
-    WayReport, Ways, WorkloadFacts, reported, results, series, warnings,
+    Comparison, Contender, Difference, Environment, Interrupt, Isolation, Outcome, Series,
+    SeriesPlan, Way, WayReport, Ways, WorkloadFacts, reported, results, series, warnings,
 };
 
 /// What is not ready by then, when it is checked, will not be: not even where VMs boot slowly.
@@ -118,7 +118,10 @@ pub fn compare(
         let stdin = measure::open_stdin(plan.stdin).map_err(MeasureError::Stdin);
         stdin
             .and_then(|stdin| measure::run(prepared, stdin, plan.look(Duration::MAX, interrupt)))
-            .map(|run| report(way, run))
+            .map(|run| WayReport {
+                isolation: Isolation::of(*plan.launchers.get(way), way, plan.workload),
+                ..report(way, run)
+            })
             .map_err(|error| match error {
                 MeasureError::Interrupted => Error::Interrupted,
                 source => Error::Measure { way, source },
@@ -311,6 +314,10 @@ mod tests {
     }
 
     impl Launcher for Unable<'_> {
+        fn surface(&self, _workload: &Workload) -> Result<launch::Surface, launch::Error> {
+            Err(launch::Error::new("nothing to be reached"))
+        }
+
         fn side(&self) -> Side {
             Side::Vm
         }

@@ -9,6 +9,7 @@ mod charts;
 mod environment;
 mod figures;
 mod floors;
+mod isolation;
 mod load;
 mod method;
 mod outputs;
@@ -59,6 +60,7 @@ fn answer(key: &str, comparison: &Comparison) -> Markup {
         (warnings::section(key, comparison))
         (charts::section(key, comparison))
         (load::section(key, &comparison.load))
+        (isolation::section(key, comparison))
         (outputs::section(key, comparison))
     }
 }

@@ -1,5 +1,5 @@
 use launch::fake::workload;
-use launch::{Charge, ExitStatus, Footprint, MonotonicNs, Span};
+use launch::{Charge, ExitStatus, Footprint, MonotonicNs, Span, Surface};
 
 use super::*;
 use crate::load::{
@@ -7,8 +7,8 @@ use crate::load::{
 };
 use crate::statistics::{Interval, Summary};
 use crate::{
-    Captured, Ended, Environment, Figure, FootprintMoment, FootprintReading, Metric, Outcome,
-    Reported, Sample, SampleOutcome, Series, Warning, Way, WayReport, Ways, WorkloadFacts,
+    Captured, Ended, Environment, Figure, FootprintMoment, FootprintReading, Isolation, Metric,
+    Outcome, Reported, Sample, SampleOutcome, Series, Warning, Way, WayReport, Ways, WorkloadFacts,
 };
 
 fn spans(way: Way) -> Vec<Span> {
@@ -51,6 +51,17 @@ fn report(way: Way) -> WayReport {
                 kernel_bytes: 1 << 18,
             },
         },
+        isolation: Some(Isolation {
+            surface: Surface {
+                is_kernel_shared: way == Way::Container,
+                allowed_calls: (way != Way::Container).then_some(67),
+                kvm_ioctls: 19,
+                emulated_devices: 9,
+                capabilities: 0,
+                namespaces: 5,
+            },
+            trusted_lines: 12_345,
+        }),
         stdout: Captured {
             text: "<script>alert(1)</script>\u{1b}[2J".into(),
             total_bytes: 30,
@@ -211,6 +222,8 @@ fn the_page_says_what_each_way_costs() {
         "vm warm: p50 130 µs, p99 260 µs",
         "31.0 MiB of the host's memory an instance (30.0 to 32.0); it ended at 1 of 4: there was no time",
         "vm warm: half within 400 ms, all after 500 ms",
+        "Counts, not a score",
+        "12345",
     ] {
         assert!(page.contains(text), "{text}");
     }

@@ -18,6 +18,7 @@ use std::sync::OnceLock;
 use entry::Filter;
 use launch::{CapabilitySet, Seccomp};
 
+use architecture::Architecture;
 pub(crate) use compile::CompileError;
 pub(crate) use docker_profile::ProfileError;
 
@@ -30,6 +31,20 @@ pub enum Error {
     /// The kernel would not take it.
     #[error("the seccomp profile can't be compiled")]
     Compile(#[from] CompileError),
+}
+
+/// How many calls of 64-bit programs a container with these capabilities may make, some of them with
+/// certain arguments only; `None` if it may make all.
+pub(crate) fn allowed_calls(
+    seccomp: &Seccomp,
+    capabilities: CapabilitySet,
+) -> Result<Option<usize>, Error> {
+    let profile = match seccomp {
+        Seccomp::Unconfined => return Ok(None),
+        Seccomp::Default => default_profile::profile(capabilities)?,
+        Seccomp::Profile(json) => docker_profile::parse(json, capabilities)?,
+    };
+    Ok(Some(profile.allowed_calls(Architecture::X86_64)))
 }
 
 /// The filter of a container with these capabilities; `None` if it may make all calls.

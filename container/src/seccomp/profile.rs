@@ -16,6 +16,29 @@ pub(super) struct Profile {
     pub(super) rules: Vec<Rule>,
 }
 
+impl Profile {
+    /// How many calls of this architecture may succeed, with some arguments at least.
+    pub(super) fn allowed_calls(&self, architecture: Architecture) -> usize {
+        let allows =
+            |action: &SeccompAction| matches!(action, SeccompAction::Allow | SeccompAction::Log);
+        let may_succeed = |name: &str| {
+            let mut rules = self
+                .rules
+                .iter()
+                .filter(|rule| rule.calls.iter().any(|it| it == name))
+                .peekable();
+            match rules.peek() {
+                None => allows(&self.default),
+                Some(_) => rules.any(|rule| allows(&rule.action)),
+            }
+        };
+        architecture
+            .calls()
+            .filter(|(_, name)| may_succeed(name))
+            .count()
+    }
+}
+
 /// What is to happen to some calls.
 pub(super) struct Rule {
     /// Their names; one that an architecture does not have is passed over there.

@@ -23,12 +23,14 @@ mod limits;
 mod namespaces;
 mod rights;
 mod shares;
+mod surface;
 mod trial;
 
 use rustix::io::Errno;
 
 pub use filter::{Filter, FilterError, Role};
 pub use rights::{Rights, give_up_rights};
+pub use surface::surface;
 pub(crate) use trial::finding;
 
 use identity::Identity;

@@ -27,17 +27,29 @@ const OF_USERS: &str = "run as root, or let users make user namespaces (sysctl \
                         kernel.apparmor_restrict_unprivileged_userns=0)";
 const FULL: &str = "raise the limits of namespaces: sysctl user | grep max_";
 
+/// How many of its own it gets from here.
+pub(super) fn count() -> Result<usize, JailError> {
+    let own = OWN.bits().count_ones() as usize;
+    Ok(own + usize::from(!is_privileged()?))
+}
+
+/// Whether it needs no user namespace.
+pub(super) fn is_privileged() -> Result<bool, JailError> {
+    let may = capabilities(None).map_err(JailError::at(STEP))?.effective;
+    Ok(may.contains(PRIVILEGED))
+}
+
+const STEP: &str = "make namespaces";
+
 /// Enters them; as whom the monitor can live there.
 pub(super) fn enter() -> Result<Identity, JailError> {
-    let step = "make namespaces";
-    let may = capabilities(None).map_err(JailError::at(step))?.effective;
-    if may.contains(PRIVILEGED) {
+    if is_privileged()? {
         unshare(OWN)
-            .map_err(|errno| refused(step, errno, "run on a host that lets root make them"))?;
+            .map_err(|errno| refused(STEP, errno, "run on a host that lets root make them"))?;
         return Ok(Identity::of_nobody_else());
     }
     let (uid, gid) = (geteuid(), getegid());
-    unshare(OWN | UnshareFlags::NEWUSER).map_err(|errno| refused(step, errno, OF_USERS))?;
+    unshare(OWN | UnshareFlags::NEWUSER).map_err(|errno| refused(STEP, errno, OF_USERS))?;
     // In this order: without a privilege, groups can be mapped only by who can't change them
     // (user_namespaces(7)).
     for (file, text) in [

@@ -37,6 +37,14 @@ const OVER_FILES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SETGID);
 
 impl Rights {
+    /// How many capabilities that is, for a monitor that becomes another user.
+    pub(super) fn count(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::OverFiles => OVER_FILES.bits().count_ones() as usize,
+        }
+    }
+
     /// Becomes who it is to be, with these rights.
     pub(super) fn assume(self, identity: &Identity) -> Result<(), JailError> {
         // Whoever becomes another, or makes files as one, keeps the rights that are not taken

@@ -27,9 +27,11 @@ use guest_images::{Cache, disk_of};
 use host::RunDir;
 use launch::{
     Chain, Command, CpuLimit, Finding, Launcher, MemoryLimit, Network, Prepared, Progress,
-    Resources, Seccomp, Side, Unsupported, Workload,
+    Resources, Seccomp, Side, Surface, Unsupported, Workload,
 };
 
+use crate::builder;
+use crate::jail::{self, Rights};
 use crate::kvm;
 use crate::ring0::{self, Ring0};
 use crate::snapshot::MachineFacts;
@@ -166,6 +168,16 @@ impl Launcher for VmLauncher {
 
     fn probe(&self) -> Vec<Finding> {
         probe::findings(&self.cache, &self.kernel)
+    }
+
+    fn surface(&self, workload: &Workload) -> Result<Surface, launch::Error> {
+        let (shares, _) = shares::of(&workload.mounts)?;
+        let disks = disks::of(&workload.devices)?;
+        let rights = match shares.is_empty() {
+            true => Rights::None,
+            false => Rights::OverFiles,
+        };
+        jail::surface(rights, builder::device_count(disks.len())).map_err(launch::Error::new)
     }
 
     fn prepare(

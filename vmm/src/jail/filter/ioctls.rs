@@ -30,6 +30,11 @@ const fn both<T>(nr: u64) -> u64 {
     number(READ | WRITE, KVM, nr, size_of::<T>())
 }
 
+/// Whether the type of this request is KVM's.
+pub(super) const fn is_of_kvm(request: u64) -> bool {
+    (request >> 8) & 0xff == KVM
+}
+
 /// What the thread of a vCPU asks of KVM: to run, and what there is to be saved.
 pub(super) const OF_VCPU: &[u64] = &[
     // KVM_RUN

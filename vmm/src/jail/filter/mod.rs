@@ -7,7 +7,7 @@
 mod ioctls;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env::consts::ARCH;
 
 use seccompiler::{
@@ -91,6 +91,29 @@ pub enum FilterError {
     /// The kernel does not take it.
     #[error("the kernel does not take the filter of a thread's system calls")]
     Load(#[from] seccompiler::Error),
+}
+
+/// How many calls any thread may make, some with certain arguments only.
+pub(super) fn allowed_calls() -> usize {
+    let calls = everything().map(|allowed| allowed.call);
+    calls.collect::<BTreeSet<_>>().len()
+}
+
+/// How many of KVM's ioctls any thread may make.
+pub(super) fn kvm_ioctls() -> usize {
+    let requests = everything()
+        .filter(|allowed| allowed.call == libc::SYS_ioctl)
+        .flat_map(|allowed| match allowed.only {
+            Only::Values(_, requests) => requests,
+            _ => &[],
+        })
+        .filter(|request| ioctls::is_of_kvm(**request));
+    requests.collect::<BTreeSet<_>>().len()
+}
+
+fn everything() -> impl Iterator<Item = Allowed> {
+    let roles = Role::ALL.into_iter().flat_map(table::of);
+    roles.copied().flatten().copied()
 }
 
 /// What the kernel runs at each call of a thread.
