@@ -11,8 +11,9 @@ use vmm::snapshot::{STATE, StateFile, envelope};
 use super::canary::in_memory;
 use crate::allocation;
 
-/// What is in a file of some hundred bytes, whatever it says.
-const MAX_ALLOCATED_BYTES: usize = 256 << 10;
+/// What is in a file of some hundred bytes, whatever it says: each of them may be said to be a
+/// processor's state, for which there is room then, some kibibytes.
+const MAX_ALLOCATED_BYTES: usize = 4 << 20;
 
 /// Feeds it one input: the file, or what is in its envelope, which has a digest that must be
 /// right.

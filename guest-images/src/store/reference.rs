@@ -72,14 +72,21 @@ impl Reference {
         name
     }
 
-    /// Registry and repository as docker shows them, without what goes without saying.
+    /// Registry and repository as docker shows them, without what goes without saying. What would
+    /// then be read as a name on another registry, or as an image's ID, is shown in full.
     pub fn familiar_name(&self) -> String {
-        if self.registry != DEFAULT_REGISTRY {
-            return format!("{}/{}", self.registry, self.repository);
-        }
-        match self.repository.strip_prefix(DEFAULT_NAMESPACE) {
-            Some(name) if !name.contains('/') => name.to_owned(),
-            _ => self.repository.clone(),
+        let short = match self.repository.strip_prefix(DEFAULT_NAMESPACE) {
+            Some(name) if !name.contains('/') => name,
+            _ => &self.repository,
+        };
+        let is_read_the_same = |short: &str| {
+            parse(short).is_ok_and(|read| {
+                (&read.registry, &read.repository) == (&self.registry, &self.repository)
+            })
+        };
+        match self.registry == DEFAULT_REGISTRY && is_read_the_same(short) {
+            true => short.to_owned(),
+            false => format!("{}/{}", self.registry, self.repository),
         }
     }
 }
@@ -302,7 +309,8 @@ mod tests {
 
     #[test]
     fn it_is_shown_as_docker_shows_it() {
-        let digest = format!("@sha256:{}", "0a".repeat(32));
+        let id = "0a".repeat(32);
+        let digest = format!("@sha256:{id}");
         for (text, shown) in [
             ("docker.io/library/busybox", "busybox:latest"),
             ("docker.io/me/tool:1", "me/tool:1"),
@@ -312,7 +320,13 @@ mod tests {
             ),
             (&format!("busybox{digest}"), &format!("busybox{digest}")),
             (&format!("busybox:1{digest}"), &format!("busybox:1{digest}")),
-        ] as [(&str, &str); 5]
+            // Not the image of another registry, nor one with this ID.
+            ("docker.io/r.io/a", "docker.io/r.io/a:latest"),
+            (
+                &format!("docker.io/{id}"),
+                &format!("docker.io/library/{id}:latest"),
+            ),
+        ] as [(&str, &str); 7]
         {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), shown);
         }
@@ -362,7 +376,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_back_the_same(text in "[a-zA-Z0-9:/@._\\[\\]-]{0,40}") {
+        fn what_is_shown_is_read_back_the_same(
+            text in "(docker\\.io/)?(library/)?[a-zA-Z0-9:/@._\\[\\]-]{0,40}",
+        ) {
             if let Ok(reference) = text.parse::<Reference>() {
                 prop_assert_eq!(reference.to_string().parse::<Reference>(), Ok(reference));
             }
