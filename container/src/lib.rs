@@ -33,3 +33,10 @@ pub use error::Error;
 pub use launcher::ContainerLauncher;
 pub use own_program::protect_own_program;
 pub use running::{RunningContainer, Target};
+
+/// Whether a filter can be made of a seccomp profile: to be fuzzed.
+#[doc(hidden)]
+pub fn is_seccomp_profile(json: &str) -> bool {
+    let profile = launch::Seccomp::Profile(json.into());
+    seccomp::filter(&profile, launch::CapabilitySet::default()).is_ok()
+}

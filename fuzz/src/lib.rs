@@ -35,6 +35,10 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target {
+        name: "archive",
+        run: targets::archive::run,
+    },
+    Target {
         name: "balloon",
         run: targets::balloon::run,
     },
@@ -69,6 +73,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "rng",
         run: targets::rng::run,
+    },
+    Target {
+        name: "seccomp",
+        run: targets::seccomp::run,
     },
     Target {
         name: "serial",

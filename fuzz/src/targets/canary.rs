@@ -1,5 +1,6 @@
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -18,6 +19,25 @@ pub(super) fn in_memory() -> TempDir {
         false => TempDir::new(),
     };
     dir.expect("a directory")
+}
+
+/// Removes what is in a directory, whatever its permissions are by now.
+pub(super) fn clear(dir: &Path) -> io::Result<()> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    fs::set_permissions(dir, Permissions::from_mode(0o755))?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => {
+                clear(&entry.path())?;
+                fs::remove_dir(entry.path())?;
+            }
+            false => fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(())
 }
 
 /// All by which a change of a file would be noticed.

@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
 use vmm::devices::virtio::fs::{Fs, Limits, Share};
 
-use super::canary::Cage;
+use super::canary::{Cage, clear};
 use crate::fields::{bytes, name, number, number32, seldom};
 use crate::virtio::{self, Buffer, Guest, Subject};
 
@@ -240,25 +240,6 @@ fn fill(dir: &Path) -> io::Result<()> {
     fs::write(dir.join("d/x"), "x")?;
     symlink("../../outside", dir.join("link"))?;
     mknodat(CWD, dir.join("pipe"), FileType::Fifo, Mode::RUSR, 0)?;
-    Ok(())
-}
-
-/// Removes what is in a directory, whatever its permissions are by now.
-fn clear(dir: &Path) -> io::Result<()> {
-    if !dir.exists() {
-        return Ok(());
-    }
-    fs::set_permissions(dir, Permissions::from_mode(0o755))?;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        match entry.file_type()?.is_dir() {
-            true => {
-                clear(&entry.path())?;
-                fs::remove_dir(entry.path())?;
-            }
-            false => fs::remove_file(entry.path())?,
-        }
-    }
     Ok(())
 }
 

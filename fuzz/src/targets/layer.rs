@@ -103,7 +103,8 @@ pub fn run(input: &[u8]) {
     cage.assert_untouched();
 }
 
-fn archive(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+/// An archive such as a layer is.
+pub(super) fn archive(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let mut archive = Vec::new();
     for _ in 0..MAX_STEPS {
         if u.is_empty() {

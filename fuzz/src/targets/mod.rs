@@ -1,5 +1,6 @@
 //! What takes hostile bytes, a file each.
 
+pub mod archive;
 pub mod balloon;
 pub mod block;
 pub mod documents;
@@ -9,6 +10,7 @@ pub mod layer;
 pub mod net;
 pub mod protocol;
 pub mod rng;
+pub mod seccomp;
 pub mod serial;
 pub mod snapshot;
 pub mod vsock;
