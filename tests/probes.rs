@@ -96,7 +96,7 @@ fn what_the_probe_reports_is_compared_each_way_and_beside_a_host_process() {
         "compare",
         "--runs=1",
         "--budget-time=1ms",
-        "--metrics=exit",
+        "--metrics=figures",
         "--against=host",
         "--memory=128m",
         "--json",

@@ -27,7 +27,7 @@ use crate::floors::Floors;
 use crate::units::{size, time};
 use crate::{
     Comparison, Environment, FootprintMoment, FootprintReading, OtherReport, Outcome, Sample,
-    WayReport, quantile,
+    Series, WayReport, quantile,
 };
 
 /// No borders: a rule under the heads is enough, and columns are easy to cut out.
@@ -278,6 +278,10 @@ pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
             escape::visible(it)
         )
     }));
+    let has_no_metric = |series: &Series| series.metrics.is_empty();
+    if comparison.series.as_ref().is_some_and(has_no_metric) && comparison.figures.is_empty() {
+        notes.push("there are no figures: the command reports none of itself".into());
+    }
     let reports = comparison.ways.as_ref().into_array();
     let ended_early: Vec<_> = reports
         .iter()

@@ -5,8 +5,9 @@ pub fn time(ns: u64) -> String {
     let ns = ns as f64;
     match ns {
         ..1e3 => format!("{ns} ns"),
-        ..1e6 => format!("{} µs", three_digits(ns / 1e3)),
-        ..1e9 => format!("{} ms", three_digits(ns / 1e6)),
+        // From there on three digits are a thousand of the unit.
+        ..999.5e3 => format!("{} µs", three_digits(ns / 1e3)),
+        ..999.5e6 => format!("{} ms", three_digits(ns / 1e6)),
         _ => format!("{} s", three_digits(ns / 1e9)),
     }
 }
@@ -83,6 +84,9 @@ mod tests {
             (1_000, "1.00 µs"),
             (12_340, "12.3 µs"),
             (9_996_000, "10.0 ms"),
+            (999_499, "999 µs"),
+            (999_500, "1.00 ms"),
+            (999_950_000, "1.00 s"),
             (123_400_000, "123 ms"),
             (9_820_000_000, "9.82 s"),
             (600_000_000_000, "600 s"),

@@ -20,7 +20,7 @@ Examples:
   jaula compare --density 16 --concurrency 8 busybox sleep 1000
   jaula compare --runs 0 busybox -- sh -c 'uname -r; nproc; free -m'
   jaula compare --html report.html busybox true
-  jaula compare --metrics exit probe -- syscalls faults
+  jaula compare --metrics figures probe -- syscalls faults
   jaula compare --json busybox sleep 3 > figures.json";
 
 #[derive(Debug, Args)]
@@ -88,9 +88,10 @@ pub struct MeasuringArgs {
     pub budget_time: Duration,
     /// What to time: main, ready, exit, gone, with commas [default: main,exit; with --ready main,ready]
     ///
-    /// Runs are followed no further than that needs, and killed then.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = metric)]
-    metrics: Vec<Metric>,
+    /// Runs are followed no further than that needs, and killed then. With figures, they are followed to
+    /// their end for what the command reports of itself.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = wanted)]
+    metrics: Vec<Wanted>,
     /// What shows that the command is ready: tcp:PORT, http:PORT/PATH or log:PATTERN
     ///
     /// A connection that is taken, a GET that is answered with 200 (both with --network bridge), or a
@@ -113,6 +114,14 @@ pub struct MeasuringArgs {
     pub seed: Option<u64>,
 }
 
+/// What is asked for with `--metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Metric(Metric),
+    /// What the command reports of itself.
+    Figures,
+}
+
 /// What can't be timed together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetricsError {
@@ -131,14 +140,22 @@ impl MeasuringArgs {
             ([], None) if self.goes_on() => vec![Metric::Main],
             ([], None) => vec![Metric::Main, Metric::Exit],
             ([], Some(_)) => vec![Metric::Main, Metric::Ready],
-            (asked, _) => asked.to_vec(),
+            (asked, _) => asked
+                .iter()
+                .filter_map(|wanted| match wanted {
+                    Wanted::Metric(metric) => Some(*metric),
+                    Wanted::Figures => None,
+                })
+                .collect(),
         };
         metrics.sort_unstable();
         metrics.dedup();
         match (&self.ready, metrics.last()) {
             (None, _) if metrics.contains(&Metric::Ready) => Err(MetricsError::NoSign),
             (Some(_), Some(Metric::Exit)) => Err(MetricsError::EndedBefore("exit")),
+            (Some(_), _) if self.figures() => Err(MetricsError::EndedBefore("end")),
             (Some(_), Some(Metric::Gone)) => Err(MetricsError::EndedBefore("end")),
+            (None, _) if self.goes_on() && self.figures() => Err(MetricsError::GoesOn("end")),
             (None, Some(Metric::Exit)) if self.goes_on() => Err(MetricsError::GoesOn("exit")),
             (None, Some(Metric::Gone)) if self.goes_on() => Err(MetricsError::GoesOn("end")),
             _ => Ok(metrics),
@@ -149,7 +166,17 @@ impl MeasuringArgs {
     pub fn goes_on(&self) -> bool {
         self.density.is_some() || self.concurrency.is_some()
     }
+
+    /// Whether what the command reports of itself was asked for by name.
+    pub fn figures(&self) -> bool {
+        self.metrics.contains(&Wanted::Figures)
+    }
 }
+
+/// There is no metric of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}, figures")]
+struct UnknownWanted(UnknownMetric);
 
 impl From<MetricsError> for launch::Error {
     fn from(error: MetricsError) -> Self {
@@ -191,6 +218,9 @@ fn readiness(text: &str) -> Result<Readiness, InvalidReadiness> {
     text.parse()
 }
 
-fn metric(word: &str) -> Result<Metric, UnknownMetric> {
-    word.trim().parse()
+fn wanted(word: &str) -> Result<Wanted, UnknownWanted> {
+    match word.trim() {
+        "figures" => Ok(Wanted::Figures),
+        word => word.parse().map(Wanted::Metric).map_err(UnknownWanted),
+    }
 }

@@ -204,6 +204,7 @@ fn series_plan(args: &MeasuringArgs, metrics: Vec<Metric>) -> SeriesPlan {
         warm_up: args.warmup,
         budget: args.budget_time,
         metrics,
+        figures: args.figures(),
         readiness: args.ready.clone(),
         goes_on: args.goes_on(),
         seed: args.seed.unwrap_or_else(any_seed),

@@ -21,6 +21,7 @@ pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error
         .iter()
         .any(|it| matches!(it, Opponent::Peer(_)));
     if has_peers
+        && !args.measuring.figures()
         && !metrics
             .iter()
             .any(|it| matches!(it, Metric::Ready | Metric::Exit))

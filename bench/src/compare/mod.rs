@@ -278,6 +278,7 @@ mod tests {
             warm_up: 0,
             budget: Duration::from_secs(600),
             metrics: vec![Metric::Main, Metric::Exit],
+            figures: false,
             readiness: None,
             goes_on: false,
             seed: 1,
@@ -416,7 +417,7 @@ mod tests {
     fn reporting(getppid_ns: u64) -> FakeLauncher {
         saying(&format!(
             "jaula-figures 1\ngetppid values=300 batch=64 p50_ns={getppid_ns} p99_ns=9999999\n\
-             clock-read values=5 batch=1 p50_ns=23\nend took_ns=1\n"
+             clock-read values=5 batch=1 p50_ns=23\nend took_ns=1000000000\n"
         ))
     }
 

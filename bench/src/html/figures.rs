@@ -2,12 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::overview::words;
+use super::reported;
 use super::{class, id, named};
+use crate::reported::tallies;
 use crate::statistics::Verdict;
-use crate::table::{MEANING, notes};
+use crate::table::notes;
 use crate::units::{difference, three_digits, time};
-use crate::{Against, Comparison, FigureResult, MetricResult, ResultRow};
+use crate::{Against, Comparison, MetricResult, ResultRow};
 
 pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
     html! {
@@ -21,11 +22,12 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
                         }
                     }
                 }
+                @for tally in tallies(&comparison.figures) { (reported::verdict(&tally)) }
             }
             @for note in notes(comparison) { p.note { "Note: " (note) "." } }
             @for result in &comparison.results { (table(result)) }
-            @if !comparison.figures.is_empty() { (reported(&comparison.figures)) }
-            @if comparison.results.is_empty() {
+            @if !comparison.figures.is_empty() { (reported::table(&comparison.figures)) }
+            @if comparison.series.is_none() {
                 p.note { "Nothing was timed: there are the runs that were checked, one each way." }
             }
         }
@@ -102,33 +104,6 @@ fn table(result: &MetricResult) -> Markup {
                 td.number { (figure(row.summary.map(|it| it.max))) }
                 td.number { (row.against.as_ref().map_or_else(|| "-".into(), p_of)) }
             } } }
-        } }
-    }
-}
-
-/// What the workload reports of itself.
-fn reported(figures: &[FigureResult]) -> Markup {
-    let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
-    html! {
-        h4 { "What the workload reports" }
-        p.note { (MEANING) }
-        div.wide { table {
-            thead { tr {
-                th scope="col" { "figure" }
-                th scope="col" { "way" }
-                th.number scope="col" { "runs" }
-                th.number scope="col" { "p50" }
-                th.number scope="col" { "p99" }
-                th scope="col" { "verdict" }
-            } }
-            tbody { @for result in figures { @for (index, row) in result.rows.iter().enumerate() { tr {
-                @if index == 0 { th scope="rowgroup" rowspan=(result.rows.len()) { (result.figure) } }
-                td { (named(row.of_runs.contender)) }
-                td.number { (row.of_runs.runs()) }
-                td.number { (figure(row.of_runs.summary.map(|it| it.p50))) }
-                td.number { (figure(row.p99_ns)) }
-                td { (row.of_runs.against.as_ref().map_or_else(String::new, words)) }
-            } } } }
         } }
     }
 }

@@ -14,6 +14,7 @@ mod load;
 mod method;
 mod outputs;
 mod overview;
+mod reported;
 mod series;
 mod warnings;
 

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::named;
 use crate::export::Measured;
+use crate::reported::tallies;
 use crate::statistics::Verdict;
 use crate::units::{three_digits, time};
 use crate::{Against, MetricResult, ResultRow};
@@ -26,6 +27,14 @@ pub(super) fn section(all: &[Measured]) -> Markup {
                         @for result in &measured.comparison.results {
                             @for row in &result.rows { (line(measured, result, row)) }
                         }
+                        @for tally in tallies(&measured.comparison.figures) { tr {
+                            th scope="row" { (measured.name) }
+                            td { "reported figures" }
+                            td { (named(tally.contender)) }
+                            td.number { (tally.runs) }
+                            td.number { "-" }
+                            td { (tally) }
+                        } }
                     }
                 }
             } }

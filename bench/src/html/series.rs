@@ -24,7 +24,9 @@ impl Drawn<'_> {
 /// Those that were timed, in the order in which they are shown, without what warmed up.
 pub(super) fn drawn<'a>(comparison: &Comparison, series: &'a Series) -> Vec<Drawn<'a>> {
     let mut contenders: Vec<Contender> = Vec::new();
-    for row in comparison.results.iter().flat_map(|result| &result.rows) {
+    let timed = comparison.results.iter().flat_map(|result| &result.rows);
+    let reporting = comparison.figures.iter().flat_map(|result| &result.rows);
+    for row in timed.chain(reporting.map(|row| &row.of_runs)) {
         if !contenders.contains(&row.contender) {
             contenders.push(row.contender);
         }

@@ -5,6 +5,7 @@
 
 mod parse;
 mod results;
+mod tally;
 
 use std::borrow::Cow;
 
@@ -15,6 +16,7 @@ use crate::Captured;
 pub use parse::ReportError;
 pub use results::{FigureResult, FigureRow};
 pub(crate) use results::{of_checked, of_series};
+pub(crate) use tally::{Tally, tallies};
 
 /// A workload's clock and the host's may differ by this share of what the host's says: the first and
 /// the last line are on their way for some milliseconds.
@@ -54,11 +56,13 @@ impl Reported {
 
     /// Whether the workload's clock ran as the host's did.
     pub(crate) fn agrees_with_host(&self) -> bool {
-        self.disagreement_ns() as f64 <= self.host_ns as f64 * TOLERANCE
+        (self.pace() - 1.0).abs() <= TOLERANCE
     }
 
-    pub(crate) fn disagreement_ns(&self) -> u64 {
-        self.took_ns.abs_diff(self.host_ns)
+    /// How fast the workload's clock ran: 1 is as fast as the host's.
+    pub(crate) fn pace(&self) -> f64 {
+        // No time at all is a nanosecond, so that there is a number for it.
+        self.took_ns as f64 / self.host_ns.max(1) as f64
     }
 }
 

@@ -20,6 +20,9 @@ pub struct SeriesPlan {
     pub budget: Duration,
     /// What is timed: a run is followed no further than that needs.
     pub metrics: Vec<Metric>,
+    /// Whether runs are followed to their end for what the workload reports of itself, whatever is
+    /// timed.
+    pub figures: bool,
     /// What shows that a workload is ready. Runs are followed no further than to that then.
     pub readiness: Option<Readiness>,
     /// Whether the command goes on until it is ended: no run is followed to its end then.
@@ -39,6 +42,9 @@ impl SeriesPlan {
     }
 
     fn follow(&self) -> Until {
+        if self.figures {
+            return self.follow_checked();
+        }
         match self.metrics.iter().max() {
             None | Some(Metric::Main) => Until::Main,
             Some(Metric::Ready | Metric::Exit | Metric::Gone) => self.follow_checked(),

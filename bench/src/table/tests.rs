@@ -78,6 +78,7 @@ fn compared(
             warm_up: 1,
             budget: Duration::from_secs(600),
             metrics: vec![Metric::Main, Metric::Exit],
+            figures: false,
             readiness: None,
             goes_on: false,
             seed: 7,

@@ -22,12 +22,13 @@ type Check = fn(&Comparison) -> Vec<String>;
 
 /// Which mistakes the reader of this comparison should think of, in order.
 pub(crate) fn raised(comparison: &Comparison) -> Vec<Warning> {
-    let checks: [(&str, Check); 15] = [
+    let checks: [(&str, Check); 16] = [
         ("W01", beginnings),
         ("W03", clocks),
         ("W05", unread_memory),
         ("W06", too_few),
         ("W06", spread),
+        ("W06", spread_of_figures),
         ("W07", drift),
         ("W08", first_run),
         ("W09", shell),
@@ -88,35 +89,35 @@ fn median_ns(samples: &[(&Sample, u64)]) -> Option<f64> {
     quantile(&values, 0.5).map(|ns| ns as f64)
 }
 
-/// Of each contender the run in which its clock was furthest from the host's, if that is too far.
+/// Of each contender the run in the middle, by how far its clock was from the host's, if that is too
+/// far. A single line that was late on its way says nothing of a clock.
 fn clocks(comparison: &Comparison) -> Vec<String> {
     let checked = reports(comparison).map(|it| (it.way.into(), it.reported.as_ref()));
     let samples = comparison.series.iter().flat_map(|it| &it.samples);
     let timed = samples
         .filter(|sample| !sample.has_failed())
         .map(|sample| (sample.contender, sample.reported.as_ref()));
-    let mut worst: Vec<(Contender, &Reported)> = Vec::new();
+    let mut all: Vec<(Contender, Vec<&Reported>)> = Vec::new();
     for (contender, reported) in checked.chain(timed) {
-        let Some(reported) = reported.filter(|it| !it.agrees_with_host()) else {
-            continue;
-        };
-        match worst.iter_mut().find(|(other, _)| *other == contender) {
-            None => worst.push((contender, reported)),
-            Some((_, other)) if reported.disagreement_ns() > other.disagreement_ns() => {
-                *other = reported;
-            }
-            Some(_) => {}
+        let Some(reported) = reported else { continue };
+        match all.iter_mut().find(|(other, _)| *other == contender) {
+            Some((_, runs)) => runs.push(reported),
+            None => all.push((contender, vec![reported])),
         }
     }
-    let say = |(contender, reported): (Contender, &Reported)| {
-        format!(
-            "what {contender} reports is by a clock that says {} where the host's says {}: don't rely \
-             on its figures",
-            time(reported.took_ns),
-            time(reported.host_ns)
-        )
+    let say = |(contender, mut runs): (Contender, Vec<&Reported>)| {
+        runs.sort_unstable_by(|a, b| a.pace().total_cmp(&b.pace()));
+        let middle = *runs.get(runs.len() / 2)?;
+        (!middle.agrees_with_host()).then(|| {
+            format!(
+                "what {contender} reports is by a clock that says {} where the host's says {}: don't \
+                 rely on its figures",
+                time(middle.took_ns),
+                time(middle.host_ns)
+            )
+        })
     };
-    worst.into_iter().map(say).collect()
+    all.into_iter().filter_map(say).collect()
 }
 
 /// Of the probes, those that are about files, by the beginning of their figures' names.
@@ -148,7 +149,9 @@ fn unread_memory(comparison: &Comparison) -> Vec<String> {
 }
 
 fn too_few(comparison: &Comparison) -> Vec<String> {
-    let rows = comparison.results.iter().flat_map(|it| &it.rows);
+    let timed = comparison.results.iter().flat_map(|it| &it.rows);
+    let reported = comparison.figures.iter().flat_map(|it| &it.rows);
+    let rows = timed.chain(reported.map(|row| &row.of_runs));
     let pairs = rows.filter_map(|row| Some(row.against.as_ref()?.comparison.pairs));
     match pairs.min() {
         Some(pairs) if pairs < MIN_PAIRS => vec![format!(
@@ -171,6 +174,34 @@ fn spread(comparison: &Comparison) -> Vec<String> {
             )
         })
     })
+}
+
+/// The figures of each contender in one line: there are many.
+fn spread_of_figures(comparison: &Comparison) -> Vec<String> {
+    let mut noisy: Vec<(Contender, Vec<&str>)> = Vec::new();
+    for result in &comparison.figures {
+        for row in &result.rows {
+            let Some(summary) = row.of_runs.summary else {
+                continue;
+            };
+            let is_noisy = summary.p90 as f64 > QUIET_SPREAD * summary.p50 as f64;
+            if summary.count < MIN_PAIRS || !is_noisy {
+                continue;
+            }
+            let contender = row.of_runs.contender;
+            match noisy.iter_mut().find(|(other, _)| *other == contender) {
+                Some((_, names)) => names.push(&result.figure),
+                None => noisy.push((contender, vec![&result.figure])),
+            }
+        }
+    }
+    let say = |(contender, names): (Contender, Vec<&str>)| {
+        format!(
+            "what {contender} reports differs much from run to run: {}",
+            names.join(", ")
+        )
+    };
+    noisy.into_iter().map(say).collect()
 }
 
 fn drift(comparison: &Comparison) -> Vec<String> {

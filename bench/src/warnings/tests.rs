@@ -6,8 +6,8 @@ use launch::{ExitStatus, NoProgress};
 use super::raised;
 use crate::load::LoadPlan;
 use crate::{
-    Comparison, Contender, Environment, FigureResult, FootprintReading, Interrupt, Metric, Plan,
-    Reported, SeriesPlan, Ways, compare,
+    Comparison, Contender, Environment, FigureResult, FigureRow, FootprintReading, Interrupt,
+    Metric, Plan, Reported, SeriesPlan, Ways, compare,
 };
 
 fn fake(spans: [(&'static str, u64); 1]) -> FakeLauncher {
@@ -31,6 +31,7 @@ fn faultless() -> Comparison {
             warm_up: 0,
             budget: Duration::from_secs(600),
             metrics: vec![Metric::Main, Metric::Exit],
+            figures: false,
             readiness: None,
             goes_on: false,
             seed: 1,
@@ -64,19 +65,38 @@ fn reported(took_ns: u64, host_ns: u64) -> Reported {
 /// What is done to a faultless comparison, and what it is then warned of.
 type Fault = (&'static str, fn(&mut Comparison));
 
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 17] = [
     ("", |_| ()),
     ("W03", |it| {
-        it.series.as_mut().unwrap().samples[5].reported = Some(reported(1000, 880));
+        for sample in &mut it.series.as_mut().unwrap().samples {
+            sample.reported = Some(match sample.contender {
+                Contender::VmWarm => reported(1000, 880),
+                _ => reported(1000, 950),
+            });
+        }
     }),
     ("", |it| {
-        it.series.as_mut().unwrap().samples[5].reported = Some(reported(1000, 950));
+        for sample in &mut it.series.as_mut().unwrap().samples {
+            sample.reported = Some(reported(1000, if sample.round == 0 { 500 } else { 950 }));
+        }
     }),
     ("W11", |it| {
         it.figures = vec![FigureResult {
             figure: "read-4k-first".into(),
             rows: Vec::new(),
         }];
+    }),
+    ("W06", |it| {
+        let mut result = FigureResult {
+            figure: "getppid".into(),
+            rows: vec![FigureRow {
+                of_runs: it.results[0].rows[0].clone(),
+                p99_ns: None,
+            }],
+        };
+        let summary = result.rows[0].of_runs.summary.as_mut().unwrap();
+        summary.p90 = 2 * summary.p50;
+        it.figures = vec![result];
     }),
     ("W05", |it| {
         it.ways.container.footprint = FootprintReading::Unavailable { reason: "x".into() };
