@@ -18,6 +18,7 @@ use harness::nobody::{is_root, run_as_nobody};
 use harness::oci::{Layout, busybox, write};
 use harness::refused::{assert_not_done, assert_refused};
 use harness::{Place, Seen, World, can_run, run, see, wait};
+use launch::Side;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
 use rustix::fs::{XattrFlags, getxattr, setxattr};
@@ -558,4 +559,29 @@ fn layers(world: &World) -> Vec<PathBuf> {
     let dir = world.dir().join("data/images/layers");
     let entries = fs::read_dir(dir).into_iter().flatten();
     entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn a_program_of_this_machine_runs_either_way_with_nothing_but_its_libraries() {
+    let world = World::new();
+    let sql = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 9) SELECT sum(x) FROM c";
+    for side in [Side::Container, Side::Vm] {
+        if !can_run(side) {
+            continue;
+        }
+        let side = side.to_string();
+        let seen = world.run(["run", "--as", &side, "program:sqlite3", ":memory:", sql]);
+        assert_eq!(
+            (seen.code, seen.stdout_text().as_str()),
+            (Some(0), "45\n"),
+            "{}",
+            seen.stderr
+        );
+    }
+    let seen = world.run(["run", "program:no-such-program"]);
+    assert_eq!(seen.code, Some(125));
+    assert_eq!(
+        seen.stderr,
+        "jaula: there is no program no-such-program on this machine; install the package that has it\n"
+    );
 }

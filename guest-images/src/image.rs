@@ -1,11 +1,13 @@
 //! Which image: a built-in one, one of the store or of a file, or a directory of the user's.
 
 mod busybox;
+mod elf;
 mod probe;
+mod program;
 mod tree;
 
 use std::borrow::Cow;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -23,6 +25,7 @@ use crate::store::{
 };
 pub use busybox::BusyboxError;
 pub use probe::ProbeError;
+pub use program::ProgramError;
 pub use tree::FileError;
 
 /// What names no image.
@@ -53,6 +56,9 @@ pub enum ImageError {
     /// The built-in image `probe` can't be made.
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    /// There is no image of a program.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
     /// The image can't be read.
     #[error(transparent)]
     Digest(#[from] DigestError),
@@ -80,8 +86,9 @@ impl ImageError {
     pub fn remedy(&self) -> Option<Cow<'static, str>> {
         match self {
             Self::Busybox(error) => error.remedy(),
+            Self::Program(error) => error.remedy(),
             Self::NotHere(_) => Some(
-                "see jaula images; there are also busybox, probe, files for jaula load, and --rootfs DIR"
+                "see jaula images; there are also busybox, probe, program:NAME, files for jaula load, and --rootfs DIR"
                     .into(),
             ),
             Self::Store(error) => error.remedy().map(Into::into),
@@ -105,6 +112,8 @@ pub enum ImageRef {
     Busybox,
     /// The built-in image `probe`.
     Probe,
+    /// A program of this machine with the libraries that it needs, by its name or path.
+    Program(OsString),
     /// A directory of the user's that is a root file system.
     Directory(PathBuf),
     /// One of the store, by its name.
@@ -122,7 +131,7 @@ pub enum ImageRef {
     Stdin,
 }
 
-/// Reads what `jaula run` takes for an image: `busybox`, `probe`, a path that begins with `/`, `./`
+/// Reads what `jaula run` takes for an image: `busybox`, `probe`, `program:NAME`, a path that begins with `/`, `./`
 /// or `../`, `docker-archive:FILE[:NAME]`, `oci:DIR[:TAG]`, `-`, an image's ID, and what docker takes
 /// for a name.
 impl TryFrom<&OsStr> for ImageRef {
@@ -142,6 +151,12 @@ impl TryFrom<&OsStr> for ImageRef {
             .any(|start| bytes.starts_with(start))
         {
             return Ok(Self::Directory(text.into()));
+        }
+        if let Some(program) = bytes.strip_prefix(b"program:") {
+            if program.is_empty() {
+                return Err(InvalidImage::NoFile(lossy(text)));
+            }
+            return Ok(Self::Program(OsStr::from_bytes(program).to_owned()));
         }
         for kind in [&b"docker-archive:"[..], b"oci:"] {
             if let Some(rest) = bytes.strip_prefix(kind) {
@@ -289,6 +304,14 @@ impl ImageRef {
                 };
                 Ok(in_directory(dir, digest, config))
             }
+            Self::Program(name) => {
+                let (dir, digest, program) = program::root(name, cache, progress)?;
+                let config = ImageConfig {
+                    entrypoint: vec![program.to_string_lossy().into_owned()],
+                    ..ImageConfig::default()
+                };
+                Ok(in_directory(dir, digest, config))
+            }
             Self::Directory(path) => {
                 let dir = path
                     .canonicalize()
@@ -395,6 +418,8 @@ mod tests {
             ("probe", ImageRef::Probe),
             ("probe:latest", name("docker.io/library/probe:latest")),
             ("busybox:latest", name("docker.io/library/busybox:latest")),
+            ("program:ls", ImageRef::Program("ls".into())),
+            ("program:/bin/ls", ImageRef::Program("/bin/ls".into())),
             ("-", ImageRef::Stdin),
             ("/", directory("/")),
             (".", directory(".")),
@@ -407,11 +432,11 @@ mod tests {
             ("localhost:5000/a", name("localhost:5000/a")),
             (&id.hex(), ImageRef::Id(id)),
             (&id.to_string(), ImageRef::Id(id)),
-        ] as [(&str, ImageRef); 16]
+        ] as [(&str, ImageRef); 18]
         {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
-        for text in ["", "oci:", "docker-archive::a", "A", "a b"] {
+        for text in ["", "oci:", "program:", "docker-archive::a", "A", "a b"] {
             assert!(text.parse::<ImageRef>().is_err(), "{text}");
         }
     }

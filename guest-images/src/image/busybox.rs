@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use launch::{Digest, Progress};
 use sha2::{Digest as _, Sha256};
 
+use super::elf;
 use super::tree::{self, FileError};
 use crate::cache::{Cache, CacheError, Shelf};
 use crate::debian_tool::{Tool, ToolError, install};
@@ -173,7 +174,7 @@ fn cannot_read(error: io::Error) -> BusyboxError {
 }
 
 fn make(root: &Path, program: &[u8]) -> Result<(), BusyboxError> {
-    if needs_interpreter(program) {
+    if elf::interpreter(program).is_some() {
         return Err(BusyboxError::Dynamic);
     }
     tree::make(root, DIRECTORIES, FILES)?;
@@ -191,28 +192,6 @@ fn make(root: &Path, program: &[u8]) -> Result<(), BusyboxError> {
         }
     }
     set_times(root)
-}
-
-/// Whether the program names a dynamic loader: an ELF file with a `PT_INTERP` segment.
-///
-/// Offsets and sizes are those of `Elf64_Ehdr` and `Elf64_Phdr`, `elf(5)`.
-fn needs_interpreter(program: &[u8]) -> bool {
-    const PT_INTERP: u32 = 3;
-    let number = |offset: usize, length: usize| -> Option<usize> {
-        let bytes = program.get(offset..offset.checked_add(length)?)?;
-        Some(
-            bytes
-                .iter()
-                .rev()
-                .fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
-        )
-    };
-    let segments = || {
-        let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
-        let kinds = (0..count).map_while(move |index| number(start.checked_add(index * size)?, 4));
-        Some(kinds.collect::<Vec<_>>())
-    };
-    segments().is_some_and(|kinds| kinds.contains(&(PT_INTERP as usize)))
 }
 
 /// The paths that busybox goes by, relative to the root.
@@ -243,9 +222,9 @@ fn applets() -> Result<Vec<PathBuf>, BusyboxError> {
 fn set_times(root: &Path) -> Result<(), BusyboxError> {
     let busybox = Path::new(BUSYBOX);
     let metadata = fs::metadata(busybox).map_err(FileError::of("read", busybox))?;
-    let mut paths = vec!["bin/busybox"];
-    paths.extend(FILES.iter().map(|(path, _)| *path));
-    paths.extend(DIRECTORIES.iter().map(|(path, _)| *path));
+    let mut paths = vec![Path::new("bin/busybox")];
+    paths.extend(FILES.iter().map(|(path, _)| Path::new(path)));
+    paths.extend(DIRECTORIES.iter().map(|(path, _)| Path::new(path)));
     Ok(tree::set_times(root, &paths, metadata.mtime())?)
 }
 
@@ -289,14 +268,5 @@ mod tests {
         assert_eq!(metadata("tmp").mode() & 0o7777, 0o1777);
         assert_eq!(metadata("root").mode() & 0o7777, 0o700);
         assert_eq!(metadata("etc/passwd").mode() & 0o7777, 0o644);
-    }
-
-    #[test]
-    fn a_program_with_a_loader_is_told_from_a_static_one_and_from_none() {
-        // A Debian's, which is linked to its C library; this test's own program need not be.
-        assert!(needs_interpreter(&fs::read("/bin/ls").unwrap()));
-        assert!(!needs_interpreter(&fs::read(BUSYBOX).unwrap()));
-        assert!(!needs_interpreter(b"\x7fELF"));
-        assert!(!needs_interpreter(&[0xff; 128]));
     }
 }

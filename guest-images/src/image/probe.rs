@@ -89,9 +89,9 @@ fn make(root: &Path) -> Result<(), FileError> {
     tree::make(root, DIRECTORIES, FILES)?;
     tree::write(&root.join("probe"), PROBE, 0o755)?;
     tree::write(&root.join(DATA), &data(), 0o644)?;
-    let mut paths = vec!["probe", DATA];
-    paths.extend(FILES.iter().map(|(path, _)| *path));
-    paths.extend(DIRECTORIES.iter().map(|(path, _)| *path));
+    let mut paths = vec![Path::new("probe"), Path::new(DATA)];
+    paths.extend(FILES.iter().map(|(path, _)| Path::new(path)));
+    paths.extend(DIRECTORIES.iter().map(|(path, _)| Path::new(path)));
     // Any, as long as it is the same wherever and whenever the image is made.
     tree::set_times(root, &paths, 0)
 }

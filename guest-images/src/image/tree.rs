@@ -38,14 +38,18 @@ pub(super) fn make(
     fs::create_dir_all(root).map_err(FileError::of("make", root))?;
     set_mode(root, 0o755)?;
     for (path, mode) in directories {
-        let path = root.join(path);
-        fs::create_dir(&path).map_err(FileError::of("make", &path))?;
-        set_mode(&path, *mode)?;
+        make_directory(&root.join(path), *mode)?;
     }
     for (path, contents) in files {
         write(&root.join(path), contents.as_bytes(), 0o644)?;
     }
     Ok(())
+}
+
+/// A new directory.
+pub(super) fn make_directory(path: &Path, mode: u32) -> Result<(), FileError> {
+    fs::create_dir(path).map_err(FileError::of("make", path))?;
+    set_mode(path, mode)
 }
 
 /// A new file, on the disk when this returns.
@@ -66,7 +70,7 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
 }
 
 /// Gives these files, and the root itself, this time, in seconds since 1970.
-pub(super) fn set_times(root: &Path, paths: &[&str], seconds: i64) -> Result<(), FileError> {
+pub(super) fn set_times(root: &Path, paths: &[&Path], seconds: i64) -> Result<(), FileError> {
     let time = Timespec {
         tv_sec: seconds,
         tv_nsec: 0,
@@ -76,7 +80,7 @@ pub(super) fn set_times(root: &Path, paths: &[&str], seconds: i64) -> Result<(),
         last_modification: time,
     };
     // A directory last, as what is in it moves its time.
-    for path in paths.iter().copied().chain([""]) {
+    for path in paths.iter().copied().chain([Path::new("")]) {
         let path = root.join(path);
         utimensat(CWD, &path, &times, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|errno| FileError::of("set the time of", &path)(errno.into()))?;
