@@ -24,10 +24,12 @@ use crate::devices::virtio::net::Net;
 use crate::devices::virtio::rng::Rng;
 use crate::devices::virtio::vsock::Vsock;
 use crate::devices::virtio::{Interrupt, VirtioDevice};
+use crate::ending::EndLine;
 use crate::layout;
 use crate::machine::{Machine, MachineState, Size};
 use crate::memory::{self, MemoryError};
-use crate::reset::{self, ResetLine, ResetPort};
+use crate::power::{self, PowerButton, PowerPort};
+use crate::reset::{self, ResetPort};
 use crate::ring0::Ring0;
 use crate::snapshot::{MemoryFile, SavedMemory};
 use crate::vcpu::{
@@ -51,6 +53,8 @@ pub struct Devices {
     pub balloon: Arc<Mutex<Balloon>>,
     /// Its other disks, or the places for them, at most [`MAX_DISKS`].
     pub disks: Vec<Arc<Mutex<Block>>>,
+    /// What asks it to end.
+    pub power_button: PowerButton,
     /// Called on the vCPU's thread when the guest rings the doorbell.
     pub on_mark: Box<dyn FnMut(Mark, MonotonicNs) + Send>,
     /// Called on the vCPU's thread for each line on the serial port.
@@ -170,9 +174,9 @@ pub fn boot(
     let vm = Vm::new(&kvm, memory)?;
     done(Step::Create);
 
-    let reset = ResetLine::default();
+    let end = EndLine::default();
     let disks = devices.disks.len();
-    let bus = attach(&vm, devices, &reset)?;
+    let bus = attach(&vm, devices, &end)?;
     done(Step::Devices);
 
     let kernel = from.kernel.load(vm.memory(), from.backing)?;
@@ -196,7 +200,7 @@ pub fn boot(
 
     Ok(Machine {
         crew,
-        around: Surroundings { bus, reset },
+        around: Surroundings { bus, end },
         vm,
         kvm,
     })
@@ -220,8 +224,8 @@ pub fn restore(
     let vm = Vm::new(&kvm, memory)?;
     done(Step::Create);
 
-    let reset = ResetLine::default();
-    let bus = attach(&vm, devices, &reset)?;
+    let end = EndLine::default();
+    let bus = attach(&vm, devices, &end)?;
     bus.restore(&from.state.devices)?;
     done(Step::Devices);
 
@@ -239,7 +243,7 @@ pub fn restore(
 
     Ok(Machine {
         crew,
-        around: Surroundings { bus, reset },
+        around: Surroundings { bus, end },
         vm,
         kvm,
     })
@@ -280,7 +284,7 @@ pub fn device_count(disks: usize) -> usize {
 }
 
 /// Puts everything on a bus.
-fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Arc<Bus>, BuildError> {
+fn attach(vm: &Vm, devices: Devices, end: &EndLine) -> Result<Arc<Bus>, BuildError> {
     let mut bus = Bus::default();
     bus.attach_pio(
         layout::SERIAL_PORT,
@@ -290,7 +294,13 @@ fn attach(vm: &Vm, devices: Devices, reset: &ResetLine) -> Result<Arc<Bus>, Buil
     bus.attach_pio(
         reset::PORT,
         reset::PORT_COUNT,
-        Arc::new(Mutex::new(ResetPort::new(reset.clone()))),
+        Arc::new(Mutex::new(ResetPort::new(end.clone()))),
+    )?;
+    vm.interrupt_on(devices.power_button.line(), power::BUTTON_GSI)?;
+    bus.attach_pio(
+        power::PORT,
+        power::PORT_COUNT,
+        Arc::new(Mutex::new(PowerPort::new(end.clone()))),
     )?;
     bus.attach_mmio(
         DOORBELL_GPA,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::ending::Ending;
 use crate::last_words::LastWords;
 use crate::vcpu::{Registers, Stop, StopError};
 
@@ -19,6 +20,9 @@ pub enum GuestEnd {
     /// It rebooted.
     #[error("the guest rebooted before the command had ended{0}")]
     Reboot(Said),
+    /// It switched itself off.
+    #[error("the guest switched itself off before the command had ended{0}")]
+    PowerOff(Said),
     /// Its kernel could not even handle its own fault.
     #[error("the guest crashed (triple fault){0}; {1}")]
     TripleFault(Said, Box<Registers>),
@@ -39,7 +43,8 @@ impl GuestEnd {
             return Self::Panic { reason, said };
         }
         match stopped {
-            Ok(Stop::Reset) => Self::Reboot(said),
+            Ok(Stop::Ended(Ending::Reset)) => Self::Reboot(said),
+            Ok(Stop::Ended(Ending::PowerOff)) => Self::PowerOff(said),
             Ok(Stop::TripleFault(registers)) => Self::TripleFault(said, Box::new(registers)),
             Ok(Stop::Halted | Stop::Kicked) => Self::Halted(said),
             Err(cause) => Self::Run(said, cause),
@@ -75,7 +80,7 @@ mod tests {
     #[test]
     fn a_panic_explains_whatever_follows() {
         let words = words(&["no disk", "Kernel panic - not syncing: no root"]);
-        for stopped in [Stop::Reset, Stop::Halted] {
+        for stopped in [Stop::Ended(Ending::Reset), Stop::Halted] {
             assert_eq!(
                 GuestEnd::of(Ok(stopped), &words).to_string(),
                 "the guest kernel panicked: no root, after it said \"no disk\""
@@ -88,7 +93,7 @@ mod tests {
         for (lines, stopped, text) in [
             (
                 &[][..],
-                Stop::Reset,
+                Stop::Ended(Ending::Reset),
                 "the guest rebooted before the command had ended",
             ),
             (

@@ -8,7 +8,7 @@
 //!
 //! - [`memory`], [`layout`]: guest memory, and what lies where in it.
 //! - [`vm`], [`vcpu`]: the KVM objects, and the loop that runs the guest.
-//! - [`bus`], [`devices`], [`reset`]: what the guest's accesses reach.
+//! - [`bus`], [`devices`], [`reset`], [`power`]: what the guest's accesses reach.
 //! - [`boot`]: the kernel, and what it finds in memory when it starts.
 //! - `monitor`, `launcher`: the two processes. `jail`: what the first of them may still do.
 //! - [`kvm`], [`ring0`], [`floor`]: what the host offers, found out with a [`probe`]. Some hosts
@@ -21,6 +21,7 @@ pub mod boot;
 pub mod builder;
 pub mod bus;
 pub mod devices;
+pub mod ending;
 pub mod floor;
 pub mod guest_end;
 pub mod jail;
@@ -31,6 +32,7 @@ pub mod layout;
 pub mod machine;
 pub mod memory;
 mod monitor;
+pub mod power;
 pub mod probe;
 pub mod profile;
 pub mod reset;

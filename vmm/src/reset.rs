@@ -2,14 +2,13 @@
 //! a kernel with `reboot=k` pulls, after a panic too.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use vm_device::MutDevicePio;
 use vm_device::bus::{PioAddress, PioAddressOffset};
 use vm_superio::{I8042Device, Trigger};
 
 use crate::devices::SavedState;
+use crate::ending::{EndLine, Ending};
 
 /// The keyboard controller's first port.
 pub const PORT: u16 = 0x60;
@@ -20,23 +19,14 @@ pub const RESET: u8 = 0xfe;
 /// Number of its ports. 0x61 among them is the timer's, which KVM answers itself.
 pub const PORT_COUNT: u16 = 5;
 
-/// Whether the guest wants to be reset. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct ResetLine(Arc<AtomicBool>);
-
-impl ResetLine {
-    /// Whether it was pulled.
-    pub fn is_pulled(&self) -> bool {
-        // Pulled on the vCPU's own thread; nothing else is ordered by it.
-        self.0.load(Ordering::Relaxed)
-    }
-}
+/// What the controller's reset command does.
+struct ResetLine(EndLine);
 
 impl Trigger for ResetLine {
     type E = Infallible;
 
     fn trigger(&self) -> Result<(), Infallible> {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.pull(Ending::Reset);
         Ok(())
     }
 }
@@ -46,8 +36,8 @@ pub struct ResetPort(I8042Device<ResetLine>);
 
 impl ResetPort {
     /// One that pulls `line`.
-    pub fn new(line: ResetLine) -> Self {
-        Self(I8042Device::new(line))
+    pub fn new(line: EndLine) -> Self {
+        Self(I8042Device::new(ResetLine(line)))
     }
 }
 
@@ -69,7 +59,7 @@ impl SavedState for ResetPort {
     type Error = Infallible;
 
     fn save(&mut self) -> bool {
-        self.0.reset_evt().is_pulled()
+        self.0.reset_evt().0.pulled() == Some(Ending::Reset)
     }
 
     fn restore(&mut self, pulled: bool) -> Result<(), Infallible> {
@@ -88,18 +78,18 @@ mod tests {
 
     #[test]
     fn only_the_reset_command_pulls_the_line() {
-        let line = ResetLine::default();
+        let line = EndLine::default();
         let mut port = ResetPort::new(line.clone());
         port.pio_write(PioAddress(PORT), 0, &[RESET]);
         port.pio_write(PioAddress(PORT), COMMAND, &[0xaa]);
-        assert!(!line.is_pulled());
+        assert_eq!(line.pulled(), None);
         port.pio_write(PioAddress(PORT), COMMAND, &[RESET]);
-        assert!(line.is_pulled());
+        assert_eq!(line.pulled(), Some(Ending::Reset));
     }
 
     #[test]
     fn a_driver_never_waits_for_the_controller() {
-        let mut port = ResetPort::new(ResetLine::default());
+        let mut port = ResetPort::new(EndLine::default());
         let mut status = [0xff];
         port.pio_read(PioAddress(PORT), COMMAND, &mut status);
         assert_eq!(status, [0]);
@@ -108,13 +98,13 @@ mod tests {
     #[test]
     fn a_line_that_was_pulled_before_the_save_is_pulled_after_the_restore() {
         for pulled in [false, true] {
-            let mut before = ResetPort::new(ResetLine::default());
+            let mut before = ResetPort::new(EndLine::default());
             if pulled {
                 before.pio_write(PioAddress(PORT), COMMAND, &[RESET]);
             }
-            let line = ResetLine::default();
+            let line = EndLine::default();
             let Ok(()) = ResetPort::new(line.clone()).restore(before.save());
-            assert_eq!(line.is_pulled(), pulled);
+            assert_eq!(line.pulled().is_some(), pulled);
         }
     }
 }

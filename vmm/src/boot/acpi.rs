@@ -5,7 +5,8 @@
 //! hardware of a PC's chipset, nor an interrupt of its own for ACPI.
 
 use acpi_tables::aml::{
-    Device, EISAName, IO, Interrupt, Memory32Fixed, Name, ResourceTemplate, Scope,
+    Arg, Device, EISAName, Equal, IO, If, Interrupt, Memory32Fixed, Method, Name, Notify, Package,
+    Path, ResourceTemplate, Scope,
 };
 use acpi_tables::fadt::{FADTBuilder, Flags};
 use acpi_tables::gas::{AccessSize, AddressSpace, GAS};
@@ -21,12 +22,15 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 use super::{Hardware, VirtioPlace, mp_table};
 use crate::layout;
 use crate::memory::GuestMemory;
+use crate::power;
 use crate::reset;
 use crate::vcpu::VcpuCount;
 
 const OEM: [u8; 6] = *b"JAULA ";
 const MACHINE: [u8; 8] = *b"MICROVM ";
 const REVISION: u32 = 1;
+
+const POWER_BUTTON: &str = "PWRB";
 
 /// Tables begin at multiples of this; the specification asks it of the RSDP only.
 const ALIGN: u64 = 16;
@@ -81,20 +85,23 @@ fn fixed(devices: u64) -> Vec<u8> {
         .dsdt_64(devices)
         .flag(Flags::HwReducedAcpi)
         .flag(Flags::ResetRegSup)
-        // No buttons in fixed hardware.
+        // No buttons in fixed hardware: the one that there is, is a device.
         .flag(Flags::PwrButton)
         .flag(Flags::SlpButton);
     table.iapc_boot_arch = NO_VGA_MSI_OR_CMOS.into();
-    table.reset_reg = GAS::new(
-        AddressSpace::SystemIo,
-        u8::BITS as u8,
-        0,
-        AccessSize::ByteAccess,
-        (reset::PORT + reset::COMMAND).into(),
-    );
+    table.reset_reg = byte_port(reset::PORT + reset::COMMAND);
     table.reset_value = reset::RESET;
+    table.sleep_control_reg = byte_port(power::PORT);
+    table.sleep_status_reg = byte_port(power::PORT + power::STATUS);
     table.hypervisor_vendor_identity = u64::from_le_bytes(*b"KVM\0\0\0\0\0").into();
     bytes(&table.finalize())
+}
+
+/// A register that is a port.
+fn byte_port(port: u16) -> GAS {
+    let bits = u8::BITS as u8;
+    let (space, access) = (AddressSpace::SystemIo, AccessSize::ByteAccess);
+    GAS::new(space, bits, 0, access, port.into())
 }
 
 /// The MADT, section 5.2.12. The ISA interrupts go one to one to the IO-APIC's first pins, which
@@ -122,8 +129,11 @@ fn devices(virtio: &[VirtioPlace]) -> Vec<u8> {
         .iter()
         .zip(0..)
         .map(|(place, number)| virtio_device(*place, number));
-    let all: Vec<u8> = [serial].into_iter().chain(virtio).flatten().collect();
+    let power = [power_button(), event_device()];
+    let all = [serial].into_iter().chain(power).chain(virtio);
+    let all: Vec<u8> = all.flatten().collect();
     table.append_slice(&Scope::raw("_SB_".into(), all));
+    table.append_slice(&soft_off());
     table.as_slice().to_vec()
 }
 
@@ -137,6 +147,46 @@ fn serial_port() -> Vec<u8> {
             &Name::new("_HID".into(), &EISAName::new("PNP0501")),
             &Name::new("_UID".into(), &aml::ZERO),
             &Name::new("_CRS".into(), &ResourceTemplate::new(vec![&ports])),
+        ],
+    ))
+}
+
+/// How a machine is switched off, section 7.4.2.
+fn soft_off() -> Vec<u8> {
+    let state = Package::new(vec![&power::SOFT_OFF]);
+    bytes(&Name::new("_S5_".into(), &state))
+}
+
+/// Section 4.8.2.2.1.2, the power button as a device.
+fn power_button() -> Vec<u8> {
+    bytes(&Device::new(
+        POWER_BUTTON.into(),
+        vec![
+            &Name::new("_HID".into(), &EISAName::new("PNP0C0C")),
+            &Name::new("_UID".into(), &aml::ZERO),
+        ],
+    ))
+}
+
+/// The device whose interrupt says that the button was pressed, section 5.6.9.
+fn event_device() -> Vec<u8> {
+    /// Notification of a button, section 5.6.6.
+    const PRESSED: u8 = 0x80;
+    let (is_consumer, is_edge, is_low, is_shared) = (true, true, false, false);
+    let line = power::BUTTON_GSI;
+    let interrupt = Interrupt::new(is_consumer, is_edge, is_low, is_shared, line);
+    let button = Path::new(POWER_BUTTON);
+    let pressed = Notify::new(&button, &PRESSED);
+    let number = Arg(0);
+    let is_button = Equal::new(&number, &line);
+    let tell = If::new(&is_button, vec![&pressed]);
+    bytes(&Device::new(
+        "GED_".into(),
+        vec![
+            &Name::new("_HID".into(), &"ACPI0013"),
+            &Name::new("_UID".into(), &aml::ZERO),
+            &Name::new("_CRS".into(), &ResourceTemplate::new(vec![&interrupt])),
+            &Method::new("_EVT".into(), 1, true, vec![&tell]),
         ],
     ))
 }

@@ -32,6 +32,7 @@ use crate::jail::{self, Filter, Jail, Rights, Role};
 use crate::kvm;
 use crate::last_words::LastWords;
 use crate::machine::{Machine, MachineState};
+use crate::power::PowerButton;
 use crate::ring0::Ring0;
 use crate::snapshot::{
     AddressSpace, DraftFiles, HostIdentity, LeaseBreaks, MachineFacts, MemoryFile, StateFile,
@@ -73,6 +74,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let (random, balloon) = (random()?, balloon()?);
     let disks = disks(run.disks)?;
     let has_disks = !disks.is_empty();
+    let power_button = PowerButton::new().map_err(SessionError::PowerButton)?;
     let devices = Devices {
         disk: disk.clone(),
         sockets: sockets.clone(),
@@ -81,6 +83,9 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         random: random.clone(),
         balloon: balloon.clone(),
         disks: disks.clone(),
+        power_button: power_button
+            .try_clone()
+            .map_err(SessionError::PowerButton)?,
         on_mark: mark_reporter(channel.clone(), sender.clone()),
         on_line: words.listener(),
     };

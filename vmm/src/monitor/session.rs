@@ -58,6 +58,8 @@ pub(super) enum SessionError {
     Random(#[source] io::Error),
     #[error("can't make the guest's memory balloon")]
     Balloon(#[source] io::Error),
+    #[error("can't make the guest's power button")]
+    PowerButton(#[source] io::Error),
     #[error("the host gives no random numbers")]
     Entropy(#[source] io::Error),
     #[error("can't make the guest's sockets")]

@@ -20,6 +20,7 @@ use crate::devices::virtio::vsock::Vsock;
 use crate::guest_end::GuestEnd;
 use crate::jail::{Filter, Jail, Rights, Role};
 use crate::last_words::LastWords;
+use crate::power::PowerButton;
 use crate::snapshot::{AddressSpace, DraftFiles};
 use crate::vcpu::{Kick, Stop};
 
@@ -56,6 +57,7 @@ pub(super) fn make(
         random: random()?,
         balloon: balloon.clone(),
         disks: places_for_disks(disks)?,
+        power_button: PowerButton::new().map_err(SessionError::PowerButton)?,
         on_mark: Box::new({
             let ready = ready.clone();
             move |mark, _| {

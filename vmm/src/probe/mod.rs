@@ -10,7 +10,7 @@ use vm_memory::{Bytes, GuestAddress};
 use crate::boot::{Start, page_tables};
 use crate::bus::{AttachError, Bus};
 use crate::memory::{self, MemoryError};
-use crate::reset::ResetLine;
+use crate::ending::EndLine;
 use crate::vcpu::{Stop, StopError, Vcpu, VcpuError};
 use crate::vm::{Vm, VmError};
 
@@ -87,7 +87,7 @@ impl Probe {
 
     /// Runs to the next [`HLT`], and takes what was stamped on the way.
     pub fn run(&mut self) -> Result<Stamps, ProbeError> {
-        if self.vcpu.run(&self.bus, &ResetLine::default())? != Stop::Halted {
+        if self.vcpu.run(&self.bus, &EndLine::default())? != Stop::Halted {
             return Err(ProbeError::Ended);
         }
         let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);

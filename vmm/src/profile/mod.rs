@@ -29,6 +29,7 @@ use crate::guest_end::GuestEnd;
 use crate::kvm::{self, KvmError};
 use crate::last_words::LastWords;
 use crate::machine::Size;
+use crate::power::PowerButton;
 use crate::probe::ProbeError;
 use crate::ring0;
 use crate::vcpu::{HostCpuid, Kick, Stop, VcpuCount, VcpuError};
@@ -132,6 +133,7 @@ pub fn boot(
         random: Arc::new(Mutex::new(Rng::new()?)),
         balloon: Arc::new(Mutex::new(Balloon::new()?)),
         disks: Vec::new(),
+        power_button: PowerButton::new()?,
         on_mark: Box::new({
             let booted = booted.clone();
             move |mark, _| {

@@ -13,7 +13,7 @@ use std::thread;
 use super::run::{Stop, StopError};
 use super::{Kick, Vcpu};
 use crate::bus::Bus;
-use crate::reset::ResetLine;
+use crate::ending::EndLine;
 
 /// Bytes of stack for a processor's thread; what of it is never touched costs nothing.
 const STACK_BYTES: usize = 256 << 10;
@@ -24,7 +24,7 @@ pub(crate) struct Surroundings {
     /// The devices.
     pub(crate) bus: Arc<Bus>,
     /// How they say that they are done.
-    pub(crate) reset: ResetLine,
+    pub(crate) end: EndLine,
 }
 
 /// The processors of a machine.
@@ -72,7 +72,7 @@ impl Crew {
     /// When one can't go on.
     pub(crate) fn run(&mut self, around: &Surroundings) -> Result<Stop, StopError> {
         if self.others.is_empty() && self.workers.is_empty() {
-            return self.first.run(&around.bus, &around.reset);
+            return self.first.run(&around.bus, &around.end);
         }
         self.start_threads(around, || Ok(()))
             .map_err(StopError::Thread)?;
@@ -108,7 +108,7 @@ struct Round {
 impl Round {
     /// Runs `vcpu` on the calling thread until it stops, or another one has.
     fn run(&self, vcpu: &mut Vcpu, around: &Surroundings) -> Result<Stop, StopError> {
-        let stopped = vcpu.run_unless(&around.bus, &around.reset, || {
+        let stopped = vcpu.run_unless(&around.bus, &around.end, || {
             self.is_over.load(Ordering::SeqCst)
         });
         // A kick that comes before its vCPU can be kicked finds this set.

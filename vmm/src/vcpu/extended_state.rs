@@ -109,8 +109,8 @@ mod tests {
     use super::*;
     use crate::boot::{Start, page_tables};
     use crate::bus::Bus;
+    use crate::ending::EndLine;
     use crate::memory;
-    use crate::reset::ResetLine;
     use crate::vcpu::{Stop, Vcpu};
     use crate::vm::Vm;
 
@@ -182,7 +182,7 @@ mod tests {
         }
 
         fn run(&mut self) {
-            let stop = self.vcpu.run(&Bus::default(), &ResetLine::default());
+            let stop = self.vcpu.run(&Bus::default(), &EndLine::default());
             assert_eq!(stop.unwrap(), Stop::Halted);
         }
 

@@ -12,15 +12,15 @@ use super::extended_state::Request;
 use super::kick::Kickable;
 use super::{Registers, Vcpu, VcpuError};
 use crate::bus::Bus;
-use crate::reset::ResetLine;
+use crate::ending::{EndLine, Ending};
 
 /// Why a vCPU stopped in order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stop {
     /// It was kicked, and can be run again.
     Kicked,
-    /// The guest pulled the reset line: it wants to reboot.
-    Reset,
+    /// The guest is done with its machine.
+    Ended(Ending),
     /// An exception in the handler of an exception in the handler of an exception.
     TripleFault(Registers),
     /// It waits for an interrupt, and the machine has none.
@@ -133,8 +133,8 @@ impl Vcpu {
     /// # Errors
     ///
     /// When it can't go on.
-    pub fn run(&mut self, bus: &Bus, reset: &ResetLine) -> Result<Stop, StopError> {
-        self.run_unless(bus, reset, || false)
+    pub fn run(&mut self, bus: &Bus, end: &EndLine) -> Result<Stop, StopError> {
+        self.run_unless(bus, end, || false)
     }
 
     /// The same, but as if kicked if `is_over` says so: that is asked when a kick of this thread
@@ -142,7 +142,7 @@ impl Vcpu {
     pub(super) fn run_unless(
         &mut self,
         bus: &Bus,
-        reset: &ResetLine,
+        end: &EndLine,
         is_over: impl FnOnce() -> bool,
     ) -> Result<Stop, StopError> {
         let _kickable = Kickable::new(&mut self.fd);
@@ -159,8 +159,8 @@ impl Vcpu {
                         (Some(state), Some(request)) => state.answer(&self.fd, request),
                         _ => bus.pio_write(port, data),
                     }
-                    if reset.is_pulled() {
-                        break Final::Stop(Stop::Reset);
+                    if let Some(ending) = end.pulled() {
+                        break Final::Stop(Stop::Ended(ending));
                     }
                 }
                 Ok(VcpuExit::MmioRead(address, data)) => bus.mmio_read(address, data),

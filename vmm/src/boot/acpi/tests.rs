@@ -116,6 +116,22 @@ fn intels_compiler_reads_every_table_and_finds_the_devices() {
         );
         let tree = read("dsdt.dsl");
         assert_eq!(tree.matches("LNRO0005").count(), VIRTIO.len());
+        for word in ["PNP0C0C", "ACPI0013", "_EVT", "Notify (PWRB, 0x80)", "_S5"] {
+            assert!(tree.contains(word), "{word}: {tree}");
+        }
+        let fixed = read("facp.dsl");
+        for (register, port) in [
+            ("Sleep Control Register", power::PORT),
+            ("Sleep Status Register", power::PORT + power::STATUS),
+            ("Reset Register", reset::PORT + reset::COMMAND),
+        ] {
+            let (_, at) = fixed.split_once(register).unwrap();
+            let address = at.lines().find(|line| line.contains("Address :")).unwrap();
+            assert!(
+                address.ends_with(&format!("{port:016X}")),
+                "{register}: {address}"
+            );
+        }
 
         // What it read is a program that it would take itself.
         let Some(output) = iasl(&dir, &["-we", "dsdt.dsl"]) else {

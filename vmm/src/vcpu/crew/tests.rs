@@ -9,6 +9,7 @@ use vm_memory::{Bytes, GuestAddress};
 
 use super::*;
 use crate::boot::{Start, page_tables};
+use crate::ending::Ending;
 use crate::memory;
 use crate::reset::{self, ResetPort};
 use crate::vcpu::{HostCpuid, VcpuCount};
@@ -46,16 +47,16 @@ impl Machine {
         let running = kvm_mp_state { mp_state };
         others[0].fd.set_mp_state(running).unwrap();
 
-        let reset = ResetLine::default();
+        let end = EndLine::default();
         let mut bus = Bus::default();
-        let port = Arc::new(Mutex::new(ResetPort::new(reset.clone())));
+        let port = Arc::new(Mutex::new(ResetPort::new(end.clone())));
         bus.attach_pio(reset::PORT, reset::PORT_COUNT, port)
             .unwrap();
         Some(Self {
             crew: Crew::new(first, others),
             around: Surroundings {
                 bus: Arc::new(bus),
-                reset,
+                end,
             },
             vm,
             kvm,
@@ -101,7 +102,10 @@ fn whichever_stops_first_stops_all() {
         let Some(mut machine) = Machine::new(first, other) else {
             return;
         };
-        assert_eq!(machine.crew.run(&machine.around).unwrap(), Stop::Reset);
+        assert_eq!(
+            machine.crew.run(&machine.around).unwrap(),
+            Stop::Ended(Ending::Reset)
+        );
         assert_eq!(machine.crew.others.len(), 1);
     }
 }

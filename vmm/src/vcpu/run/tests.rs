@@ -70,7 +70,7 @@ impl SavedState for Device {
 struct Machine {
     vcpu: Vcpu,
     bus: Bus,
-    reset: ResetLine,
+    end: EndLine,
     mmio: Arc<Mutex<Device>>,
     pio: Arc<Mutex<Device>>,
     _vm: Vm,
@@ -85,14 +85,14 @@ impl Machine {
         memory.write_slice(code, GuestAddress(CODE)).unwrap();
         let vm = Vm::bare(&kvm, memory).unwrap();
         let vcpu = Vcpu::new_bare(&kvm, &vm, Start::Long { rip: CODE, cr3 }).unwrap();
-        let reset = ResetLine::default();
+        let end = EndLine::default();
         let mut machine = Self {
             vcpu,
             bus: Bus::default(),
             mmio: Arc::default(),
             pio: Arc::default(),
             _vm: vm,
-            reset: reset.clone(),
+            end: end.clone(),
         };
         let bus = &mut machine.bus;
         bus.attach_mmio(DEVICE, 0x1000, machine.mmio.clone())
@@ -101,14 +101,14 @@ impl Machine {
         bus.attach_pio(
             reset::PORT,
             reset::PORT_COUNT,
-            Arc::new(Mutex::new(ResetPort::new(reset))),
+            Arc::new(Mutex::new(ResetPort::new(end))),
         )
         .unwrap();
         Some(machine)
     }
 
     fn run(&mut self) -> Result<Stop, StopError> {
-        self.vcpu.run(&self.bus, &self.reset)
+        self.vcpu.run(&self.bus, &self.end)
     }
 
     /// What was written to the port.
@@ -230,7 +230,7 @@ fn a_pulled_reset_line_stops_the_guest() {
     let Some(mut machine) = Machine::new(&code) else {
         return;
     };
-    assert_eq!(machine.run().unwrap(), Stop::Reset);
+    assert_eq!(machine.run().unwrap(), Stop::Ended(Ending::Reset));
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_kick_stops_a_guest_that_never_exits_and_it_can_go_on() {
             let _kickable = Kickable::new(&mut machine.vcpu.fd);
             scope.spawn(move || kick.kick().unwrap());
             assert_eq!(
-                machine.vcpu.run(&machine.bus, &machine.reset).unwrap(),
+                machine.vcpu.run(&machine.bus, &machine.end).unwrap(),
                 Stop::Kicked
             );
         });

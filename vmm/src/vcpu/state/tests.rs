@@ -15,8 +15,8 @@ use super::*;
 use crate::boot::{Start, page_tables};
 use crate::bus::Bus;
 use crate::devices::SavedState;
+use crate::ending::EndLine;
 use crate::memory::{self, GuestMemory};
-use crate::reset::ResetLine;
 use crate::vcpu::{HostCpuid, Kick, Stop, VcpuCount};
 use crate::vm::VmState;
 
@@ -146,7 +146,7 @@ impl Machine {
     }
 
     fn run(&mut self) {
-        let stop = self.vcpu.run(&self.bus, &ResetLine::default());
+        let stop = self.vcpu.run(&self.bus, &EndLine::default());
         assert_eq!(stop.unwrap(), Stop::Kicked);
     }
 
@@ -578,7 +578,7 @@ proptest! {
             && vm.restore(&vm_state).is_ok()
         {
             vcpu.fd.set_kvm_immediate_exit(1);
-            let _ = vcpu.run(&Bus::default(), &ResetLine::default());
+            let _ = vcpu.run(&Bus::default(), &EndLine::default());
         }
     }
 }
