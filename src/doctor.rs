@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use launch::{Finding, Launcher, Level, Side};
-use vmm::StartMode;
+use vmm::{GuestKernel, StartMode};
 
 use crate::error::Error;
 use crate::installation::Installation;
@@ -15,7 +15,7 @@ pub fn doctor() -> Result<u8, Error> {
     // Before there is a second thread, and for what the launchers find.
     let users = user_namespace::finding();
     let installation = Installation::of_user().map_err(launch::Error::new)?;
-    let vm = installation.vm(None, StartMode::Auto);
+    let vm = installation.vm(GuestKernel::BuiltIn, StartMode::Auto);
     let sides = [
         (
             Side::Container,

@@ -8,7 +8,7 @@ use host::RunDir;
 use launch::Chain;
 use vmm::ring0::{self, Ring0};
 use vmm::snapshot::Store;
-use vmm::{GuestKernel, StartMode, VmLauncher, kvm};
+use vmm::{GuestBoot, StartMode, VmLauncher, kvm};
 
 use crate::volumes::Volumes;
 
@@ -83,14 +83,9 @@ impl Installation {
         ContainerLauncher::new(&self.run_dir).with_init(guest_images::INIT)
     }
 
-    /// The launcher of VMs that start in this way, whose guests boot `kernel` or, without it,
-    /// jaula's own.
-    pub fn vm(&self, kernel: Option<&Path>, start: StartMode) -> VmLauncher {
-        let kernel = match kernel {
-            Some(path) => GuestKernel::File(path.to_owned()),
-            None => GuestKernel::BuiltIn,
-        };
-        VmLauncher::new(&self.run_dir, self.cache.clone(), kernel, start)
+    /// The launcher of VMs that start in this way and boot this.
+    pub fn vm(&self, boot: impl Into<GuestBoot>, start: StartMode) -> VmLauncher {
+        VmLauncher::new(&self.run_dir, self.cache.clone(), boot, start)
     }
 }
 

@@ -88,6 +88,9 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
     let way = args
         .way()
         .map_err(|error| launch::Error::new(error).with_remedy("leave it out, or add --as vm"))?;
+    if args.tty && args.workload.boot.initrd.is_some() {
+        return Err(launch::Error::new(NoTerminal).with_remedy("leave it out"));
+    }
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let images = installation.images()?;
@@ -113,8 +116,8 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
             launcher.prepare(&workload, progress)
         }
         Way::Vm(start) => {
-            let kernel = args.workload.kernel.as_deref();
-            installation.vm(kernel, start).prepare(&workload, progress)
+            let boot = args.workload.boot.guest();
+            installation.vm(boot, start).prepare(&workload, progress)
         }
     }?;
     Ok(Ready {
@@ -130,3 +133,8 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
 #[derive(Debug, thiserror::Error)]
 #[error("the signal that the image names to stop it can't be used")]
 struct ImageStopSignal(#[source] Invalid);
+
+/// A system of its own has a serial port, and no terminal.
+#[derive(Debug, thiserror::Error)]
+#[error("--tty means nothing with --initrd: what is heard of the VM is its serial port")]
+struct NoTerminal;

@@ -58,7 +58,7 @@ fn build(installation: &Installation, args: &TemplateBuildArgs) -> Result<String
     let progress = progress::on_stderr();
     let work = |progress: &dyn Progress| -> Result<_, launch::Error> {
         installation.sweep()?;
-        let launcher = installation.vm(args.kernel.as_deref(), StartMode::Warm);
+        let launcher = installation.vm(args.guest(), StartMode::Warm);
         launcher.make_template(args.memory, args.cpus, progress)
     };
     let dir = signals.during(

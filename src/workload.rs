@@ -16,7 +16,7 @@ use launch::{
 };
 use registry::PullError;
 
-use crate::args::{NoImage, NothingToPublish, Pull, SecurityArgs, Source, WorkloadArgs};
+use crate::args::{NoImage, NothingToPublish, OfOurInit, Pull, SecurityArgs, Source, WorkloadArgs};
 use crate::environment::{self, DEFAULT_PATH, DEFAULT_TERM, Environment, NoName};
 use crate::exposed_ports::{exposed_ports, publish_all};
 use crate::mounts::{self, MountError, Origins};
@@ -54,6 +54,9 @@ pub enum Error {
     /// The image can't be pulled.
     #[error(transparent)]
     Pull(#[from] PullError),
+    /// Asked of a system of its own.
+    #[error(transparent)]
+    OfOurInit(#[from] OfOurInit),
     /// Ports without a network.
     #[error(transparent)]
     Network(#[from] NothingToPublish),
@@ -79,6 +82,7 @@ pub enum Error {
 impl Error {
     fn remedy(&self) -> Option<String> {
         match self {
+            Self::OfOurInit(_) => Some("leave it out".into()),
             Self::NoImage(_) => Some("give an image or --rootfs DIR, see jaula run --help".into()),
             Self::Image(error) => error.remedy().map(Into::into),
             Self::Pull(error) => error.remedy().map(Into::into),
@@ -128,6 +132,13 @@ pub fn from_args(
 ) -> Result<(Workload, Held), Error> {
     // All that was typed, before a large image is read for nothing.
     let (source, words) = args.source_and_command()?;
+    args.check_own_system()?;
+    // What a system of its own runs is its affair.
+    let own = [OsString::from("init")];
+    let words = match args.boot.initrd {
+        Some(_) => &own,
+        None => words,
+    };
     let mut network = args.network.network()?;
     let resources = resources(args);
     let security = security(&args.security)?;

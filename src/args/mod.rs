@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod bench;
+mod boot;
 mod compare;
 mod explain;
 mod files;
@@ -22,6 +23,7 @@ use std::ffi::OsString;
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 
 pub use self::bench::{BenchAction, BenchArgs, DiffArgs, LimitArgs};
+pub use self::boot::OfOurInit;
 pub use compare::{CompareArgs, MeasuringArgs};
 pub use explain::ExplainArgs;
 pub use image::{ImagesArgs, LoadArgs, PullArgs, RmiArgs};

@@ -76,6 +76,23 @@ impl NetworkArgs {
         }
     }
 
+    /// The flag that was given, if one was that says more than to have no network.
+    pub fn given(&self) -> Option<&'static str> {
+        let connected = match self.network {
+            Some(NetworkArg::Bridge) => Some("--network bridge"),
+            Some(NetworkArg::Host) => Some("--network host"),
+            Some(NetworkArg::None) | None => None,
+        };
+        let flags = [
+            (!self.publish.is_empty(), "--publish"),
+            (self.publish_all, "--publish-all"),
+            (!self.expose.is_empty(), "--expose"),
+            (!self.dns.is_empty(), "--dns"),
+            (!self.add_host.is_empty(), "--add-host"),
+        ];
+        connected.or_else(|| flags.into_iter().find_map(|(is, flag)| is.then_some(flag)))
+    }
+
     /// What names are resolved with.
     pub fn names(&self) -> Names {
         let hosts = self.add_host.iter().map(|ExtraHostArg(host)| host);

@@ -72,8 +72,10 @@ impl RunArgs {
     pub fn way(&self) -> Result<Way, OfVms> {
         match (self.side, self.start) {
             (As::Container, Some(_)) => Err(OfVms("--start")),
-            (As::Container, None) if self.workload.kernel.is_some() => Err(OfVms("--kernel")),
-            (As::Container, None) => Ok(Way::Container),
+            (As::Container, None) => match self.workload.boot.given() {
+                Some(flag) => Err(OfVms(flag)),
+                None => Ok(Way::Container),
+            },
             (As::Vm, start) => Ok(Way::Vm(start.unwrap_or(Start::Auto).into())),
         }
     }
@@ -142,6 +144,8 @@ mod tests {
                 Err(OfVms("--start")),
             ),
             (&["--kernel", "vmlinux"], Err(OfVms("--kernel"))),
+            (&["--initrd", "i"], Err(OfVms("--initrd"))),
+            (&["--append", "quiet"], Err(OfVms("--append"))),
         ] {
             assert_eq!(way(flags), expected, "{flags:?}");
         }

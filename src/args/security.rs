@@ -24,6 +24,16 @@ pub struct SecurityArgs {
 }
 
 impl SecurityArgs {
+    /// The flag that was given, if one was.
+    pub fn given(&self) -> Option<&'static str> {
+        let flags = [
+            (!self.cap_add.is_empty(), "--cap-add"),
+            (!self.cap_drop.is_empty(), "--cap-drop"),
+            (!self.security_opt.is_empty(), "--security-opt"),
+        ];
+        flags.into_iter().find_map(|(is, flag)| is.then_some(flag))
+    }
+
     /// docker's default set with what was added and dropped.
     pub fn capabilities(&self) -> CapabilitySet {
         CapabilitySet::default().changed(&self.cap_add, &self.cap_drop)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use launch::{CpuLimit, MemoryLimit};
+use vmm::{GuestBoot, GuestKernel, KernelParameters};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +43,24 @@ pub struct BuildArgs {
     /// Kernel of the VMs, an ELF vmlinux or a bzImage, instead of jaula's own
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
+
+    /// Parameters that are added to the kernel's command line
+    #[arg(long, value_name = "PARAMETERS", allow_hyphen_values = true)]
+    pub append: Option<KernelParameters>,
+}
+
+impl BuildArgs {
+    /// What they boot.
+    pub fn guest(&self) -> GuestBoot {
+        GuestBoot {
+            kernel: match &self.kernel {
+                Some(path) => GuestKernel::File(path.clone()),
+                None => GuestKernel::BuiltIn,
+            },
+            initrd: None,
+            parameters: self.append.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ use guest_images::store::Store;
 use guest_images::{Cache, Sources};
 use launch::InstanceId;
 
+use super::boot::BootArgs;
 use super::files::FileArgs;
 use super::image::UnpackLimitArgs;
 use super::limits::LimitArgs;
@@ -33,10 +34,6 @@ pub struct WorkloadArgs {
     #[command(flatten)]
     pub unpack: UnpackLimitArgs,
 
-    /// Boot this kernel in the VM, an ELF vmlinux or a bzImage, instead of jaula's own
-    #[arg(long, value_name = "FILE")]
-    pub kernel: Option<PathBuf>,
-
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -55,6 +52,9 @@ pub struct WorkloadArgs {
 
     #[command(flatten)]
     pub security: SecurityArgs,
+
+    #[command(flatten)]
+    pub boot: BootArgs,
 
     /// The image, unless --rootfs is given, and then the command with its arguments.
     // A single list that swallows all after its first word: flags and `--` in it are the

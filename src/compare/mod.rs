@@ -16,8 +16,8 @@ use bench::{
 use guest_images::{Cache, Kernel, Processors};
 use launch::{Digest, ExitStatus, Network, Progress};
 use nix::sys::signal::Signal;
-use vmm::StartMode;
 use vmm::ring0::Ring0;
+use vmm::{GuestKernel, StartMode};
 
 use crate::args::{CompareArgs, MeasuringArgs};
 use crate::error::Error;
@@ -135,6 +135,9 @@ pub fn measure(
     if args.measuring.goes_on() && args.workload.name.is_some() {
         return Err(launch::Error::new(OneName).with_remedy("leave out --name"));
     }
+    let boot = &args.workload.boot;
+    (boot.check_command())
+        .map_err(|error| launch::Error::new(error).with_remedy("leave it out"))?;
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let images = installation.images()?;
@@ -147,7 +150,7 @@ pub fn measure(
     {
         return Err(launch::Error::new(Unreachable).with_remedy("give --network bridge"));
     }
-    let kernel = args.workload.kernel.as_deref();
+    let boot = boot.guest();
     // Before anything else of ours runs: the load is that of others.
     let mut environment = Environment::of_this_host(ring0());
     if args.measuring.runs > 0 {
@@ -156,8 +159,8 @@ pub fn measure(
     let plan = Plan {
         launchers: Ways {
             container: &installation.container(),
-            vm_cold: &installation.vm(kernel, StartMode::Cold),
-            vm_warm: &installation.vm(kernel, StartMode::Warm),
+            vm_cold: &installation.vm(boot.clone(), StartMode::Cold),
+            vm_warm: &installation.vm(boot.clone(), StartMode::Warm),
         },
         workload: &workload,
         stdin,
@@ -168,9 +171,11 @@ pub fn measure(
     };
     let mut comparison = bench::compare(plan, progress, interrupt).map_err(launch::Error::new)?;
     // Afterwards there is a kernel, if any VM ran.
-    let guest_kernel = match kernel {
-        Some(path) => bench::file_sha256(path).ok(),
-        None => built_in_kernel(&installation.cache, Processors::of(workload.resources.cpus)),
+    let guest_kernel = match &boot.kernel {
+        GuestKernel::File(path) => bench::file_sha256(path).ok(),
+        GuestKernel::BuiltIn => {
+            built_in_kernel(&installation.cache, Processors::of(workload.resources.cpus))
+        }
     };
     comparison.environment.programs = Programs::this(guest_kernel);
     Ok(comparison)

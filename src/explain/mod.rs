@@ -54,17 +54,20 @@ struct Ready {
 }
 
 fn prepare(args: &ExplainArgs, progress: &dyn Progress) -> Result<Ready, launch::Error> {
+    let boot = &args.workload.boot;
+    (boot.check_command())
+        .map_err(|error| launch::Error::new(error).with_remedy("leave it out"))?;
     let installation = Installation::of_user().map_err(launch::Error::new)?;
     installation.sweep()?;
     let images = installation.images()?;
     let sources = args.workload.sources(&installation.cache, &images);
     let volumes = installation.volumes()?;
     let (workload, held) = workload::from_args(&args.workload, None, sources, &volumes, progress)?;
-    let kernel = args.workload.kernel.as_deref();
+    let boot = boot.guest();
     Ok(Ready {
         container: installation.container().prepare(&workload, progress)?,
         vm: installation
-            .vm(kernel, args.start.into())
+            .vm(boot, args.start.into())
             .prepare(&workload, progress)?,
         _held: held,
     })

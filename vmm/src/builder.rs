@@ -1,6 +1,6 @@
 //! Builds a machine: the recipes, from top to bottom, of one that boots and of one that goes on.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,13 +9,13 @@ use kvm_ioctls::Kvm;
 use launch::MonotonicNs;
 use vmm_sys_util::eventfd::EventFd;
 
-use crate::boot::cmdline::{CommandLine, CommandLineError};
+use crate::boot::cmdline::{CommandLine, CommandLineError, KernelParameters, Voice};
 use crate::boot::initrd::{self, InitrdError};
 use crate::boot::kernel::{Kernel, KernelError};
 use crate::boot::{self, Backing, Hardware, VirtioPlace};
 use crate::bus::{self, AttachError, Bus};
 use crate::devices::doorbell::Doorbell;
-use crate::devices::serial::Serial;
+use crate::devices::serial::{OnBytes, Serial};
 use crate::devices::virtio::balloon::Balloon;
 use crate::devices::virtio::block::Block;
 use crate::devices::virtio::fs::Fs;
@@ -59,6 +59,8 @@ pub struct Devices {
     pub on_mark: Box<dyn FnMut(Mark, MonotonicNs) + Send>,
     /// Called on the vCPU's thread for each line on the serial port.
     pub on_line: Box<dyn FnMut(&str) + Send>,
+    /// Called there for all that comes on it, if that is the guest's console.
+    pub on_console: Option<OnBytes>,
 }
 
 /// What a machine boots from.
@@ -77,8 +79,8 @@ pub struct Boot<'a> {
     pub cpuid: &'a HostCpuid,
     /// Who executes its kernel's instructions.
     pub ring0: Ring0,
-    /// Whether its kernel tells what it does on the serial port.
-    pub verbose: bool,
+    /// What its kernel is told: [`command_line`] with as many disks as it has.
+    pub command_line: &'a CStr,
 }
 
 /// What a machine goes on from.
@@ -140,9 +142,6 @@ pub enum BuildError {
     /// A device's queue.
     #[error("no descriptor for a queue")]
     Queue(#[source] std::io::Error),
-    /// The command line.
-    #[error(transparent)]
-    CommandLine(#[from] CommandLineError),
     /// The kernel.
     #[error("the kernel can't be used")]
     Kernel(#[from] KernelError),
@@ -181,11 +180,10 @@ pub fn boot(
 
     let kernel = from.kernel.load(vm.memory(), from.backing)?;
     let initrd = initrd::load(from.initrd, vm.memory(), from.initrd_backing, kernel.end)?;
-    let command_line = command_line(from.ring0, from.verbose, disks)?;
     let start = boot::hand_over(
         vm.memory(),
         &kernel,
-        &command_line,
+        from.command_line,
         Some(initrd),
         &Hardware {
             vcpus: from.size.vcpus,
@@ -258,19 +256,23 @@ fn crew(mut first: Vcpu, mut others: Vec<Vcpu>, ring0: Ring0, vm: &Vm) -> Crew {
     Crew::new(first, others)
 }
 
-/// What the kernel is told of a machine with so many disks besides its root's.
+/// What the kernel is told of a machine with so many disks besides its root's, and what the user adds.
 ///
 /// # Errors
 ///
-/// Never, unless the parameters have outgrown the command line.
+/// When that is more than a command line holds.
 pub fn command_line(
     ring0: Ring0,
-    verbose: bool,
+    voice: Voice,
     disks: usize,
+    added: Option<&KernelParameters>,
 ) -> Result<CString, CommandLineError> {
-    let mut line = CommandLine::new(ring0, verbose)?;
+    let mut line = CommandLine::new(ring0, voice)?;
     for place in places(disks) {
         line.virtio_device(place.base(), place.gsi())?;
+    }
+    if let Some(added) = added {
+        line.append(added)?;
     }
     line.finish()
 }
@@ -278,8 +280,8 @@ pub fn command_line(
 /// How many devices a machine with so many disks besides its root's has. The interrupt controllers
 /// and the timer are the kernel's.
 pub fn device_count(disks: usize) -> usize {
-    /// Serial port, reset port, doorbell.
-    const NOT_VIRTIO: usize = 3;
+    /// Serial port, reset port, registers to switch off, doorbell.
+    const NOT_VIRTIO: usize = 4;
     NOT_VIRTIO + places(disks).count()
 }
 
@@ -289,7 +291,7 @@ fn attach(vm: &Vm, devices: Devices, end: &EndLine) -> Result<Arc<Bus>, BuildErr
     bus.attach_pio(
         layout::SERIAL_PORT,
         layout::SERIAL_PORT_COUNT,
-        Arc::new(Mutex::new(Serial::new(devices.on_line))),
+        Arc::new(Mutex::new(Serial::new(devices.on_line, devices.on_console))),
     )?;
     bus.attach_pio(
         reset::PORT,
@@ -412,7 +414,7 @@ mod tests {
         let hardware = Ring0::Hardware {
             instructions_per_second: 1,
         };
-        let line = command_line(hardware, false, MAX_DISKS).unwrap();
+        let line = command_line(hardware, Voice::Quiet, MAX_DISKS, None).unwrap();
         let line = line.to_str().unwrap();
         let (before, _) = line.split_once(&format!("{:#x}", NETWORK.base())).unwrap();
         let number = before.matches("virtio_mmio.device=").count() - 1;

@@ -41,9 +41,10 @@ pub mod snapshot;
 pub mod vcpu;
 pub mod vm;
 
+pub use boot::cmdline::{InvalidParameters, KernelParameters};
 pub use launcher::{
-    GuestKernel, RemoveError, RunningVm, StartMode, Template, TemplateFacts, TemplateState,
-    Templates, UserFiles, VmLauncher, resume, save, signal,
+    GuestBoot, GuestKernel, RemoveError, RunningVm, StartMode, Template, TemplateFacts,
+    TemplateState, Templates, UserFiles, VmLauncher, resume, save, signal,
 };
 pub use monitor::{is_monitor, monitor_main};
 

@@ -27,7 +27,7 @@ fn print(line: &str) {
 }
 
 fn access(u: &mut Unstructured<'_>) -> Result<()> {
-    let mut serial = Serial::new(print);
+    let mut serial = Serial::new(print, None);
     while !u.is_empty() {
         let register = number(u, 8)? as u16;
         let mut data = bytes(u, 64)?.to_vec();
@@ -41,7 +41,7 @@ fn access(u: &mut Unstructured<'_>) -> Result<()> {
                     let at = u.int_in_range(0..=state.len() - 1)?;
                     state[at] = u.arbitrary()?;
                 }
-                let mut other = Serial::new(print);
+                let mut other = Serial::new(print, None);
                 match other.restore_bytes(&state) {
                     Ok(()) => serial = other,
                     Err(error) => assert!(is_forged, "what was saved is refused: {error}"),

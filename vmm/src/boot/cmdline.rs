@@ -1,6 +1,7 @@
 //! The kernel's command line.
 
 use std::ffi::CString;
+use std::str::FromStr;
 
 use linux_loader::cmdline::Cmdline;
 use vm_memory::GuestAddress;
@@ -22,12 +23,15 @@ const ALWAYS: &[(&str, &str)] = &[
     // 4 MiB, and a machine with less than 32 such blocks free reports none
     // (`page_reporting_process_zone` in mm/page_reporting.c).
     ("page_reporting.page_reporting_order", "5"),
-    // The last words of a guest come through the debugging port, which needs no driver.
-    ("earlyprintk", EARLYPRINTK),
 ];
 
-/// Must agree with [`layout::SERIAL_PORT`].
-const EARLYPRINTK: &str = "serial,0x3f8,115200,keep";
+/// The last words of a guest come through the debugging port, which needs no driver. Must agree with
+/// [`layout::SERIAL_PORT`].
+const EARLYPRINTK: &str = "serial,0x3f8,115200";
+/// For a kernel that has no other console and would let go of this one.
+const KEEP: &str = ",keep";
+/// For one that may have a driver for it.
+const CONSOLE: &str = "ttyS0";
 
 /// For hosts that emulate ring 0, whose every instruction there counts.
 const EMULATED: &[&str] = &[
@@ -50,29 +54,78 @@ const EMULATED: &[&str] = &[
 #[error("the kernel's command line can't be made")]
 pub struct CommandLineError(#[from] linux_loader::cmdline::Error);
 
-/// A command line in the making: kernel parameters only, nothing for init.
+/// What a guest's kernel says on its serial port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// Only why it gives up: each byte costs an exit to the monitor.
+    Quiet,
+    /// All that it does.
+    Verbose,
+    /// What its system wants to be heard: it is its console.
+    Console,
+}
+
+/// Parameters of the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelParameters(String);
+
+/// Not what a kernel takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidParameters {
+    /// Nothing.
+    #[error("there is nothing in it")]
+    Empty,
+    /// A character that means nothing there.
+    #[error("it has a character that is not printable ASCII")]
+    Character,
+}
+
+impl FromStr for KernelParameters {
+    type Err = InvalidParameters;
+
+    fn from_str(given: &str) -> Result<Self, InvalidParameters> {
+        let trimmed = given.trim_matches(' ');
+        if trimmed.is_empty() {
+            return Err(InvalidParameters::Empty);
+        }
+        match trimmed.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            true => Ok(Self(trimmed.to_owned())),
+            false => Err(InvalidParameters::Character),
+        }
+    }
+}
+
+/// A command line in the making: kernel parameters, and behind them what the user wants to be there.
 pub struct CommandLine(Cmdline);
 
 impl CommandLine {
-    /// What a guest on this kind of host needs. A guest is quiet unless it is to be `verbose`:
-    /// each byte that it says costs an exit to the monitor.
+    /// What a guest on this kind of host needs.
     ///
     /// # Errors
     ///
     /// Never, unless the parameters have outgrown the command line.
-    pub fn new(ring0: Ring0, verbose: bool) -> Result<Self, CommandLineError> {
+    pub fn new(ring0: Ring0, voice: Voice) -> Result<Self, CommandLineError> {
         let mut line = Cmdline::new(CAPACITY_BYTES)?;
         // Before `earlyprintk`, which would print the log so far.
-        let volume: &[&str] = if verbose {
-            &["loglevel=8"]
-        } else {
-            &["quiet", "loglevel=1"]
+        let volume: &[&str] = match voice {
+            Voice::Quiet => &["quiet", "loglevel=1"],
+            Voice::Verbose => &["loglevel=8"],
+            Voice::Console => &[],
         };
         for parameter in volume {
             line.insert_str(parameter)?;
         }
         for (key, value) in ALWAYS {
             line.insert(key, value)?;
+        }
+        match voice {
+            Voice::Quiet | Voice::Verbose => {
+                line.insert("earlyprintk", &format!("{EARLYPRINTK}{KEEP}"))?;
+            }
+            Voice::Console => {
+                line.insert("earlyprintk", EARLYPRINTK)?;
+                line.insert("console", CONSOLE)?;
+            }
         }
         if matches!(ring0, Ring0::Emulated { .. }) {
             for parameter in EMULATED {
@@ -91,6 +144,15 @@ impl CommandLine {
         Ok(self
             .0
             .add_virtio_mmio_device(layout::VIRTIO_BYTES, GuestAddress(base), gsi, None)?)
+    }
+
+    /// Adds what the user wants, which may contradict what stands before it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for all of it.
+    pub fn append(&mut self, parameters: &KernelParameters) -> Result<(), CommandLineError> {
+        Ok(self.0.insert_str(&parameters.0)?)
     }
 
     /// The finished line.
@@ -114,8 +176,8 @@ mod tests {
         instructions_per_second: 1_300_000,
     };
 
-    fn line(ring0: Ring0, verbose: bool) -> Vec<String> {
-        let mut line = CommandLine::new(ring0, verbose).unwrap();
+    fn line(ring0: Ring0, voice: Voice) -> Vec<String> {
+        let mut line = CommandLine::new(ring0, voice).unwrap();
         line.virtio_device(layout::VIRTIO, 10).unwrap();
         let text = line.finish().unwrap().into_string().unwrap();
         text.split(' ').map(str::to_owned).collect()
@@ -123,26 +185,70 @@ mod tests {
 
     #[test]
     fn a_device_is_announced_as_the_kernel_reads_it() {
-        assert!(line(HARDWARE, false).contains(&"virtio_mmio.device=4K@0xd0001000:10".to_owned()));
+        assert!(
+            line(HARDWARE, Voice::Quiet)
+                .contains(&"virtio_mmio.device=4K@0xd0001000:10".to_owned())
+        );
     }
 
     #[test]
     fn only_a_host_that_emulates_ring_0_gets_what_such_a_host_needs() {
         let parameter = "ring0_emulated".to_owned();
-        assert!(line(EMULATED, false).contains(&parameter));
-        assert!(!line(HARDWARE, false).contains(&parameter));
+        assert!(line(EMULATED, Voice::Quiet).contains(&parameter));
+        assert!(!line(HARDWARE, Voice::Quiet).contains(&parameter));
     }
 
     #[test]
     fn a_guest_is_quiet_unless_it_is_to_be_verbose() {
         let quiet = "quiet".to_owned();
-        assert!(line(HARDWARE, false).contains(&quiet));
-        assert!(!line(HARDWARE, true).contains(&quiet));
+        assert!(line(HARDWARE, Voice::Quiet).contains(&quiet));
+        assert!(!line(HARDWARE, Voice::Verbose).contains(&quiet));
     }
 
     #[test]
     fn nothing_is_handed_to_init() {
-        assert!(!line(EMULATED, false).contains(&"--".to_owned()));
+        assert!(!line(EMULATED, Voice::Quiet).contains(&"--".to_owned()));
+    }
+
+    #[test]
+    fn what_the_user_wants_stands_last() {
+        let mut line = CommandLine::new(EMULATED, Voice::Console).unwrap();
+        line.virtio_device(layout::VIRTIO, 10).unwrap();
+        line.append(&" root=/dev/vda -- single ".parse().unwrap())
+            .unwrap();
+        let text = line.finish().unwrap().into_string().unwrap();
+        assert!(text.ends_with(":10 root=/dev/vda -- single"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_parameter_is_refused() {
+        for (given, expected) in [
+            ("", InvalidParameters::Empty),
+            ("  ", InvalidParameters::Empty),
+            ("a\nb", InvalidParameters::Character),
+            ("a\0", InvalidParameters::Character),
+            ("\u{f1}", InvalidParameters::Character),
+        ] {
+            assert_eq!(
+                given.parse::<KernelParameters>(),
+                Err(expected),
+                "{given:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn more_than_a_kernel_reads_is_refused() {
+        let mut line = CommandLine::new(HARDWARE, Voice::Quiet).unwrap();
+        let long = "x".repeat(CAPACITY_BYTES - 100);
+        assert!(line.append(&long.parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_system_of_its_own_is_heard_on_its_console() {
+        let said = line(HARDWARE, Voice::Console);
+        assert!(said.contains(&"console=ttyS0".to_owned()));
+        assert!(!said.contains(&"quiet".to_owned()));
     }
 
     #[test]

@@ -8,9 +8,10 @@ use guest_images::{Cache, Processors, initramfs_digest};
 use launch::{Digest, MemoryLimit, Progress};
 use sha2::{Digest as _, Sha256};
 
-use super::GuestKernel;
 use super::error::Error;
+use super::{GuestBoot, GuestKernel};
 use crate::boot::Backing;
+use crate::boot::cmdline::Voice;
 use crate::boot::kernel::Kernel;
 use crate::builder;
 use crate::machine::Size;
@@ -43,6 +44,8 @@ impl Asked {
 pub(super) struct Blueprint {
     pub(super) kernel: PathBuf,
     pub(super) backing: Backing,
+    /// The user's, if it is not ours.
+    pub(super) initrd: Option<PathBuf>,
     kernel_digest: Digest,
     pub(super) memory: MemoryLimit,
     vcpus: VcpuCount,
@@ -50,7 +53,7 @@ pub(super) struct Blueprint {
     pub(super) host: HostIdentity,
     /// How many disks it has besides that of its root.
     pub(super) disks: usize,
-    command_line: CString,
+    pub(super) command_line: CString,
 }
 
 impl fmt::Display for Blueprint {
@@ -65,44 +68,49 @@ impl fmt::Display for Blueprint {
 impl Blueprint {
     /// Finds, or builds, the kernel.
     pub(super) fn new(
-        kernel: &GuestKernel,
+        boot: &GuestBoot,
         asked: Asked,
         ring0: Ring0,
         cache: &Cache,
         progress: &dyn Progress,
     ) -> Result<Self, launch::Error> {
-        match kernel {
-            GuestKernel::File(path) => Self::of_file(path, asked, ring0),
+        match &boot.kernel {
+            GuestKernel::File(path) => Self::of_file(path, boot, asked, ring0),
             GuestKernel::BuiltIn => {
                 let kernel =
                     guest_images::Kernel::find_or_build(cache, asked.processors(), progress)?;
-                Self::of_built_in(&kernel, asked, ring0)
+                Self::of_built_in(&kernel, boot, asked, ring0)
             }
         }
     }
 
     /// `None` if the kernel is not built.
     pub(super) fn find(
-        kernel: &GuestKernel,
+        boot: &GuestBoot,
         asked: Asked,
         ring0: Ring0,
         cache: &Cache,
     ) -> Result<Option<Self>, launch::Error> {
-        match kernel {
-            GuestKernel::File(path) => Self::of_file(path, asked, ring0).map(Some),
+        match &boot.kernel {
+            GuestKernel::File(path) => Self::of_file(path, boot, asked, ring0).map(Some),
             GuestKernel::BuiltIn => guest_images::Kernel::find(cache, asked.processors())?
-                .map(|kernel| Self::of_built_in(&kernel, asked, ring0))
+                .map(|kernel| Self::of_built_in(&kernel, boot, asked, ring0))
                 .transpose(),
         }
     }
 
-    fn of_file(path: &Path, asked: Asked, ring0: Ring0) -> Result<Self, launch::Error> {
+    fn of_file(
+        path: &Path,
+        boot: &GuestBoot,
+        asked: Asked,
+        ring0: Ring0,
+    ) -> Result<Self, launch::Error> {
         check_kernel(path)?;
         let digest = digest_of(path)?;
         Ok(Self::of(
-            path.to_owned(),
-            Backing::Copied,
+            (path.to_owned(), Backing::Copied),
             digest,
+            boot,
             asked,
             ring0,
         )?)
@@ -110,23 +118,32 @@ impl Blueprint {
 
     fn of_built_in(
         kernel: &guest_images::Kernel,
+        boot: &GuestBoot,
         asked: Asked,
         ring0: Ring0,
     ) -> Result<Self, launch::Error> {
         let path = kernel.vmlinux();
         check_kernel(&path)?;
         let digest = kernel.digest()?;
-        Ok(Self::of(path, Backing::Mapped, digest, asked, ring0)?)
+        let kernel = (path, Backing::Mapped);
+        Ok(Self::of(kernel, digest, boot, asked, ring0)?)
     }
 
     fn of(
-        kernel: PathBuf,
-        backing: Backing,
+        (kernel, backing): (PathBuf, Backing),
         kernel_digest: Digest,
+        boot: &GuestBoot,
         asked: Asked,
         ring0: Ring0,
     ) -> Result<Self, Error> {
+        let voice = match (&boot.initrd, monitor::is_verbose()) {
+            (Some(_), _) => Voice::Console,
+            (None, true) => Voice::Verbose,
+            (None, false) => Voice::Quiet,
+        };
+        let added = boot.parameters.as_ref();
         Ok(Self {
+            initrd: boot.initrd.clone(),
             kernel,
             backing,
             kernel_digest,
@@ -135,7 +152,7 @@ impl Blueprint {
             disks: asked.disks,
             ring0,
             host: HostIdentity::of_host(ring0),
-            command_line: builder::command_line(ring0, monitor::is_verbose(), asked.disks)?,
+            command_line: builder::command_line(ring0, voice, asked.disks, added)?,
         })
     }
 

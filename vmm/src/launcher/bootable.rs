@@ -1,6 +1,7 @@
 //! A machine of which all is known that it takes to boot it.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ use crate::vcpu::HostCpuid;
 /// What it boots from.
 pub(super) struct Bootable {
     blueprint: Blueprint,
-    initrd: PathBuf,
+    initrd: (PathBuf, Backing),
     cpuid: HostCpuid,
 }
 
@@ -29,8 +30,11 @@ impl Bootable {
         progress: &dyn Progress,
     ) -> Result<Self, Error> {
         Ok(Self {
+            initrd: match blueprint.initrd.clone() {
+                Some(path) => (path, Backing::Copied),
+                None => (initramfs(cache, progress)?, Backing::Mapped),
+            },
             blueprint,
-            initrd: initramfs(cache, progress)?,
             cpuid: HostCpuid::of(&kvm::open()?)?,
         })
     }
@@ -42,6 +46,7 @@ impl Bootable {
     /// Opens its files anew: whoever reads them moves their positions.
     pub(super) fn open(&self) -> Result<BootFrom<OwnedFd>, Error> {
         let kernel = &self.blueprint.kernel;
+        let (initrd, initrd_backing) = &self.initrd;
         Ok(BootFrom {
             kernel: BootFile {
                 image: open(kernel, |source| Error::Kernel {
@@ -51,18 +56,37 @@ impl Bootable {
                 backing: self.blueprint.backing,
             },
             initrd: BootFile {
-                image: open(&self.initrd, |source| Error::Initrd {
-                    path: self.initrd.clone(),
+                image: open(initrd, |source| Error::Initrd {
+                    path: initrd.clone(),
                     source,
                 })?,
-                backing: Backing::Mapped,
+                backing: *initrd_backing,
             },
             size: self.blueprint.size(),
+            command_line: self.blueprint.command_line.clone(),
             cpuid: self.cpuid.clone(),
         })
     }
 }
 
-fn open(path: &Path, error: impl FnOnce(std::io::Error) -> Error) -> Result<OwnedFd, Error> {
+fn open(path: &Path, error: impl FnOnce(io::Error) -> Error) -> Result<OwnedFd, Error> {
     File::open(path).map(OwnedFd::from).map_err(error)
+}
+
+/// A file that is none is found out here, rather than by a monitor.
+pub(super) fn check_initrd(path: &Path) -> Result<(), Error> {
+    let unusable = |source| Error::Initrd {
+        path: path.to_owned(),
+        source,
+    };
+    let metadata = File::open(path)
+        .and_then(|file| file.metadata())
+        .map_err(unusable)?;
+    match metadata.is_file() && metadata.len() > 0 {
+        true => Ok(()),
+        false => Err(unusable(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is empty, or no regular file",
+        ))),
+    }
 }

@@ -30,13 +30,15 @@ pub(crate) enum Error {
     Memory(MemoryLimit),
     #[error(transparent)]
     Kvm(#[from] KvmError),
+    #[error("a system with an initial RAM file system of its own can't start from a template")]
+    OwnSystemWarm,
     #[error(transparent)]
     Cpuid(#[from] VcpuError),
     #[error(transparent)]
     Ring0(#[from] ProbeError),
     #[error("{} can't be booted", path.display())]
     Kernel { path: PathBuf, source: KernelError },
-    #[error("can't open the initial RAM file system {}", path.display())]
+    #[error("{} can't be used as an initial RAM file system", path.display())]
     Initrd { path: PathBuf, source: io::Error },
     #[error("can't open the disk image {}", path.display())]
     Disk { path: PathBuf, source: io::Error },
@@ -132,6 +134,9 @@ impl Error {
             }
             Self::Memory(_) => Some(format!("give it {MIN_MEMORY} or more")),
             Self::Kvm(error) => Some(error.remedy().to_owned()),
+            Self::OwnSystemWarm => Some("leave --start out".to_owned()),
+            Self::Initrd { .. } => Some("give an archive that its kernel unpacks".to_owned()),
+            Self::CommandLine(_) => Some("leave out some of what is appended to it".to_owned()),
             Self::Kernel { .. } => Some(
                 "give an x86-64 vmlinux or bzImage, or none for the one that jaula builds"
                     .to_owned(),

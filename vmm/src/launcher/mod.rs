@@ -30,6 +30,7 @@ use launch::{
     Resources, Seccomp, Side, Surface, Unsupported, Workload,
 };
 
+use crate::boot::cmdline::KernelParameters;
 use crate::builder;
 use crate::jail::{self, Rights};
 use crate::kvm;
@@ -56,6 +57,28 @@ pub enum GuestKernel {
     File(PathBuf),
 }
 
+/// What guests boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestBoot {
+    /// The kernel.
+    pub kernel: GuestKernel,
+    /// An initial RAM file system of the user's. Then the guest is a system of its own: it runs no
+    /// command of the workload's, whose root it has as its first disk.
+    pub initrd: Option<PathBuf>,
+    /// What is added to the kernel's command line.
+    pub parameters: Option<KernelParameters>,
+}
+
+impl From<GuestKernel> for GuestBoot {
+    fn from(kernel: GuestKernel) -> Self {
+        Self {
+            kernel,
+            initrd: None,
+            parameters: None,
+        }
+    }
+}
+
 /// Of a machine where the workload sets no limits.
 const DEFAULT_SIZE: Asked = Asked {
     memory: MemoryLimit::from_mib(128),
@@ -72,7 +95,7 @@ const MAX_LABEL_BYTES: usize = 200;
 pub struct VmLauncher {
     run_dir: PathBuf,
     cache: Cache,
-    kernel: GuestKernel,
+    boot: GuestBoot,
     start: StartMode,
 }
 
@@ -84,13 +107,13 @@ impl VmLauncher {
     pub fn new(
         run_dir: impl Into<PathBuf>,
         cache: Cache,
-        kernel: GuestKernel,
+        boot: impl Into<GuestBoot>,
         start: StartMode,
     ) -> Self {
         Self {
             run_dir: run_dir.into(),
             cache,
-            kernel,
+            boot: boot.into(),
             start,
         }
     }
@@ -125,7 +148,7 @@ impl VmLauncher {
             disks,
             ..size(resources)?
         };
-        Blueprint::new(&self.kernel, asked, host_ring0()?, &self.cache, progress)
+        Blueprint::new(&self.boot, asked, host_ring0()?, &self.cache, progress)
     }
 
     fn origin(
@@ -135,6 +158,9 @@ impl VmLauncher {
     ) -> Result<PreparedOrigin, Error> {
         let template = match self.start {
             StartMode::Cold => None,
+            // It never waits for a workload, so it has no template.
+            StartMode::Auto if blueprint.initrd.is_some() => None,
+            StartMode::Warm if blueprint.initrd.is_some() => return Err(Error::OwnSystemWarm),
             StartMode::Warm => Some(template::find_or_make(&blueprint, &self.cache, progress)?),
             StartMode::Auto => match template::find(&blueprint, &self.cache) {
                 Ok(found) => found,
@@ -167,7 +193,7 @@ impl Launcher for VmLauncher {
     }
 
     fn probe(&self) -> Vec<Finding> {
-        probe::findings(&self.cache, &self.kernel)
+        probe::findings(&self.cache, &self.boot)
     }
 
     fn surface(&self, workload: &Workload) -> Result<Surface, launch::Error> {
@@ -191,6 +217,9 @@ impl Launcher for VmLauncher {
         shares.iter().try_for_each(|file| file.open().map(drop))?;
         network::check(&workload.network)?;
         let disks = disks::of(&workload.devices)?;
+        if let Some(initrd) = &self.boot.initrd {
+            bootable::check_initrd(initrd)?;
+        }
         disks.iter().try_for_each(|disk| disk.open().map(drop))?;
         let blueprint = self.blueprint(&workload.resources, disks.len(), progress)?;
         let facts = MachineFacts {
@@ -218,10 +247,13 @@ impl Launcher for VmLauncher {
             disk,
             shares,
             disks,
-            work: PreparedWork::New(Box::new(Workload {
-                mounts,
-                ..workload.clone()
-            })),
+            work: match self.boot.initrd {
+                Some(_) => PreparedWork::Own,
+                None => PreparedWork::New(Box::new(Workload {
+                    mounts,
+                    ..workload.clone()
+                })),
+            },
         }))
     }
 }

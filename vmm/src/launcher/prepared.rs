@@ -43,6 +43,8 @@ pub(super) enum PreparedWork {
     New(Box<Workload>),
     /// What it ran when it was saved.
     Running,
+    /// A system of its own.
+    Own,
 }
 
 /// What the machine starts from.
@@ -73,6 +75,7 @@ impl Prepared for PreparedVm {
                 Work::New(Box::new(task(workload, &self.disks, files)))
             }
             PreparedWork::Running => Work::Running,
+            PreparedWork::Own => Work::Own,
         };
         let link = on_bridge.as_ref().map(network::link).transpose()?;
         let requests = save::listen(dir.path())?;

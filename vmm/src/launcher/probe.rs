@@ -2,13 +2,13 @@ use guest_images::{Cache, Processors};
 use launch::{Chain, Finding};
 
 use super::blueprint::Blueprint;
-use super::{GuestKernel, template};
+use super::{GuestBoot, GuestKernel, template};
 use crate::jail;
 use crate::kvm;
 use crate::ring0::{self, Ring0};
 
 /// What machines need of the host.
-pub(super) fn findings(cache: &Cache, kernel: &GuestKernel) -> Vec<Finding> {
+pub(super) fn findings(cache: &Cache, boot: &GuestBoot) -> Vec<Finding> {
     let kvm = kvm::open();
     let mut findings = match &kvm {
         Err(error) => vec![Finding::missing(
@@ -31,9 +31,9 @@ pub(super) fn findings(cache: &Cache, kernel: &GuestKernel) -> Vec<Finding> {
         ),
     }));
     findings.push(jail::finding());
-    findings.push(kernel_finding(cache, kernel));
+    findings.push(kernel_finding(cache, &boot.kernel));
     if let Some(Ok(ring0)) = ring0 {
-        findings.extend(template_finding(cache, kernel, ring0));
+        findings.extend(template_finding(cache, boot, ring0));
     }
     findings.extend(host::facts::cgroups());
     findings
@@ -91,11 +91,11 @@ fn kernel_finding(cache: &Cache, kernel: &GuestKernel) -> Finding {
 }
 
 /// `None` without a kernel, which is a finding of its own.
-fn template_finding(cache: &Cache, kernel: &GuestKernel, ring0: Ring0) -> Option<Finding> {
+fn template_finding(cache: &Cache, boot: &GuestBoot, ring0: Ring0) -> Option<Finding> {
     let subject = "template";
     let asked = super::DEFAULT_SIZE;
     let memory = asked.memory;
-    let blueprint = Blueprint::find(kernel, asked, ring0, cache).ok()??;
+    let blueprint = Blueprint::find(boot, asked, ring0, cache).ok()??;
     Some(match template::find(&blueprint, cache) {
         Ok(Some(dir)) => Finding::good(subject, dir.display().to_string()),
         Ok(None) => Finding::note(

@@ -1,3 +1,4 @@
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Seek};
 use std::os::fd::{AsFd, OwnedFd};
@@ -108,6 +109,8 @@ pub(crate) enum Work {
     New(Box<Task>),
     /// It runs already.
     Running,
+    /// None: the guest is a system of the user's, which knows nothing of this.
+    Own,
 }
 
 /// Where a machine's state comes from.
@@ -125,6 +128,8 @@ pub(crate) struct BootFrom<F> {
     pub(crate) kernel: BootFile<F>,
     pub(crate) initrd: BootFile<F>,
     pub(crate) size: Size,
+    /// The kernel's.
+    pub(crate) command_line: CString,
     /// To ask KVM again would take a third of a millisecond where the host is virtual itself.
     pub(crate) cpuid: HostCpuid,
 }
@@ -273,6 +278,7 @@ impl<F> BootFrom<F> {
             kernel: self.kernel.try_map(f)?,
             initrd: self.initrd.try_map(f)?,
             size: self.size,
+            command_line: self.command_line,
             cpuid: self.cpuid,
         })
     }

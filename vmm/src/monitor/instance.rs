@@ -17,6 +17,7 @@ use super::control::{self, AnswerWatch, Instructions, Orders};
 use super::event::{Event, SaveRequest};
 use super::exec::Sessions;
 use super::gate::{self, GateKeeper};
+use super::own_system::{IN_ORDER, OwnSystem, Sent, TakesNoOrders};
 use super::pump::InputEnd;
 use super::requests;
 use super::saving::SaveError;
@@ -38,6 +39,7 @@ use crate::snapshot::{
     AddressSpace, DraftFiles, HostIdentity, LeaseBreaks, MachineFacts, MemoryFile, StateFile,
     verified,
 };
+use crate::vcpu::{Stop, StopError};
 
 /// How long a guest may take to panic: a second where its kernel is emulated.
 const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(10);
@@ -62,7 +64,20 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let (sender, events) = mpsc::channel();
     let words = LastWords::default();
 
-    let (guest_ends, host_ends) = streams::pairs(Ports::COMMAND).map_err(SessionError::Sockets)?;
+    let power_button = PowerButton::new().map_err(SessionError::PowerButton)?;
+    let (mut guest_ends, host_ends) =
+        streams::pairs(Ports::COMMAND).map_err(SessionError::Sockets)?;
+    let own_system = match run.work {
+        Work::Own => {
+            let pressed = power_button.try_clone();
+            let pressed = pressed.map_err(SessionError::PowerButton)?;
+            // Nobody in the guest connects to a port.
+            let console = std::mem::take(&mut guest_ends).remove(&Ports::COMMAND.stdout);
+            console.map(|console| OwnSystem::new(console, pressed))
+        }
+        Work::New(_) | Work::Running => None,
+    };
+    let on_console = own_system.as_ref().map(OwnSystem::listener).transpose();
     let sockets = Vsock::new(GUEST_CID, guest_ends).map_err(SessionError::Sockets)?;
     let sockets = Arc::new(Mutex::new(sockets));
     let disk_image = run.disk.try_clone().map_err(SessionError::Sockets)?;
@@ -74,7 +89,6 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     let (random, balloon) = (random()?, balloon()?);
     let disks = disks(run.disks)?;
     let has_disks = !disks.is_empty();
-    let power_button = PowerButton::new().map_err(SessionError::PowerButton)?;
     let devices = Devices {
         disk: disk.clone(),
         sockets: sockets.clone(),
@@ -83,11 +97,10 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         random: random.clone(),
         balloon: balloon.clone(),
         disks: disks.clone(),
-        power_button: power_button
-            .try_clone()
-            .map_err(SessionError::PowerButton)?,
+        power_button,
         on_mark: mark_reporter(channel.clone(), sender.clone()),
         on_line: words.listener(),
+        on_console: on_console.map_err(SessionError::Sockets)?,
     };
     // All that has a path is open by then, or is opened here.
     let space = AddressSpace::of_process().map_err(SessionError::Space)?;
@@ -140,7 +153,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
             let devices = task.disks.iter().map(|disk| disk.target.clone());
             (task.mounts.clone(), devices.collect())
         }
-        Work::Running => (Vec::new(), Vec::new()),
+        Work::Running | Work::Own => (Vec::new(), Vec::new()),
     };
     if has_disks {
         threads.start(Role::Disks, move |events| {
@@ -173,6 +186,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
                 tell(events, Event::Answer(answer));
             })?;
         }
+        Work::Own => drop(control),
     }
     if is_restored {
         // It was ready when it was saved. An error means that nobody waits for that.
@@ -199,6 +213,12 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
     if let Err(error) = channel.send(&ToLauncher::Built(phases)) {
         tracing::debug!("that the machine is built can't be told: {error}");
     }
+    if own_system.is_some() {
+        // What comes now is its own affair.
+        for phase in [Phase::Exec, Phase::Executed] {
+            reached(&channel, phase, MonotonicNs::now());
+        }
+    }
     vcpu.begin();
 
     let instance = Instance {
@@ -216,6 +236,7 @@ pub(super) fn run(session: Session, run: Run<OwnedFd>) -> Result<(), SessionErro
         facts,
         space: Arc::new(space),
         answer,
+        own_system,
         mounts,
         devices,
         has_begun: is_running,
@@ -274,6 +295,8 @@ struct Instance<'a> {
     facts: MachineFacts,
     space: Arc<AddressSpace>,
     answer: AnswerWatch,
+    /// If the guest is one.
+    own_system: Option<OwnSystem>,
     /// What the command was to have mounted, if it was started here.
     mounts: Vec<Mount>,
     /// Where the command was to have devices, if it was started here.
@@ -314,7 +337,13 @@ impl Instance<'_> {
                 event
             };
             match event {
-                Event::Signal(number) => self.orders.signal(number),
+                Event::Signal(number) => match &self.own_system {
+                    None => self.orders.signal(number),
+                    Some(system) => match system.send(number) {
+                        Sent::GoesOn => {}
+                        Sent::Killed(end) => return Ok(Some(end)),
+                    },
+                },
                 Event::Resize(size) => self.orders.resize(size),
                 Event::HungUp => self.orders.hang_up(),
                 Event::LauncherGone => return Ok(None),
@@ -331,6 +360,10 @@ impl Instance<'_> {
                 Event::Reached(_) => {}
                 // Without an answer, it is known that the instance ends.
                 Event::OpenSession(_) if self.end.is_some() => {}
+                Event::OpenSession(request) if self.own_system.is_some() => {
+                    // Whoever asked may be gone.
+                    let _ = request.done.send(Err(Reason::new(&TakesNoOrders, None)));
+                }
                 Event::OpenSession(request) => self.sessions.open(request, &self.orders),
                 Event::SessionOver(number) => self.sessions.close(number),
                 Event::OutputDone => self.outputs -= 1,
@@ -342,9 +375,44 @@ impl Instance<'_> {
                 Event::Answer(Err(error)) => return Err(SessionError::Answer(error)),
                 // What the command said and how it ended is known; nobody needs the guest for it.
                 Event::Stopped(_) if self.end.is_some() => self.outputs = 0,
-                Event::Stopped(stopped) => return Err(GuestEnd::of(stopped, &self.words).into()),
+                Event::Stopped(stopped) => self.stopped(stopped)?,
                 Event::NotContained(error) => return Err(error.into()),
                 Event::DevicesFailed(error) => return Err(SessionError::Devices(error)),
+            }
+        }
+    }
+
+    /// The guest has stopped before there was an end. That of a system of its own is one, if it is in
+    /// order; all that it has said comes first.
+    fn stopped(&mut self, stopped: Result<Stop, StopError>) -> Result<(), SessionError> {
+        let guest_end = GuestEnd::of(stopped, &self.words);
+        let Some(system) = &self.own_system else {
+            return Err(guest_end.into());
+        };
+        system.fall_silent();
+        match guest_end {
+            GuestEnd::PowerOff(_) | GuestEnd::Reboot(_) => {
+                self.end = Some(IN_ORDER);
+                Ok(())
+            }
+            failed => {
+                self.let_outputs_end();
+                Err(failed.into())
+            }
+        }
+    }
+
+    /// Waits until what was said is passed on, unless nobody takes it.
+    fn let_outputs_end(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        while self.outputs > 0
+            && let Ok(event) = self.events.recv_timeout(left())
+        {
+            match event {
+                Event::OutputDone => self.outputs -= 1,
+                Event::LauncherGone => break,
+                _ => {}
             }
         }
     }
@@ -390,6 +458,9 @@ impl Instance<'_> {
     }
 
     fn try_save(&self, into: DraftFiles) -> Result<OwnedFd, SaveError> {
+        if self.own_system.is_some() {
+            return Err(SaveError::OwnSystem);
+        }
         if !self.has_begun {
             return Err(SaveError::NotBegun);
         }
@@ -426,9 +497,14 @@ fn mark_reporter(
     events: Sender<Event>,
 ) -> Box<dyn FnMut(Mark, MonotonicNs) + Send> {
     Box::new(move |mark, at| {
-        if let Err(error) = channel.send(&ToLauncher::Reached(mark.into(), at)) {
-            tracing::debug!("{mark:?} can't be told: {error}");
-        }
+        reached(&channel, mark.into(), at);
         tell(&events, Event::Reached(mark));
     })
+}
+
+/// Tells the launcher that a phase ended.
+fn reached(channel: &Channel, phase: Phase, at: MonotonicNs) {
+    if let Err(error) = channel.send(&ToLauncher::Reached(phase, at)) {
+        tracing::debug!("{phase:?} can't be told: {error}");
+    }
 }

@@ -32,6 +32,7 @@ mod gate;
 mod instance;
 mod launcher_watch;
 mod message;
+mod own_system;
 mod pump;
 mod requests;
 mod saving;

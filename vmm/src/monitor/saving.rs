@@ -11,6 +11,8 @@ use crate::snapshot::{
 /// A machine is not saved.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SaveError {
+    #[error("it runs a system of its own, whose disks and clock jaula does not know")]
+    OwnSystem,
     #[error("its command has not begun yet")]
     NotBegun,
     #[error("its command has ended")]

@@ -113,6 +113,9 @@ impl SessionError {
             Self::Mount(error) => error.remedy(),
             Self::Memory(error) => error.remedy(),
             Self::Device { .. } => Some("choose a path that exists, or that can be made"),
+            Self::GuestEnd(GuestEnd::Run(_, error)) if error.lacks_an_instruction() => Some(
+                "use jaula's own kernel, or a host with VT-x or AMD-V, whose KVM need not emulate it",
+            ),
             Self::MemoryChanging => {
                 Some("start it again when that program is done, or use a copy of the snapshot")
             }
@@ -152,7 +155,7 @@ pub(super) fn boot(
         size: from.size,
         cpuid: &from.cpuid,
         ring0,
-        verbose: is_verbose(),
+        command_line: &from.command_line,
     };
     Ok(builder::boot(kvm, from, devices, done)?)
 }

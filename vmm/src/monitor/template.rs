@@ -68,6 +68,7 @@ pub(super) fn make(
             }
         }),
         on_line: words.listener(),
+        on_console: None,
     };
     let mut machine = boot(from, ring0, devices, |_| {})?;
     let space = AddressSpace::of_process().map_err(SessionError::Space)?;

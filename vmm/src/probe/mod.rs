@@ -9,8 +9,8 @@ use vm_memory::{Bytes, GuestAddress};
 
 use crate::boot::{Start, page_tables};
 use crate::bus::{AttachError, Bus};
-use crate::memory::{self, MemoryError};
 use crate::ending::EndLine;
+use crate::memory::{self, MemoryError};
 use crate::vcpu::{Stop, StopError, Vcpu, VcpuError};
 use crate::vm::{Vm, VmError};
 

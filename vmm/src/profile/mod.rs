@@ -17,6 +17,7 @@ use guest_protocol::{GUEST_CID, Mark, SHARES_TAG};
 use launch::MemoryLimit;
 
 use crate::boot::Backing;
+use crate::boot::cmdline::{CommandLineError, Voice};
 use crate::boot::kernel::{Kernel, KernelError};
 use crate::builder::{self, Boot, BuildError, Devices};
 use crate::devices::virtio::balloon::Balloon;
@@ -60,6 +61,9 @@ pub enum ProfileError {
     /// Its disk can't be made.
     #[error(transparent)]
     Disk(#[from] BlockError),
+    /// The kernel can't be told what it must know.
+    #[error(transparent)]
+    CommandLine(#[from] CommandLineError),
     /// The machine can't be looked at.
     #[error(transparent)]
     Vcpu(#[from] VcpuError),
@@ -106,6 +110,8 @@ pub fn boot(
     let kernel = Kernel::parse(image)?;
     let booted = Arc::new(AtomicBool::new(false));
     let words = LastWords::default();
+    let ring0 = ring0::of_host(&kvm)?;
+    let command_line = builder::command_line(ring0, Voice::Quiet, 0, None)?;
     let from = Boot {
         kernel: &kernel,
         backing: Backing::Copied,
@@ -116,8 +122,8 @@ pub fn boot(
             memory_bytes: MEMORY.bytes(),
             vcpus: VcpuCount::ONE,
         },
-        ring0: ring0::of_host(&kvm)?,
-        verbose: false,
+        ring0,
+        command_line: &command_line,
     };
     let devices = Devices {
         // What PID 1 does after its first mark is not looked at any more, so nothing is on the
@@ -143,6 +149,7 @@ pub fn boot(
             }
         }),
         on_line: words.listener(),
+        on_console: None,
     };
     let mut machine = builder::boot(kvm, from, devices, |_| {})?;
     let kick = Kick::this_thread().map_err(ProfileError::Kick)?;

@@ -70,6 +70,16 @@ pub enum StopError {
     Vcpu(#[from] VcpuError),
 }
 
+impl StopError {
+    /// Whether KVM met an instruction of the guest's that it would have had to emulate and could not.
+    pub fn lacks_an_instruction(&self) -> bool {
+        let Self::Internal { kind, .. } = self else {
+            return false;
+        };
+        *kind == Internal(KVM_INTERNAL_ERROR_EMULATION)
+    }
+}
+
 /// `KVM_EXIT_INTERNAL_ERROR`'s suberror.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Internal(pub u32);

@@ -39,6 +39,43 @@ impl Guest {
         self
     }
 
+    /// Switches itself off, as ACPI has it.
+    pub fn powers_off(mut self) -> Self {
+        // mov edx, 0x600; mov al, SLP_EN | 5 << 2; out dx, al
+        self.code.extend([0xba, 0, 0x06, 0, 0, 0xb0, 0x34, 0xee]);
+        self
+    }
+
+    /// Waits until the power button is pressed: until the local APIC has taken in vector 0x40, to
+    /// which pin 16 of the IO-APIC leads.
+    pub fn awaits_the_power_button(mut self) -> Self {
+        const LOCAL_APIC: u32 = 0xfee0_0000;
+        const SPURIOUS: u32 = LOCAL_APIC + 0xf0;
+        const REQUESTED_64_TO_95: u32 = LOCAL_APIC + 0x220;
+        const IO_APIC_INDEX: u32 = 0xfec0_0000;
+        const IO_APIC_DATA: u32 = 0xfec0_0010;
+        const PIN_16: u32 = 0x10 + 2 * 16;
+        for (address, value) in [
+            // Switched on.
+            (SPURIOUS, 0x1ff),
+            // To the first processor; the vector, edge-triggered, not masked.
+            (IO_APIC_INDEX, PIN_16 + 1),
+            (IO_APIC_DATA, 0),
+            (IO_APIC_INDEX, PIN_16),
+            (IO_APIC_DATA, 0x40),
+        ] {
+            // mov dword [address], value
+            self.code.extend([0xc7, 0x05]);
+            self.code.extend(address.to_le_bytes());
+            self.code.extend(u32::to_le_bytes(value));
+        }
+        // test dword [address], 1; jz back
+        self.code.extend([0xf7, 0x05]);
+        self.code.extend(REQUESTED_64_TO_95.to_le_bytes());
+        self.code.extend([1, 0, 0, 0, 0x74, 0xf4]);
+        self
+    }
+
     /// Has a fault, and no handler for any.
     pub fn crashes(mut self) -> Self {
         // ud2

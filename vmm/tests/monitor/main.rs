@@ -6,6 +6,7 @@
 // All of it is test code, though none of it is under `#[test]`.
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)] // Tests through the binary have more of them.
 mod guest;
 mod host;
 mod tests;

@@ -14,6 +14,9 @@ use lines::Lines;
 pub use lines::{LineTooLong, MAX_LINE_BYTES};
 pub use state::{InvalidState, State};
 
+/// Hears what a guest sends, as it is.
+pub type OnBytes = Box<dyn FnMut(&[u8]) + Send>;
+
 /// The port has no interrupt line: who prints to it polls.
 struct NoInterrupt;
 
@@ -30,16 +33,19 @@ pub struct Serial<F> {
     /// What the guest sends is in the vector until the access is over.
     registers: vm_superio::Serial<NoInterrupt, NoEvents, Vec<u8>>,
     lines: Lines<F>,
+    on_bytes: Option<OnBytes>,
 }
 
 impl<F: FnMut(&str) + Send> Serial<F> {
     /// A port that nothing was written to. `on_line` gets each line without its end, at most
     /// [`MAX_LINE_BYTES`] of it, with control characters replaced by spaces. It is called on the
-    /// vCPU's thread and must not block.
-    pub fn new(on_line: F) -> Self {
+    /// vCPU's thread and must not block. `on_bytes` gets all of it there as it is; as long as it
+    /// blocks, the guest stands still.
+    pub fn new(on_line: F, on_bytes: Option<OnBytes>) -> Self {
         Self {
             registers: vm_superio::Serial::new(NoInterrupt, Vec::new()),
             lines: Lines::new(on_line),
+            on_bytes,
         }
     }
 }
@@ -65,6 +71,11 @@ impl<F: FnMut(&str) + Send> MutDevicePio for Serial<F> {
         }
         let sent = self.registers.writer_mut();
         self.lines.print(sent);
+        if let Some(on_bytes) = &mut self.on_bytes
+            && !sent.is_empty()
+        {
+            on_bytes(sent);
+        }
         sent.clear();
     }
 }
@@ -83,7 +94,7 @@ mod tests {
 
     fn printed(writes: &[(u16, Vec<u8>)]) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut serial = Serial::new(|line: &str| lines.push(line.to_owned()));
+        let mut serial = Serial::new(|line: &str| lines.push(line.to_owned()), None);
         for (register, data) in writes {
             serial.pio_write(PioAddress(0), *register, data);
         }
@@ -113,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_transmitter_is_always_ready() {
-        let mut serial = Serial::new(|_: &str| ());
+        let mut serial = Serial::new(|_: &str| (), None);
         for _ in 0..3 {
             let mut status = [0];
             serial.pio_read(PioAddress(0), LSR, &mut status);
@@ -121,6 +132,21 @@ mod tests {
             assert_eq!(status[0] & 0x60, 0x60);
             serial.pio_write(PioAddress(0), 0, b"x");
         }
+    }
+
+    #[test]
+    fn a_console_gets_every_byte_as_it_is() {
+        let (sender, console) = std::sync::mpsc::channel();
+        let on_bytes = Box::new(move |bytes: &[u8]| sender.send(bytes.to_owned()).unwrap());
+        let mut serial = Serial::new(|_: &str| (), Some(on_bytes));
+        serial.pio_write(PioAddress(0), 0, b"\x1b[1mlo");
+        serial.pio_write(PioAddress(0), LCR, &[DLAB]);
+        serial.pio_write(PioAddress(0), 0, b"x");
+        serial.pio_write(PioAddress(0), LCR, &[0]);
+        serial.pio_write(PioAddress(0), 0, b"gin: ");
+        drop(serial);
+        let said: Vec<u8> = console.into_iter().flatten().collect();
+        assert_eq!(said, b"\x1b[1mlogin: ");
     }
 
     proptest! {
@@ -131,7 +157,7 @@ mod tests {
                 0..64,
             ),
         ) {
-            let mut serial = Serial::new(|_: &str| ());
+            let mut serial = Serial::new(|_: &str| (), None);
             for (register, mut data, write) in accesses {
                 let register = register % 512;
                 match write {

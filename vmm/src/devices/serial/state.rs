@@ -77,11 +77,11 @@ mod tests {
 
     #[test]
     fn a_line_goes_on_where_it_was_and_registers_keep_what_they_held() {
-        let mut before = Serial::new(|_: &str| ());
+        let mut before = Serial::new(|_: &str| (), None);
         before.pio_write(PioAddress(0), 0, b"half ");
         before.pio_write(PioAddress(0), SCRATCH, &[0x5a]);
         let mut lines = Vec::new();
-        let mut after = Serial::new(|line: &str| lines.push(line.to_owned()));
+        let mut after = Serial::new(|line: &str| lines.push(line.to_owned()), None);
         after.restore(before.save()).unwrap();
         after.pio_write(PioAddress(0), 0, b"a line\n");
         let mut scratch = [0];
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_longer_than_a_line_or_the_fifo_is_refused() {
-        let mut serial = Serial::new(|_: &str| ());
+        let mut serial = Serial::new(|_: &str| (), None);
         let mut state = serial.save();
         state.line = vec![0; MAX_LINE_BYTES + 1];
         assert!(matches!(serial.restore(state), Err(InvalidState::Line(_))));

@@ -262,6 +262,7 @@ fn an_instruction_that_cant_be_emulated_is_an_error_that_shows_it() {
     match machine.run() {
         Ok(Stop::Halted) => eprintln!("SKIPPED: this host's ring 0 is not emulated"),
         Err(error @ StopError::Internal { .. }) => {
+            assert!(error.lacks_an_instruction());
             let text = error.to_string();
             assert!(text.contains("suberror 1"), "{text}");
             assert!(text.contains("f3 0f b8 c0"), "{text}");
