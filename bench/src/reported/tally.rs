@@ -12,11 +12,11 @@ pub(crate) struct Tally {
     pub(crate) reference: Contender,
     /// The fewest runs that any of the figures is of.
     pub(crate) runs: usize,
-    /// How many figures are held against the other's.
+    /// How many figures are held against the other's, with enough runs for a verdict.
     pub(crate) figures: usize,
     pub(crate) slower: usize,
     pub(crate) faster: usize,
-    /// The least and the most of the ratios.
+    /// The least and the most of their ratios.
     pub(crate) ratios: (f64, f64),
 }
 
@@ -46,6 +46,9 @@ pub(crate) fn tallies(figures: &[FigureResult]) -> Vec<Tally> {
         });
         let tally = &mut tallies[index];
         tally.runs = tally.runs.min(row.of_runs.summary.map_or(0, |it| it.count));
+        if against.comparison.verdict == Verdict::TooFewPairs {
+            continue;
+        }
         tally.figures += 1;
         tally.slower += usize::from(against.comparison.verdict == Verdict::Slower);
         tally.faster += usize::from(against.comparison.verdict == Verdict::Faster);
@@ -65,6 +68,12 @@ impl fmt::Display for Tally {
             ratios: (least, most),
             ..
         } = self;
+        if *figures == 0 {
+            return write!(
+                f,
+                "not held against the {reference}: there are too few runs"
+            );
+        }
         write!(f, "slower in {slower} of {figures} operations")?;
         if *faster > 0 {
             write!(f, ", faster in {faster}")?;
@@ -83,19 +92,34 @@ mod tests {
     use super::*;
     use crate::html::tests::comparison;
 
+    fn lines(figures: &[FigureResult]) -> Vec<String> {
+        let tallies = tallies(figures);
+        let line = |it: &Tally| format!("{}, {} runs: {it}", it.contender, it.runs);
+        tallies.iter().map(line).collect()
+    }
+
     #[test]
     fn all_figures_of_a_contender_are_one_line() {
-        let tallies = tallies(&comparison().figures);
-        let lines: Vec<_> = tallies
-            .iter()
-            .map(|it| format!("{}, {} runs: {it}", it.contender, it.runs))
-            .collect();
         assert_eq!(
-            lines,
+            lines(&comparison().figures),
             [
                 "vm cold, 7 runs: slower in 1 of 2 operations: 1.00 to 1161 times the container",
                 "vm warm, 8 runs: slower in 1 of 2 operations: 1.00 to 1177 times the container",
             ]
+        );
+    }
+
+    #[test]
+    fn too_few_runs_are_said_and_are_no_verdict() {
+        let mut figures = comparison().figures;
+        for row in figures.iter_mut().flat_map(|result| &mut result.rows) {
+            if let Some(against) = &mut row.of_runs.against {
+                against.comparison.verdict = Verdict::TooFewPairs;
+            }
+        }
+        assert_eq!(
+            lines(&figures)[0],
+            "vm cold, 7 runs: not held against the container: there are too few runs"
         );
     }
 }

@@ -259,6 +259,14 @@ fn shell(comparison: &Comparison) -> Vec<String> {
 }
 
 fn lifetime(comparison: &Comparison) -> Vec<String> {
+    // Where nobody is told of that time, nobody can take it for a start's.
+    if !comparison
+        .results
+        .iter()
+        .any(|it| it.metric == Metric::Exit)
+    {
+        return Vec::new();
+    }
     let samples = timed(comparison, Contender::Container, Metric::Exit);
     let of_command: Vec<u64> = samples
         .iter()
