@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use criterion::{BatchSize, Criterion};
 use kvm_ioctls::Kvm;
+use vmm::boot::cmdline::Voice;
 use vmm::boot::kernel::{Entry, Loaded};
 use vmm::boot::{Hardware, VirtioPlace, hand_over};
 use vmm::builder;
@@ -21,7 +22,7 @@ const RING0: Ring0 = Ring0::Hardware {
 pub fn all(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("boot");
     group.bench_function("kernel's command line", |bencher| {
-        bencher.iter(|| builder::command_line(RING0, false, 4));
+        bencher.iter(|| builder::command_line(RING0, Voice::Quiet, 4, None));
     });
     tables(&mut group);
     group.finish();
@@ -40,7 +41,7 @@ pub fn all(criterion: &mut Criterion) {
 
 /// The MP table, ACPI's, the zero page and the page tables.
 fn tables(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>) {
-    let command_line = builder::command_line(RING0, false, 4).expect("a command line");
+    let command_line = builder::command_line(RING0, Voice::Quiet, 4, None).expect("a command line");
     let kernel = Loaded {
         entry: Entry::Long(0x100_0000),
         end: 0x180_0000,
