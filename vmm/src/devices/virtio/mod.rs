@@ -6,7 +6,8 @@
 //! the configuration. Notifications (ioeventfd) and interrupts (irqfd) do without.
 //!
 //! To add a device: implement [`VirtioDevice`], [`SavedState`] and
-//! `event_manager::MutEventSubscriber`, and let the builder attach it behind an [`mmio::MmioTransport`].
+//! `event_manager::MutEventSubscriber`, with [`Slots`] for its queues, and let the builder attach it
+//! behind an [`mmio::MmioTransport`].
 
 pub mod balloon;
 pub mod block;
@@ -17,6 +18,7 @@ pub mod mmio;
 pub mod net;
 mod queue;
 pub mod rng;
+mod slots;
 pub mod vsock;
 
 #[cfg(test)]
@@ -29,6 +31,8 @@ pub use interrupt::Interrupt;
 pub use queue::{
     Allowance, BrokenQueue, DeviceQueue, Filling, Outcome, QueuePosition, Served, Step,
 };
+
+pub use slots::{Slots, Stopped};
 
 use super::SavedState;
 

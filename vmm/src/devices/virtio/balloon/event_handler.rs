@@ -6,7 +6,7 @@ use super::Balloon;
 
 impl MutEventSubscriber for Balloon {
     fn init(&mut self, ops: &mut EventOps) {
-        for slot in &self.slots {
+        for slot in self.slots.offered() {
             if let Err(error) = ops.add(Events::new(&slot.notify, EventSet::IN)) {
                 tracing::error!("the balloon will not be woken: {error}");
             }
@@ -16,6 +16,7 @@ impl MutEventSubscriber for Balloon {
     fn process(&mut self, events: Events, _ops: &mut EventOps) {
         let woken = self
             .slots
+            .offered()
             .iter()
             .find(|slot| slot.notify.as_raw_fd() == events.fd());
         // Read first: what comes later wakes it again.

@@ -12,7 +12,7 @@ use std::io;
 
 use virtio_bindings::virtio_ids::VIRTIO_ID_BALLOON;
 
-use super::{BrokenQueue, DeviceQueue, Interrupt, QueueSlot, VirtioDevice, WrongQueueCount};
+use super::{DeviceQueue, Interrupt, QueueSlot, Slots, VirtioDevice, WrongQueueCount};
 
 /// `VIRTIO_BALLOON_F_PAGE_REPORTING` (section 5.5.3), the one feature that is offered.
 const FREE_PAGE_REPORTING: u32 = 5;
@@ -32,14 +32,7 @@ const CONFIG: [u8; 8] = [0; 8];
 
 /// A balloon.
 pub struct Balloon {
-    slots: [QueueSlot; QUEUES],
-    active: Option<Active>,
-}
-
-/// What the device has while a driver uses it.
-struct Active {
-    queues: [DeviceQueue; QUEUES],
-    interrupt: Interrupt,
+    slots: Slots<QUEUES>,
 }
 
 impl Balloon {
@@ -50,51 +43,23 @@ impl Balloon {
     /// When there are no more descriptors.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            slots: [
-                QueueSlot::new(QUEUE_SIZE)?,
-                QueueSlot::new(QUEUE_SIZE)?,
-                QueueSlot::new(QUEUE_SIZE)?,
-            ],
-            active: None,
+            slots: Slots::new(QUEUE_SIZE)?,
         })
     }
 
     /// Takes all that the driver tells, and interrupts it once, if it wants that.
     fn serve(&mut self) {
-        let Some(active) = &mut self.active else {
-            return;
-        };
-        match active.serve(&self.slots) {
-            Ok(true) => active.interrupt.signal_used(),
-            Ok(false) => (),
-            Err(error) => {
-                tracing::warn!("balloon: {error}: {:?}", std::error::Error::source(&error));
-                active.interrupt.demand_reset();
-                self.active = None;
-            }
-        }
-    }
-}
-
-impl Active {
-    /// `true` if the driver wants an interrupt.
-    fn serve(&mut self, slots: &[QueueSlot; QUEUES]) -> Result<bool, BrokenQueue> {
-        let mut wanted = false;
-        for (number, (queue, slot)) in self.queues.iter_mut().zip(slots).enumerate() {
-            let served = queue.serve_all(|chain| {
+        // A queue that was broken is the driver's affair.
+        let _ = self.slots.serve("balloon", |number, queue, _| {
+            queue.serve_all(|chain| {
                 match number {
                     REPORTS => report::take(chain),
                     // Pages that nobody has asked for stay the guest's.
                     _ => tracing::debug!("balloon: a buffer in queue {number}"),
                 }
                 0
-            })?;
-            wanted |= served.wants_interrupt;
-            if served.unfinished {
-                slot.wake();
-            }
-        }
-        Ok(wanted)
+            })
+        });
     }
 }
 
@@ -112,7 +77,7 @@ impl VirtioDevice for Balloon {
     }
 
     fn queues(&self) -> &[QueueSlot] {
-        &self.slots
+        self.slots.offered()
     }
 
     fn activate(
@@ -120,17 +85,15 @@ impl VirtioDevice for Balloon {
         queues: Vec<DeviceQueue>,
         interrupt: Interrupt,
     ) -> Result<(), WrongQueueCount> {
-        let queues = <[_; QUEUES]>::try_from(queues).map_err(|all| WrongQueueCount(all.len()))?;
-        self.active = Some(Active { queues, interrupt });
-        Ok(())
+        self.slots.activate(queues, interrupt)
     }
 
     fn served_queues(&self) -> Option<Vec<&DeviceQueue>> {
-        Some(self.active.as_ref()?.queues.iter().collect())
+        self.slots.served()
     }
 
     fn reset(&mut self) {
-        self.active = None;
+        self.slots.reset();
     }
 }
 

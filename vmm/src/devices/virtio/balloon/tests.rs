@@ -169,7 +169,10 @@ fn an_event_manager_wakes_it_for_each_queue() {
     for number in 0..QUEUES {
         let mut guest = Guest::new();
         guest.drivers[number].offer(&[writable(FREE, PAGE as u32)]);
-        let notify = guest.balloon.slots[number].notify.try_clone().unwrap();
+        let notify = guest.balloon.slots.offered()[number]
+            .notify
+            .try_clone()
+            .unwrap();
         let mut manager: EventManager<Arc<Mutex<dyn MutEventSubscriber + Send>>> =
             EventManager::new().unwrap();
         manager.add_subscriber(Arc::new(Mutex::new(guest.balloon)));

@@ -22,7 +22,7 @@ use virtio_bindings::virtio_blk::{
 };
 use virtio_bindings::virtio_ids::VIRTIO_ID_BLOCK;
 
-use super::{DeviceQueue, Interrupt, QueueSlot, VirtioDevice, WrongQueueCount};
+use super::{DeviceQueue, Interrupt, QueueSlot, Slots, VirtioDevice, WrongQueueCount};
 use config::Config;
 use image::Image;
 pub use image::{Access, ImageError, SECTOR_BYTES};
@@ -50,14 +50,7 @@ pub struct Block {
     id: Id,
     config: Config,
     caching: Caching,
-    slots: [QueueSlot; 1],
-    active: Option<Active>,
-}
-
-/// What the device has while a driver uses it.
-struct Active {
-    queue: DeviceQueue,
-    interrupt: Interrupt,
+    slots: Slots<1>,
 }
 
 /// A disk can't be made.
@@ -100,8 +93,7 @@ impl Block {
             id: Id::default(),
             config: config::NONE,
             caching: Caching::default(),
-            slots: [QueueSlot::new(QUEUE_SIZE).map_err(BlockError::Descriptor)?],
-            active: None,
+            slots: Slots::new(QUEUE_SIZE).map_err(BlockError::Descriptor)?,
         })
     }
 
@@ -112,29 +104,14 @@ impl Block {
 
     /// Serves all that the driver asks for, and interrupts it once, if it wants that.
     fn serve(&mut self) {
-        let (Some(image), Some(active)) = (&self.image, &mut self.active) else {
+        let Some(image) = &self.image else {
             return;
         };
         let (id, caching) = (&self.id, self.caching);
-        match active
-            .queue
-            .serve_all(|chain| request::answer(chain, image, id, caching))
-        {
-            Ok(served) => {
-                if served.wants_interrupt {
-                    active.interrupt.signal_used();
-                }
-                if served.unfinished {
-                    let [slot] = &self.slots;
-                    slot.wake();
-                }
-            }
-            Err(error) => {
-                tracing::warn!("disk: {error}: {:?}", std::error::Error::source(&error));
-                active.interrupt.demand_reset();
-                self.active = None;
-            }
-        }
+        // A queue that was broken is the driver's affair.
+        let _ = self.slots.serve("disk", |_, queue, _| {
+            queue.serve_all(|chain| request::answer(chain, image, id, caching))
+        });
     }
 }
 
@@ -169,7 +146,7 @@ impl VirtioDevice for Block {
     }
 
     fn queues(&self) -> &[QueueSlot] {
-        &self.slots
+        self.slots.offered()
     }
 
     fn negotiated(&mut self, features: u64) {
@@ -184,18 +161,16 @@ impl VirtioDevice for Block {
         queues: Vec<DeviceQueue>,
         interrupt: Interrupt,
     ) -> Result<(), WrongQueueCount> {
-        let [queue] = <[_; 1]>::try_from(queues).map_err(|all| WrongQueueCount(all.len()))?;
-        self.active = Some(Active { queue, interrupt });
-        Ok(())
+        self.slots.activate(queues, interrupt)
     }
 
     fn served_queues(&self) -> Option<Vec<&DeviceQueue>> {
-        Some(vec![&self.active.as_ref()?.queue])
+        self.slots.served()
     }
 
     fn reset(&mut self) {
         self.caching = Caching::default();
-        self.active = None;
+        self.slots.reset();
     }
 }
 

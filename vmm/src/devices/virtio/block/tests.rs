@@ -102,7 +102,7 @@ impl Guest {
     }
 
     fn needs_reset(&self) -> bool {
-        self.block.active.is_none()
+        self.block.slots.served().is_none()
     }
 }
 
@@ -155,7 +155,7 @@ fn a_file_that_became_shorter_is_an_error() {
     file.write_all(&image()).unwrap();
     let mut guest = Guest::new();
     guest.block = Block {
-        active: guest.block.active.take(),
+        slots: guest.block.slots,
         ..Block::new(file.try_clone().unwrap(), Access::ReadOnly, Id::default()).unwrap()
     };
     file.set_len(1000).unwrap();
@@ -392,7 +392,7 @@ fn an_event_manager_wakes_it() {
         writable(DATA, 512),
         writable(STATUS, 1),
     ]);
-    let notify = guest.block.slots[0].notify.try_clone().unwrap();
+    let notify = guest.block.slots.offered()[0].notify.try_clone().unwrap();
     let mut manager: EventManager<Arc<Mutex<dyn MutEventSubscriber + Send>>> =
         EventManager::new().unwrap();
     manager.add_subscriber(Arc::new(Mutex::new(guest.block)));

@@ -33,8 +33,8 @@ use std::io;
 use virtio_bindings::virtio_ids::VIRTIO_ID_FS;
 
 use super::{
-    Allowance, BrokenQueue, DeviceQueue, Interrupt, Outcome, QueueSlot, Step, VirtioDevice,
-    WrongQueueCount,
+    Allowance, BrokenQueue, DeviceQueue, Interrupt, Outcome, QueueSlot, Served, Slots, Step,
+    Stopped, VirtioDevice, WrongQueueCount,
 };
 use crate::jail::{Jail, JailError};
 pub use limits::Limits;
@@ -63,14 +63,7 @@ pub struct Fs {
     /// What requests are read into.
     request: Vec<u8>,
     config: [u8; CONFIG_BYTES],
-    slots: [QueueSlot; QUEUES],
-    active: Option<Active>,
-}
-
-/// What the device has while a driver uses it.
-struct Active {
-    queues: [DeviceQueue; QUEUES],
-    interrupt: Interrupt,
+    slots: Slots<QUEUES>,
 }
 
 impl Fs {
@@ -92,8 +85,7 @@ impl Fs {
             server: Server::new(shares, limits)?,
             request: Vec::new(),
             config,
-            slots: [QueueSlot::new(QUEUE_SIZE)?, QueueSlot::new(QUEUE_SIZE)?],
-            active: None,
+            slots: Slots::new(QUEUE_SIZE)?,
         })
     }
 
@@ -108,49 +100,42 @@ impl Fs {
 
     /// Serves all that the driver asks for.
     fn serve(&mut self) {
-        let Some(active) = &mut self.active else {
-            return;
-        };
-        if let Err(error) = active.serve(&mut self.server, &mut self.request, &self.slots) {
-            tracing::warn!("shares: {error}: {:?}", std::error::Error::source(&error));
-            active.interrupt.demand_reset();
+        let (server, request) = (&mut self.server, &mut self.request);
+        let served = self.slots.serve("shares", |_, queue, interrupt| {
+            serve(queue, interrupt, server, request)
+        });
+        if served == Err(Stopped) {
             self.reset();
         }
     }
 }
 
-impl Active {
-    /// Serves what is in the queues, and interrupts the driver where it wants that: for each
-    /// request, since the next one may take long.
-    fn serve(
-        &mut self,
-        server: &mut Server,
-        request: &mut Vec<u8>,
-        slots: &[QueueSlot; QUEUES],
-    ) -> Result<(), BrokenQueue> {
-        for (queue, slot) in self.queues.iter_mut().zip(slots) {
-            let mut allowance = Allowance::default();
-            loop {
-                queue.disable_notification()?;
-                while allowance.take()
-                    && queue.serve_next(|chain| {
-                        Outcome::Used(exchange::answer(chain, server, request))
-                    })? == Step::Used
-                {
-                    if queue.needs_interrupt()? {
-                        self.interrupt.signal_used();
-                    }
-                }
-                if allowance.is_used_up() {
-                    slot.wake();
-                    break;
-                }
-                if !queue.enable_notification()? {
-                    break;
-                }
+/// Serves what is in a queue, and interrupts the driver where it wants that: for each request,
+/// since the next one may take long.
+fn serve(
+    queue: &mut DeviceQueue,
+    interrupt: &Interrupt,
+    server: &mut Server,
+    request: &mut Vec<u8>,
+) -> Result<Served, BrokenQueue> {
+    let mut allowance = Allowance::default();
+    loop {
+        queue.disable_notification()?;
+        while allowance.take()
+            && queue.serve_next(|chain| Outcome::Used(exchange::answer(chain, server, request)))?
+                == Step::Used
+        {
+            if queue.needs_interrupt()? {
+                interrupt.signal_used();
             }
         }
-        Ok(())
+        let unfinished = allowance.is_used_up();
+        if unfinished || !queue.enable_notification()? {
+            return Ok(Served {
+                wants_interrupt: false,
+                unfinished,
+            });
+        }
     }
 }
 
@@ -168,7 +153,7 @@ impl VirtioDevice for Fs {
     }
 
     fn queues(&self) -> &[QueueSlot] {
-        &self.slots
+        self.slots.offered()
     }
 
     fn activate(
@@ -176,17 +161,15 @@ impl VirtioDevice for Fs {
         queues: Vec<DeviceQueue>,
         interrupt: Interrupt,
     ) -> Result<(), WrongQueueCount> {
-        let queues = <[_; QUEUES]>::try_from(queues).map_err(|all| WrongQueueCount(all.len()))?;
-        self.active = Some(Active { queues, interrupt });
-        Ok(())
+        self.slots.activate(queues, interrupt)
     }
 
     fn served_queues(&self) -> Option<Vec<&DeviceQueue>> {
-        Some(self.active.as_ref()?.queues.iter().collect())
+        self.slots.served()
     }
 
     fn reset(&mut self) {
-        self.active = None;
+        self.slots.reset();
         self.server.reset();
     }
 }

@@ -9,7 +9,9 @@ use std::io;
 
 use virtio_bindings::virtio_ids::VIRTIO_ID_RNG;
 
-use super::{Buffers, Chain, DeviceQueue, Interrupt, QueueSlot, VirtioDevice, WrongQueueCount};
+use super::{
+    Buffers, Chain, DeviceQueue, Interrupt, QueueSlot, Slots, VirtioDevice, WrongQueueCount,
+};
 
 /// A driver asks for one buffer at a time.
 const QUEUE_SIZE: u16 = 8;
@@ -20,14 +22,7 @@ const MAX_BYTES: usize = 256;
 
 /// A source of random numbers.
 pub struct Rng {
-    slots: [QueueSlot; 1],
-    active: Option<Active>,
-}
-
-/// What the device has while a driver uses it.
-struct Active {
-    queue: DeviceQueue,
-    interrupt: Interrupt,
+    slots: Slots<1>,
 }
 
 impl Rng {
@@ -38,35 +33,16 @@ impl Rng {
     /// When there are no more descriptors.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            slots: [QueueSlot::new(QUEUE_SIZE)?],
-            active: None,
+            slots: Slots::new(QUEUE_SIZE)?,
         })
     }
 
     /// Answers all that the driver asks for, and interrupts it once, if it wants that.
     fn serve(&mut self) {
-        let Some(active) = &mut self.active else {
-            return;
-        };
-        match active.queue.serve_all(answer) {
-            Ok(served) => {
-                if served.wants_interrupt {
-                    active.interrupt.signal_used();
-                }
-                if served.unfinished {
-                    let [slot] = &self.slots;
-                    slot.wake();
-                }
-            }
-            Err(error) => {
-                tracing::warn!(
-                    "random numbers: {error}: {:?}",
-                    std::error::Error::source(&error)
-                );
-                active.interrupt.demand_reset();
-                self.active = None;
-            }
-        }
+        // A queue that was broken is the driver's affair.
+        let _ = self
+            .slots
+            .serve("random numbers", |_, queue, _| queue.serve_all(answer));
     }
 }
 
@@ -108,7 +84,7 @@ impl VirtioDevice for Rng {
     }
 
     fn queues(&self) -> &[QueueSlot] {
-        &self.slots
+        self.slots.offered()
     }
 
     fn activate(
@@ -116,17 +92,15 @@ impl VirtioDevice for Rng {
         queues: Vec<DeviceQueue>,
         interrupt: Interrupt,
     ) -> Result<(), WrongQueueCount> {
-        let [queue] = <[_; 1]>::try_from(queues).map_err(|all| WrongQueueCount(all.len()))?;
-        self.active = Some(Active { queue, interrupt });
-        Ok(())
+        self.slots.activate(queues, interrupt)
     }
 
     fn served_queues(&self) -> Option<Vec<&DeviceQueue>> {
-        Some(vec![&self.active.as_ref()?.queue])
+        self.slots.served()
     }
 
     fn reset(&mut self) {
-        self.active = None;
+        self.slots.reset();
     }
 }
 

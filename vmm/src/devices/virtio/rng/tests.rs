@@ -119,14 +119,14 @@ fn a_queue_that_always_has_more_is_left_and_looked_at_again() {
     let queues = vec![guest.driver.endless_queue()];
     guest.rng.activate(queues, interrupt).unwrap();
     guest.rng.serve();
-    assert!(guest.rng.slots[0].notify.read().is_ok());
+    assert!(guest.rng.slots.offered()[0].notify.read().is_ok());
 }
 
 #[test]
 fn an_event_manager_wakes_it() {
     let mut guest = Guest::new();
     guest.driver.offer(&[writable(BUFFER, 64)]);
-    let notify = guest.rng.slots[0].notify.try_clone().unwrap();
+    let notify = guest.rng.slots.offered()[0].notify.try_clone().unwrap();
     let mut manager: EventManager<Arc<Mutex<dyn MutEventSubscriber + Send>>> =
         EventManager::new().unwrap();
     manager.add_subscriber(Arc::new(Mutex::new(guest.rng)));
@@ -162,7 +162,10 @@ fn two_copies_get_different_answers_to_what_was_asked_before() {
         registers.restore_bytes(&state).unwrap();
         StateBytes::resume(&mut registers);
         let mut rng = rng.lock().unwrap();
-        assert!(rng.slots[0].notify.read().is_ok(), "it is not woken");
+        assert!(
+            rng.slots.offered()[0].notify.read().is_ok(),
+            "it is not woken"
+        );
         rng.serve();
         assert_eq!(driver.used_index(), 1);
         driver.read(BUFFER, 64)

@@ -130,7 +130,7 @@ impl Guest {
     /// Lets the device work if it was woken.
     fn work(&mut self) {
         let mut disk = self.disk.lock().unwrap();
-        if disk.slots[0].notify.read().is_ok() {
+        if disk.slots.offered()[0].notify.read().is_ok() {
             disk.serve();
         }
     }

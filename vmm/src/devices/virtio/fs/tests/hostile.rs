@@ -132,7 +132,7 @@ fn a_broken_queue_stops_the_device_and_frees_what_it_held() {
         .driver
         .set_available_index(index.wrapping_add(QUEUE_SIZE + 1));
     guest.fs.serve();
-    assert!(guest.fs.active.is_none());
+    assert!(guest.fs.served_queues().is_none());
     assert_eq!(guest.fs.server.held(), (0, 0));
 }
 
@@ -147,7 +147,7 @@ fn a_queue_that_always_has_more_is_left_and_looked_at_again() {
     let interrupt = Interrupt::new(EventFd::new(EFD_NONBLOCK).unwrap());
     guest.fs.activate(queues, interrupt).unwrap();
     guest.fs.serve();
-    assert!(guest.fs.slots[1].notify.read().is_ok());
+    assert!(guest.fs.slots.offered()[1].notify.read().is_ok());
 }
 
 /// A number that is often one that means something.
@@ -226,7 +226,7 @@ proptest! {
             guest.exchange(&[readable(REQUEST, bytes), writable(ANSWER, room * 8)]);
             let (nodes, handles) = guest.fs.server.held();
             prop_assert!(nodes <= 5 && handles <= 4);
-            prop_assert!(guest.fs.active.is_some());
+            prop_assert!(guest.fs.served_queues().is_some());
         }
         place.assert_untouched();
         if read_only {
