@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use launch::MonotonicNs;
 use regex::bytes::Regex;
@@ -13,8 +13,13 @@ use super::Readiness;
 /// How long is waited between two questions: the figure is at most this much too long.
 const ASK_EVERY: Duration = Duration::from_millis(1);
 
-/// How long one question may take: one that nobody answers is asked again.
+/// How long is waited for a connection, and at a time for an answer: where nobody listens yet a question
+/// is lost, and asked again.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long one who has taken the connection may take to answer: a slow one that is asked again meanwhile
+/// has ever more to do.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The longest line that is looked at, in bytes; of a longer one, its beginning.
 const LONGEST_LINE: usize = 64 << 10;
@@ -97,6 +102,8 @@ impl<'a> Probe<'a> {
 
     /// Asks at this address until there is an answer, if that is how it shows.
     pub(crate) fn ask(&self, address: IpAddr) -> io::Result<Option<Asking>> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, ready) = (Arc::clone(&stop), self.ready.clone());
         let question: Box<dyn Fn() -> bool + Send> = match self.readiness {
             Readiness::Line(_) => return Ok(None),
             Readiness::Tcp(port) => {
@@ -106,11 +113,10 @@ impl<'a> Probe<'a> {
             Readiness::Http { port, path } => {
                 let address = SocketAddr::new(address, *port);
                 let path = path.clone();
-                Box::new(move || is_answered(address, &path).unwrap_or(false))
+                let stopped = Arc::clone(&stop);
+                Box::new(move || is_answered(address, &path, &stopped).unwrap_or(false))
             }
         };
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, ready) = (Arc::clone(&stop), self.ready.clone());
         let asking = thread::Builder::new().name("ready".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 if question() {
@@ -142,8 +148,9 @@ impl Drop for Asking {
     }
 }
 
-/// Whether a `GET` of this path is answered with 200: only the first line of the answer is read.
-fn is_answered(address: SocketAddr, path: &str) -> io::Result<bool> {
+/// Whether a `GET` of this path is answered with 200: only the first line of the answer is read. Gives up
+/// when it is `stopped`.
+fn is_answered(address: SocketAddr, path: &str, stopped: &AtomicBool) -> io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -151,7 +158,21 @@ fn is_answered(address: SocketAddr, path: &str) -> io::Result<bool> {
     stream.write_all(request.as_bytes())?;
     // "HTTP/1.1 200"
     let mut status = [0; 12];
-    stream.read_exact(&mut status)?;
+    let mut read = 0;
+    let asked_at = Instant::now();
+    while read < status.len() {
+        match stream.read(&mut status[read..]) {
+            Ok(0) => return Ok(false),
+            Ok(length) => read += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if stopped.load(Ordering::Relaxed) || asked_at.elapsed() > ANSWERED_WITHIN {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
     Ok(status.starts_with(b"HTTP/1.") && status.ends_with(b" 200"))
 }
 
@@ -181,6 +202,10 @@ mod tests {
     }
 
     fn answered(answer: &'static [u8]) -> bool {
+        answered_after(Duration::ZERO, answer)
+    }
+
+    fn answered_after(delay: Duration, answer: &'static [u8]) -> bool {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let server = thread::spawn(move || {
@@ -188,9 +213,11 @@ mod tests {
             let mut request = [0; 12];
             stream.read_exact(&mut request).unwrap();
             assert_eq!(&request, b"GET /a HTTP/");
+            thread::sleep(delay);
             stream.write_all(answer).unwrap();
         });
-        let is_answered = is_answered(address, "/a").unwrap_or(false);
+        let stopped = AtomicBool::new(false);
+        let is_answered = is_answered(address, "/a", &stopped).unwrap_or(false);
         server.join().unwrap();
         is_answered
     }
@@ -201,6 +228,15 @@ mod tests {
         assert!(!answered(b"HTTP/1.1 503 Wait\r\n\r\n"));
         assert!(!answered(b"SSH-2.0-x\r\n 200"));
         assert!(!answered(b"HTTP"));
+    }
+
+    #[test]
+    fn a_slow_answer_is_waited_for_unless_nobody_waits_any_more() {
+        assert!(answered_after(2 * PATIENCE, b"HTTP/1.0 200 OK\r\n\r\n"));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stopped = AtomicBool::new(true);
+        let address = listener.local_addr().unwrap();
+        assert!(is_answered(address, "/a", &stopped).is_err());
     }
 
     #[test]
