@@ -109,6 +109,49 @@ fn each_way_is_kept_running_and_launched_at_once_and_nothing_is_left() {
 }
 
 #[test]
+fn what_a_command_has_freed_is_followed_until_it_is_back() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let fill = "sleep 1; dd if=/dev/zero of=/t/data bs=1M count=2 2>/dev/null";
+    let script = format!("{fill}; rm /t/data; echo is freed; sleep 1000");
+    let seen = world.run([
+        "compare",
+        "--freed=^is freed$",
+        "--runs=0",
+        "--json",
+        "--tmpfs=/t",
+        "-m=128m",
+        "busybox",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    world.assert_no_traces();
+    assert_fits_the_schema(&seen.stdout);
+    let load = serde_json::from_slice::<Comparison>(&seen.stdout)
+        .unwrap()
+        .load;
+    for way in load.elasticity.unwrap().ways {
+        assert_eq!(way.ended, LoadEnd::Complete, "{way:?}");
+        // What was there between two readings was not seen.
+        assert!(way.taken_bytes().unwrap() >= 3 << 19, "{way:?}");
+        // A guest's kernel tells what is free every two seconds, of its own time.
+        let least = match way.contender {
+            Contender::Container => [75.0; 2],
+            _ => [0.0; 2],
+        };
+        for (seconds, least) in [0, 30].into_iter().zip(least) {
+            let back = way.returned_percent(seconds).unwrap();
+            assert!(back >= least, "{way:?}");
+        }
+    }
+}
+
+#[test]
 fn an_interrupted_density_is_reported_and_leaves_nothing() {
     if !can_run(Side::Vm) {
         return;

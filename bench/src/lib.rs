@@ -43,7 +43,7 @@ pub use comparison::{
 };
 pub use contender::{Contender, Opponent, Peer, UnknownContender, UnknownOpponent};
 pub use difference::{Difference, Hunk, Pair};
-pub use environment::{CgroupMount, Environment, HostFacts, Programs, file_sha256};
+pub use environment::{CgroupMount, Environment, FileSystem, HostFacts, Programs, file_sha256};
 pub use interrupt::Interrupt;
 pub use isolation::Isolation;
 pub use pss::pss_bytes;

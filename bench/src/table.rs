@@ -237,8 +237,21 @@ fn host(comparison: &Comparison) -> String {
         Charge::CgroupV1 => ", cgroup v1",
         Charge::CgroupV2 => ", cgroup v2",
     });
-    let Environment { host, programs, .. } = &comparison.environment;
-    format!("{}{cgroup}; {host}{programs}", comparison.environment)
+    let Environment {
+        host,
+        image_file_system,
+        programs,
+        ..
+    } = &comparison.environment;
+    let image = image_file_system.as_ref();
+    let image = image.map_or_else(String::new, |it| {
+        let device = escape::visible(&it.device);
+        format!(", the image on {} ({device})", it.kind)
+    });
+    format!(
+        "{}{cgroup}{image}; {host}{programs}",
+        comparison.environment
+    )
 }
 
 /// What no launcher can be quicker than.

@@ -109,6 +109,12 @@ pub struct MeasuringArgs {
     /// To main or, with --ready, until it is ready. The command must go on until it is ended.
     #[arg(long, value_name = "K", value_parser = instances)]
     pub concurrency: Option<usize>,
+    /// A line of output that says that the command has freed memory that it had taken
+    ///
+    /// A regular expression. What the host is charged is followed for 30 s from there on; the command
+    /// must go on for so long.
+    #[arg(long, value_name = "PATTERN", value_parser = line)]
+    pub freed: Option<Readiness>,
     /// What decides the order of the runs, to have the same one again
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
@@ -129,7 +135,7 @@ pub enum MetricsError {
     NoSign,
     #[error("what is ended as soon as it is ready can't be timed to its {0}")]
     EndedBefore(&'static str),
-    #[error("what goes on for --density or --concurrency can't be timed to its {0}")]
+    #[error("what goes on for --density, --concurrency or --freed can't be timed to its {0}")]
     GoesOn(&'static str),
 }
 
@@ -164,7 +170,7 @@ impl MeasuringArgs {
 
     /// Whether the command is one that goes on until it is ended.
     pub fn goes_on(&self) -> bool {
-        self.density.is_some() || self.concurrency.is_some()
+        self.density.is_some() || self.concurrency.is_some() || self.freed.is_some()
     }
 
     /// Whether what the command reports of itself was asked for by name.
@@ -212,6 +218,10 @@ fn instances(text: &str) -> Result<usize, String> {
 
 fn opponent(word: &str) -> Result<Opponent, UnknownOpponent> {
     word.trim().parse()
+}
+
+fn line(pattern: &str) -> Result<Readiness, InvalidReadiness> {
+    format!("log:{pattern}").parse()
 }
 
 fn readiness(text: &str) -> Result<Readiness, InvalidReadiness> {

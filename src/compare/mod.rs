@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use bench::floors::Floors;
 use bench::load::LoadPlan;
 use bench::{
-    Comparison, Environment, Interrupt, Metric, Outcome, Plan, Programs, Readiness, SeriesPlan,
-    Ways, html, table,
+    Comparison, Environment, FileSystem, Interrupt, Metric, Outcome, Plan, Programs, Readiness,
+    SeriesPlan, Ways, html, table,
 };
 use guest_images::{Cache, Kernel, Processors};
 use launch::{Digest, ExitStatus, Network, Progress};
@@ -178,6 +178,7 @@ pub fn measure(
         }
     };
     comparison.environment.programs = Programs::this(guest_kernel);
+    comparison.environment.image_file_system = FileSystem::of(workload.root.layers.top());
     Ok(comparison)
 }
 
@@ -199,6 +200,7 @@ fn load_plan(args: &MeasuringArgs) -> LoadPlan {
     LoadPlan {
         density: args.density,
         concurrency: args.concurrency,
+        freed: args.freed.clone(),
         budget: args.budget_time,
     }
 }

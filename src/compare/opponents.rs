@@ -66,7 +66,7 @@ pub fn prepare(args: &CompareArgs, workload: &Workload) -> io::Result<Vec<Other>
 }
 
 /// Flags of `compare` that `run` does not have.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "--json",
     "--against",
     "--runs",
@@ -78,6 +78,7 @@ const OWN: [&str; 11] = [
     "--html",
     "--density",
     "--concurrency",
+    "--freed",
 ];
 
 /// The flags that take no value in a word of its own.

@@ -145,6 +145,7 @@ impl Results {
         for (name, text) in [
             ("density.csv", export::density_csv(all)),
             ("concurrency.csv", export::concurrency_csv(all)),
+            ("elasticity.csv", export::elasticity_csv(all)),
         ] {
             if let Some(text) = text {
                 self.write_one(name, &text)?;

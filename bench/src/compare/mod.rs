@@ -246,7 +246,7 @@ fn load(
     interrupt: &Interrupt,
 ) -> Result<Load, Error> {
     let readiness = plan.series.readiness.as_ref();
-    load::measure(plan.load, ways, plan.stdin, readiness, progress, interrupt).map_err(Error::Load)
+    load::measure(&plan.load, ways, plan.stdin, readiness, progress, interrupt).map_err(Error::Load)
 }
 
 #[cfg(test)]

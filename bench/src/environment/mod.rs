@@ -1,5 +1,6 @@
 //! Where figures were taken: without it they mean little.
 
+mod file_system;
 mod host;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use vmm::ring0::Ring0;
 
+pub use file_system::FileSystem;
 pub use host::{CgroupMount, HostFacts};
 
 use crate::floors::Floors;
@@ -32,6 +34,8 @@ pub struct Environment {
     pub guest_ring0: Option<Ring0>,
     /// What else of the host bears on figures.
     pub host: HostFacts,
+    /// The file system that holds the image, as long as nobody looked `None`.
+    pub image_file_system: Option<FileSystem>,
     /// What the kernel takes at least; empty where that was not measured.
     pub floors: Floors,
     /// What took them.
@@ -113,6 +117,7 @@ impl Environment {
                 .unwrap_or_default(),
             guest_ring0,
             host: HostFacts::read(Path::new("/")),
+            image_file_system: None,
             floors: Floors::default(),
             programs: Programs::default(),
         }

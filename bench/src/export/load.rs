@@ -3,9 +3,9 @@
 use super::Measured;
 use super::csv::quoted;
 use super::markdown::plain;
-use crate::load::{Concurrency, Density, Load};
-use crate::table::load::{in_words, why};
-use crate::units::{signed_size, time};
+use crate::load::{Concurrency, Density, Elasticity, Load};
+use crate::table::load::{TOLD_AFTER, in_words, percent, why};
+use crate::units::{signed_size, size, time};
 
 /// A row for each workload, way and number of instances that were kept running; `None` if nobody asked
 /// for that. In bytes and nanoseconds.
@@ -70,11 +70,44 @@ pub fn concurrency_csv(all: &[Measured]) -> Option<String> {
     is_any.then_some(text)
 }
 
+/// A row for each reading after a command had freed its memory; `None` if nobody asked for that. In
+/// bytes and nanoseconds.
+pub fn elasticity_csv(all: &[Measured]) -> Option<String> {
+    let mut text =
+        String::from("workload,contender,at_main_bytes,most_bytes,after_ns,charged_bytes\r\n");
+    let mut is_any = false;
+    for measured in all {
+        for way in measured
+            .comparison
+            .load
+            .elasticity
+            .iter()
+            .flat_map(|it| &it.ways)
+        {
+            is_any = true;
+            let number = |value: Option<u64>| value.map_or_else(String::new, |it| it.to_string());
+            for held in &way.held {
+                text.push_str(&format!(
+                    "{},{},{},{},{},{}\r\n",
+                    quoted(&measured.name),
+                    way.contender,
+                    number(way.at_main_bytes),
+                    number(way.most_bytes),
+                    held.after_ns,
+                    held.charged_bytes,
+                ));
+            }
+        }
+    }
+    is_any.then_some(text)
+}
+
 /// Tables in Markdown.
 pub(super) fn markdown(load: &Load) -> String {
     let density = load.density.iter().map(density);
     density
         .chain(load.concurrency.iter().map(concurrency))
+        .chain(load.elasticity.iter().map(elasticity))
         .collect()
 }
 
@@ -127,6 +160,36 @@ fn concurrency(concurrency: &Concurrency) -> String {
         if let Some(why) = why(&way.ended) {
             ends.push_str(&format!(
                 "- {} was not there as a whole: {}.\n",
+                way.contender,
+                plain(&why)
+            ));
+        }
+    }
+    if !ends.is_empty() {
+        ends.push('\n');
+    }
+    format!("{text}\n{ends}")
+}
+
+fn elasticity(elasticity: &Elasticity) -> String {
+    let after = TOLD_AFTER.map(|seconds| format!(" back after {seconds} s |"));
+    let mut text = format!(
+        "| memory that was freed | taken |{}\n|---|---:|---:|---:|---:|\n",
+        after.concat()
+    );
+    let mut ends = String::new();
+    for way in &elasticity.ways {
+        let taken = way.taken_bytes().map_or_else(|| "-".into(), size);
+        let after =
+            TOLD_AFTER.map(|seconds| format!(" {} |", percent(way.returned_percent(seconds))));
+        text.push_str(&format!(
+            "| {} | {taken} |{}\n",
+            way.contender,
+            after.concat()
+        ));
+        if let Some(why) = why(&way.ended) {
+            ends.push_str(&format!(
+                "- {} was not followed to the end: {}.\n",
                 way.contender,
                 plain(&why)
             ));

@@ -8,7 +8,7 @@ mod samples;
 
 pub use csv::csv;
 pub use hyperfine::hyperfine;
-pub use load::{concurrency_csv, density_csv};
+pub use load::{concurrency_csv, density_csv, elasticity_csv};
 pub use markdown::{markdown, markdown_of_changes, markdown_of_judgements};
 pub use samples::samples;
 

@@ -76,12 +76,25 @@ fn many_instances_have_tables_of_their_own() {
         text.contains("| vm warm | 3 | 400 ms | 500 ms | 500 ms | 500 ms |"),
         "{text}"
     );
+    assert!(
+        text.contains("| vm warm | 16.0 MiB | 0 % | 0 % | 100 % |"),
+        "{text}"
+    );
+    let elasticity = elasticity_csv(&all).unwrap();
+    assert_eq!(
+        elasticity.split("\r\n").nth(1),
+        Some("\"a,b\",container,10485760,27262976,0,10485760")
+    );
     let mut none = measured("none");
     none.comparison.load = crate::load::Load::default();
     assert_eq!(
-        (density_csv(&[none.clone()]), concurrency_csv(&[none])),
+        (
+            density_csv(&[none.clone()]),
+            concurrency_csv(&[none.clone()])
+        ),
         (None, None)
     );
+    assert_eq!(elasticity_csv(&[none]), None);
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::chart::{concurrency, density};
+use super::chart::{concurrency, density, elasticity};
 use super::{id, named};
-use crate::load::{Concurrency, Density, Load};
-use crate::table::load::{in_words, why};
+use crate::load::{Concurrency, Density, Elasticity, Load};
+use crate::table::load::{TOLD_AFTER, in_words, percent, why};
 use crate::units::{signed_size, size, time};
 
 /// Nothing if nothing of it was asked for.
@@ -15,9 +15,10 @@ pub(super) fn section(key: &str, load: &Load) -> Markup {
     }
     html! {
         section aria-labelledby=(id(key, "load")) {
-            h3.part id=(id(key, "load")) { "Many at once" }
+            h3.part id=(id(key, "load")) { "What instances cost" }
             @if let Some(density) = &load.density { (of_density(key, density)) }
             @if let Some(concurrency) = &load.concurrency { (of_concurrency(key, concurrency)) }
+            @if let Some(elasticity) = &load.elasticity { (of_elasticity(key, elasticity)) }
         }
     }
 }
@@ -98,6 +99,38 @@ fn of_concurrency(key: &str, concurrency: &Concurrency) -> Markup {
                 figcaption {
                     "A dot for each of those that were launched at the same moment, by how long it took from its own launch, and a line where all were there, on a logarithmic axis: "
                     "the wider the dots lie apart, the longer the last ones waited for a processor."
+                }
+            }
+        }
+    }
+}
+
+fn of_elasticity(key: &str, elasticity: &Elasticity) -> Markup {
+    html! {
+        h4 { "Memory that the command has freed" }
+        div.wide { table {
+            thead { tr {
+                th scope="col" { "way" }
+                th.number scope="col" { "taken" }
+                @for seconds in TOLD_AFTER { th.number scope="col" { "back after " (seconds) " s" } }
+            } }
+            tbody { @for way in &elasticity.ways { tr {
+                th scope="row" { (named(way.contender)) }
+                td.number { (way.taken_bytes().map_or_else(|| "-".into(), size)) }
+                @for seconds in TOLD_AFTER { td.number { (percent(way.returned_percent(seconds))) } }
+            } } }
+        } }
+        @for way in &elasticity.ways {
+            @if let Some(why) = why(&way.ended) {
+                p.note { (named(way.contender)) " was not followed to the end: " (why) "." }
+            }
+        }
+        @if let Some(svg) = elasticity::draw(&id(key, "elasticity"), elasticity) {
+            figure {
+                (svg)
+                figcaption {
+                    "What the host is charged for the instance from the moment when its command has freed its memory, the most before as a dot: "
+                    "a container frees it at the host's kernel, at once; a VM's guest kernel keeps what is free until it reports it to the host."
                 }
             }
         }

@@ -3,7 +3,8 @@ use launch::{Charge, ExitStatus, Footprint, MonotonicNs, Span, Surface};
 
 use super::*;
 use crate::load::{
-    Concurrency, ConcurrencyOfWay, Density, DensityOfWay, DensityStep, Load, LoadEnd, PerInstance,
+    Concurrency, ConcurrencyOfWay, Density, DensityOfWay, DensityStep, Elasticity, ElasticityOfWay,
+    Held, Load, LoadEnd, PerInstance,
 };
 use crate::statistics::{Interval, Summary};
 use crate::{
@@ -144,6 +145,22 @@ fn load() -> Load {
         failures: 0,
         ended: LoadEnd::Complete,
     };
+    let freed = |contender, back_after: u64| ElasticityOfWay {
+        contender,
+        at_main_bytes: Some(10 << 20),
+        most_bytes: Some(26 << 20),
+        held: (0..=60)
+            .map(|step| Held {
+                after_ns: step * 500_000_000,
+                charged_bytes: if step < back_after {
+                    26 << 20
+                } else {
+                    10 << 20
+                },
+            })
+            .collect(),
+        ended: LoadEnd::Complete,
+    };
     let steps = [(0, 9_000), (1, 8_969), (2, 8_938), (4, 8_876)];
     Load {
         density: Some(Density {
@@ -166,6 +183,9 @@ fn load() -> Load {
                 at_once(Contender::Container, &[4_000_000, 5_000_000, 7_000_000]),
                 at_once(Contender::VmWarm, &[300_000_000, 400_000_000, 500_000_000]),
             ],
+        }),
+        elasticity: Some(Elasticity {
+            ways: vec![freed(Contender::Container, 0), freed(Contender::VmWarm, 30)],
         }),
     }
 }
@@ -224,6 +244,7 @@ fn the_page_says_what_each_way_costs() {
         "vm warm: half within 400 ms, all after 500 ms",
         "Counts, not a score",
         "12345",
+        "vm warm: of 16.0 MiB 0 % back after 0 s, 0 % back after 5 s, 100 % back after 30 s",
     ] {
         assert!(page.contains(text), "{text}");
     }
@@ -252,7 +273,7 @@ fn nothing_is_fetched() {
 fn every_drawing_has_a_name_and_a_sentence() {
     let page = render(&comparison());
     let drawings = page.matches("<svg").count();
-    assert_eq!(drawings, 9);
+    assert_eq!(drawings, 10);
     assert_eq!(page.matches("role=\"img\"").count(), drawings);
     assert_eq!(page.matches("<figcaption>").count(), drawings);
     for labels in page.split("aria-labelledby=\"").skip(1) {
@@ -307,7 +328,7 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     };
     let page = render_suite(&[measured("startup"), measured("hash")]).unwrap();
     assert_eq!(page.matches("<article").count(), 2);
-    assert_eq!(page.matches("<svg").count(), 18);
+    assert_eq!(page.matches("<svg").count(), 20);
     assert!(page.contains("slower, 116 times the container"));
     let ids: Vec<_> = page
         .split(" id=\"")

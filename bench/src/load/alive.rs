@@ -97,13 +97,13 @@ impl Alive {
     }
 }
 
-fn failed(error: &dyn std::error::Error) -> LoadEnd {
+pub(super) fn failed(error: &dyn std::error::Error) -> LoadEnd {
     LoadEnd::Failed {
         reason: Chain(error).to_string(),
     }
 }
 
-fn ended(exit_code: Option<u8>) -> LoadEnd {
+pub(super) fn ended(exit_code: Option<u8>) -> LoadEnd {
     let code = exit_code.map_or_else(String::new, |code| format!(" with {code}"));
     LoadEnd::Failed {
         reason: format!("the command ended{code}, where it has to go on until it is ended"),

@@ -1,5 +1,7 @@
 //! Many instances: what one more costs, and how long many take that are launched at once.
 //!
+//! [`elasticity`] does not need many, and shows of one how soon what it freed is the host's again.
+//!
 //! [`measure`] is the way in. [`density`] keeps 1, 2, 4, ... of them running and looks at the host's
 //! memory; [`concurrency`] launches all at the same moment. [`Alive`] is one of them. A launch that
 //! fails, or a host without room for more, ends a part and is a result.
@@ -8,6 +10,7 @@ mod alive;
 mod concurrency;
 mod density;
 mod drain;
+mod elasticity;
 mod files;
 mod host_memory;
 mod report;
@@ -18,7 +21,8 @@ use std::time::{Duration, Instant};
 use launch::Progress;
 
 pub use report::{
-    Concurrency, ConcurrencyOfWay, Density, DensityOfWay, DensityStep, Load, LoadEnd, PerInstance,
+    Concurrency, ConcurrencyOfWay, Density, DensityOfWay, DensityStep, Elasticity, ElasticityOfWay,
+    Held, Load, LoadEnd, PerInstance,
 };
 
 use crate::measure::MeasureError;
@@ -28,20 +32,22 @@ use drain::Drain;
 use files::MoreFiles;
 
 /// What is measured of many instances. `None` for what is not.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LoadPlan {
     /// So many are kept running at most.
     pub density: Option<usize>,
     /// So many are launched at once.
     pub concurrency: Option<usize>,
-    /// For each of the two: the quick ways come first, and the others have what is left.
+    /// What shows that a command has freed the memory that it had taken: a line.
+    pub freed: Option<Readiness>,
+    /// For each of the first two: the quick ways come first, and the others have what is left.
     pub budget: Duration,
 }
 
 impl LoadPlan {
     /// Whether there is anything to measure.
     pub fn is_empty(&self) -> bool {
-        self.density.is_none() && self.concurrency.is_none()
+        self.density.is_none() && self.concurrency.is_none() && self.freed.is_none()
     }
 }
 
@@ -71,7 +77,7 @@ impl Ground<'_> {
 ///
 /// When nothing can be measured at all.
 pub(crate) fn measure(
-    plan: LoadPlan,
+    plan: &LoadPlan,
     entrants: &[Entrant<'_>],
     stdin: Option<&File>,
     readiness: Option<&Readiness>,
@@ -116,10 +122,14 @@ pub(crate) fn measure(
             ways,
         }
     });
+    let elasticity = plan.freed.as_ref().map(|freed| Elasticity {
+        ways: elasticity::of_ways(entrants, freed, plan.budget, ground),
+    });
     progress.end();
     Ok(Load {
         density,
         concurrency,
+        elasticity,
     })
 }
 

@@ -10,6 +10,8 @@ pub struct Load {
     pub density: Option<Density>,
     /// How long many take that are launched at once.
     pub concurrency: Option<Concurrency>,
+    /// How soon memory that was freed is the host's again.
+    pub elasticity: Option<Elasticity>,
 }
 
 /// Instances that are kept running, more and more of them.
@@ -128,4 +130,63 @@ pub struct ConcurrencyOfWay {
     pub failures: usize,
     /// Whether all were there, or else why not: the first reason.
     pub ended: LoadEnd,
+}
+
+/// What instances are charged while their command takes memory, and after it has freed that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elasticity {
+    /// Each way, in the order in which they are shown.
+    pub ways: Vec<ElasticityOfWay>,
+}
+
+/// That of one way. In bytes that can't be reclaimed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ElasticityOfWay {
+    /// Which way.
+    pub contender: Contender,
+    /// At main, before the command took any; `None` if it did not get there.
+    pub at_main_bytes: Option<u64>,
+    /// The most, until the command said that it had freed it; `None` likewise.
+    pub most_bytes: Option<u64>,
+    /// From then on.
+    pub held: Vec<Held>,
+    /// Whether it was followed to the end, or else why not.
+    pub ended: LoadEnd,
+}
+
+/// What an instance is charged some time after its command has freed its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// How long after, in nanoseconds.
+    pub after_ns: u64,
+    /// What it was charged, in bytes.
+    pub charged_bytes: u64,
+}
+
+impl ElasticityOfWay {
+    pub(super) fn new(contender: Contender, ended: LoadEnd) -> Self {
+        Self {
+            contender,
+            at_main_bytes: None,
+            most_bytes: None,
+            held: Vec::new(),
+            ended,
+        }
+    }
+
+    /// By how much it grew, in bytes.
+    pub fn taken_bytes(&self) -> Option<u64> {
+        Some(self.most_bytes?.saturating_sub(self.at_main_bytes?))
+    }
+
+    /// The share of that which was the host's again so many seconds later, in percent. More than all
+    /// of it if memory came back, too, that was free before. `None` if it did not grow, or was not
+    /// followed so far.
+    pub fn returned_percent(&self, seconds: u64) -> Option<f64> {
+        let after_ns = seconds.checked_mul(1_000_000_000)?;
+        let held = self.held.iter().find(|it| it.after_ns >= after_ns)?;
+        let taken = self.taken_bytes().filter(|taken| *taken > 0)?;
+        let returned = self.most_bytes?.saturating_sub(held.charged_bytes);
+        Some(returned as f64 / taken as f64 * 100.0)
+    }
 }

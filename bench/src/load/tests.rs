@@ -18,7 +18,7 @@ fn measured(launcher: &FakeLauncher, plan: LoadPlan, interrupt: &Interrupt) -> L
         exit_code: None,
         took: Duration::from_millis(1),
     };
-    let load = measure(plan, &[entrant], None, None, &NoProgress, interrupt).unwrap();
+    let load = measure(&plan, &[entrant], None, None, &NoProgress, interrupt).unwrap();
     assert_eq!(launcher.alive(), 0, "{load:?}");
     load
 }
@@ -26,8 +26,8 @@ fn measured(launcher: &FakeLauncher, plan: LoadPlan, interrupt: &Interrupt) -> L
 fn density(launcher: &FakeLauncher, asked: usize, budget: Duration) -> DensityOfWay {
     let plan = LoadPlan {
         density: Some(asked),
-        concurrency: None,
         budget,
+        ..LoadPlan::default()
     };
     let load = measured(launcher, plan, &Interrupt::default());
     assert_eq!(load.concurrency, None);
@@ -36,9 +36,9 @@ fn density(launcher: &FakeLauncher, asked: usize, budget: Duration) -> DensityOf
 
 fn concurrency(launcher: &FakeLauncher, asked: usize, interrupt: &Interrupt) -> ConcurrencyOfWay {
     let plan = LoadPlan {
-        density: None,
         concurrency: Some(asked),
         budget: LONG,
+        ..LoadPlan::default()
     };
     let load = measured(launcher, plan, interrupt);
     load.concurrency.unwrap().ways.remove(0)
@@ -118,10 +118,48 @@ fn an_interrupt_ends_all_of_it() {
     let plan = LoadPlan {
         density: Some(8),
         concurrency: Some(8),
+        freed: Some("log:freed".parse().unwrap()),
         budget: LONG,
     };
     let load = measured(&waiting(), plan, &interrupt);
     assert_eq!(load.density.unwrap().ways[0].ended, LoadEnd::Interrupted);
     let way = &load.concurrency.unwrap().ways[0];
     assert_eq!((way.each_ns.len(), &way.ended), (0, &LoadEnd::Interrupted));
+    let way = &load.elasticity.unwrap().ways[0];
+    assert_eq!((way.held.len(), &way.ended), (0, &LoadEnd::Interrupted));
+}
+
+#[test]
+fn a_command_that_ends_before_it_has_freed_anything_is_told() {
+    let plan = LoadPlan {
+        freed: Some("log:freed".parse().unwrap()),
+        ..LoadPlan::default()
+    };
+    let ended = FakeLauncher::exiting(ExitStatus::Exited(3));
+    let load = measured(&ended, plan, &Interrupt::default());
+    let way = &load.elasticity.unwrap().ways[0];
+    let expected = "the command ended with 3, where it has to go on until it is ended";
+    assert_eq!(failed(&way.ended), expected);
+}
+
+#[test]
+fn what_is_back_is_a_share_of_what_was_taken() {
+    let held = |(seconds, mib): (u64, u64)| Held {
+        after_ns: seconds * 1_000_000_000 + 1,
+        charged_bytes: mib << 20,
+    };
+    let way = ElasticityOfWay {
+        contender: Contender::VmWarm,
+        at_main_bytes: Some(10 << 20),
+        most_bytes: Some(30 << 20),
+        held: vec![held((0, 30)), held((5, 20)), held((30, 9))],
+        ended: LoadEnd::Complete,
+    };
+    let returned = [0, 5, 30, 31].map(|seconds| way.returned_percent(seconds));
+    assert_eq!(returned, [Some(0.0), Some(50.0), Some(105.0), None]);
+    let did_not_grow = ElasticityOfWay {
+        at_main_bytes: way.most_bytes,
+        ..way
+    };
+    assert_eq!(did_not_grow.returned_percent(0), None);
 }

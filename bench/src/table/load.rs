@@ -4,7 +4,9 @@ use comfy_table::Cell;
 
 use super::results::right;
 use super::{NONE, finish, paragraph, table};
-use crate::load::{Concurrency, Density, DensityOfWay, Load, LoadEnd, PerInstance};
+use crate::load::{
+    Concurrency, Density, DensityOfWay, Elasticity, ElasticityOfWay, Load, LoadEnd, PerInstance,
+};
 use crate::units::{signed_size, signed_three_digits, size, three_digits, time};
 
 /// A table for each that was asked for, with what stopped it below; `None` if none was.
@@ -12,6 +14,7 @@ pub(super) fn render(load: &Load, width: u16) -> Option<String> {
     let parts = [
         load.density.as_ref().map(|it| density(it, width)),
         load.concurrency.as_ref().map(|it| concurrency(it, width)),
+        load.elasticity.as_ref().map(|it| elasticity(it, width)),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("\n\n"))
@@ -122,4 +125,48 @@ fn concurrency(concurrency: &Concurrency, width: u16) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// Seconds after memory was freed that are told of.
+pub(crate) const TOLD_AFTER: [u64; 3] = [0, 5, 30];
+
+fn elasticity(elasticity: &Elasticity, width: u16) -> String {
+    let mut table = table(width);
+    let after = TOLD_AFTER.map(|seconds| format!("back after {seconds} s"));
+    table.set_header(
+        ["memory that was freed".to_owned(), "taken".into()]
+            .into_iter()
+            .chain(after),
+    );
+    for way in &elasticity.ways {
+        let taken = way.taken_bytes().map_or_else(|| NONE.into(), size);
+        let after = TOLD_AFTER.map(|seconds| right(percent(way.returned_percent(seconds))));
+        table.add_row(
+            [Cell::new(way.contender), right(taken)]
+                .into_iter()
+                .chain(after),
+        );
+    }
+    let mut lines = vec![finish(&table)];
+    for way in &elasticity.ways {
+        if let Some(why) = why(&way.ended) {
+            let line = format!(" {} was not followed to the end: {why}", way.contender);
+            lines.push(paragraph::fill(&line, width));
+        }
+    }
+    lines.join("\n")
+}
+
+pub(crate) fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| NONE.into(), |share| format!("{share:.0} %"))
+}
+
+/// How much was back when, in words.
+pub(crate) fn returned(way: &ElasticityOfWay) -> String {
+    let taken = way.taken_bytes().map_or_else(|| NONE.into(), size);
+    let after = TOLD_AFTER.map(|seconds| {
+        let share = percent(way.returned_percent(seconds));
+        format!("{share} back after {seconds} s")
+    });
+    format!("of {taken} {}", after.join(", "))
 }

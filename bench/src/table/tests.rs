@@ -6,7 +6,9 @@ use launch::{ExitStatus, NoProgress, Side};
 use super::*;
 use crate::floors::{Floor, Floors};
 use crate::load::LoadPlan;
-use crate::{Ended, HostFacts, Interrupt, Metric, Plan, Programs, SeriesPlan, Ways, compare};
+use crate::{
+    Ended, FileSystem, HostFacts, Interrupt, Metric, Plan, Programs, SeriesPlan, Ways, compare,
+};
 
 fn environment(guest_ring0: Option<Ring0>) -> Environment {
     Environment {
@@ -19,6 +21,11 @@ fn environment(guest_ring0: Option<Ring0>) -> Environment {
             is_virtual_machine: true,
             ..HostFacts::default()
         },
+        image_file_system: Some(FileSystem {
+            kind: "ext4".into(),
+            device: "/dev/vda1".into(),
+            options: "rw".into(),
+        }),
         floors: Floors {
             floors: vec![Floor {
                 what: "KVM_CREATE_VM".into(),
@@ -162,8 +169,9 @@ W12 no CPU limit: a container may use 2 CPUs, a guest has one; give --cpus.
 W14 this host is itself a virtual machine: so VMs on it are nested.
 
 2026-01-02T03:04:05Z: AMD EPYC, 2 CPUs, Linux 6.18.0, guest kernel mode emulated
-at 1.3 million instructions a second, cgroup v2; itself a virtual machine,
-mitigations not told, governor not told; jaula 0.1.0, binary 5a5a5a5a5a5a
+at 1.3 million instructions a second, cgroup v2, the image on ext4 (/dev/vda1);
+itself a virtual machine, mitigations not told, governor not told; jaula 0.1.0,
+binary 5a5a5a5a5a5a
 What the kernel takes at least: KVM_CREATE_VM 412 µs.
 Note: this host emulates the guest's kernel mode, some thousand times slower
 than hardware runs it: the time that vm cold takes to boot, and most of what vm

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::axis::Axis;
 use super::svg::{WIDTH, drawing, px};
 use crate::html::class;
 use crate::load::{Density, DensityOfWay};
@@ -96,45 +97,4 @@ fn labels(ways: &[&DensityOfWay], y: impl Fn(f64) -> f64) -> Vec<f64> {
         placed.push((way.ran, at));
     }
     placed.into_iter().map(|(_, at)| at).collect()
-}
-
-/// From 0 to a little more than the most.
-struct Axis {
-    end: f64,
-    step: f64,
-}
-
-impl Axis {
-    fn to(most: f64) -> Self {
-        let steps =
-            (0..10).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)));
-        let step = steps.into_iter().find(|step| most / step <= 5.0);
-        let step = step.unwrap_or(most);
-        Self {
-            end: (most / step).ceil().max(1.0) * step,
-            step,
-        }
-    }
-
-    fn marks(&self) -> impl Iterator<Item = f64> {
-        let count = (self.end / self.step).round() as u32;
-        (0..=count).map(|mark| f64::from(mark) * self.step)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_axis_ends_at_a_mark_and_has_few() {
-        for (most, expected) in [
-            (1.0, &[0.0, 1.0][..]),
-            (4.0, &[0.0, 1.0, 2.0, 3.0, 4.0]),
-            (16.0, &[0.0, 5.0, 10.0, 15.0, 20.0]),
-            (501.0, &[0.0, 200.0, 400.0, 600.0]),
-        ] {
-            assert_eq!(Axis::to(most).marks().collect::<Vec<_>>(), expected);
-        }
-    }
 }

@@ -1,8 +1,10 @@
 //! Charts in SVG, one in each file.
 
+mod axis;
 pub(super) mod cdf;
 pub(super) mod concurrency;
 pub(super) mod density;
+pub(super) mod elasticity;
 pub(super) mod footprint;
 pub(super) mod operations;
 pub(super) mod order;
