@@ -350,7 +350,7 @@ fn timed_runs_take_turns_as_long_as_there_is_time_and_each_is_kept() {
         "compare",
         "--runs=3",
         "--budget-time=1ms",
-        "--metrics=gone,main",
+        "--metrics=gone,cpu,main",
         "--seed=5",
         "--json",
         "busybox",
@@ -370,7 +370,16 @@ fn timed_runs_take_turns_as_long_as_there_is_time_and_each_is_kept() {
     }
     assert!(series.samples.is_sorted_by_key(|sample| sample.started_at));
     let metrics: Vec<_> = comparison.results.iter().map(|it| it.metric).collect();
-    assert_eq!(metrics, [bench::Metric::Main, bench::Metric::Gone]);
+    use bench::Metric;
+    assert_eq!(metrics, [Metric::Main, Metric::Cpu, Metric::Gone]);
+    let cpu_ns = |contender| {
+        let mut samples = series.samples.iter();
+        let sample = samples.find(|sample| sample.contender == contender);
+        sample.unwrap().cpu_ns.unwrap()
+    };
+    // A guest's kernel is in it.
+    let of_container = cpu_ns(bench::Contender::Container);
+    assert!(of_container > 0 && of_container < cpu_ns(bench::Contender::VmCold));
     for row in comparison.results.iter().flat_map(|it| &it.rows) {
         assert_eq!(row.summary.unwrap().count, 1);
         let verdict = row.against.as_ref().map(|it| it.comparison.verdict);

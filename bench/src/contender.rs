@@ -54,8 +54,12 @@ impl Contender {
         matches!(self, Self::JaulaRun | Self::Peer(_))
     }
 
-    /// Whether there can be a time of this kind: when a peer's command starts is not told.
+    /// Whether there can be a time of this kind: when a peer's command starts is not told, and what
+    /// has no cgroup of its own has no processor time of its own.
     pub fn has(self, metric: Metric) -> bool {
+        if metric == Metric::Cpu && self == Self::HostProcess {
+            return false;
+        }
         !self.is_whole_process() || matches!(metric, Metric::Ready | Metric::Exit)
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Look<'a> {
     pub(crate) until: Until,
     /// What shows that it is ready, if that is of interest.
     pub(crate) readiness: Option<&'a Readiness>,
+    /// Whether the processor time is read at last.
+    pub(crate) reads_cpu: bool,
     /// One that has not come so far when this is at its end is killed, and has failed.
     pub(crate) patience: Duration,
     pub(crate) interrupt: &'a Interrupt,
@@ -65,6 +67,9 @@ pub(crate) struct Run {
     pub(crate) launch_to_ready_ns: Option<u64>,
     pub(crate) launch_to_exit_ns: Option<u64>,
     pub(crate) exit_to_gone_ns: Option<u64>,
+    /// The processor time of its cgroup, to where it was followed; `None` if that is not counted, or
+    /// nobody asked.
+    pub(crate) cpu_ns: Option<u64>,
     pub(crate) spans: Vec<Span>,
     pub(crate) footprint: FootprintReading,
     pub(crate) stdout: Captured,
@@ -107,6 +112,11 @@ pub(crate) fn run(
     let ready = probe.as_ref().map(Probe::ready);
     let (outcome, footprint) = watch(instance.as_ref(), ready, look)?;
     drop(asking);
+    // Only if it is of interest: it takes some of the time until all is gone.
+    let cpu_ns = match look.reads_cpu {
+        true => instance.cpu_ns().ok().flatten(),
+        false => None,
+    };
     let timeline = instance.timeline();
     let ready_at = ready.and_then(Ready::at);
     // Nobody holds the writing ends after this, so that both captures end.
@@ -122,6 +132,7 @@ pub(crate) fn run(
         launch_to_ready_ns: ready_at.map(|at| at.since(timeline.start())),
         launch_to_exit_ns: has_ended.then(|| timeline.total_ns()),
         exit_to_gone_ns: has_ended.then(|| gone.since(timeline.end())),
+        cpu_ns,
         spans: timeline.spans().to_vec(),
         footprint,
         stdout: stdout.captured,
@@ -257,6 +268,7 @@ impl Run {
             launch_to_ready_ns: None,
             launch_to_exit_ns: None,
             exit_to_gone_ns: None,
+            cpu_ns: None,
             spans: Vec::new(),
             footprint: FootprintReading::Unavailable {
                 reason: "it was not launched".into(),

@@ -86,6 +86,10 @@ impl Instance for Container {
         Ok(self.placement.footprint()?)
     }
 
+    fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
+        Ok(self.placement.cpu_ns()?)
+    }
+
     fn out_of_memory(&self) -> Result<bool, launch::Error> {
         match self.placement.oom_kills() {
             Ok(kills) => Ok(kills > 0),

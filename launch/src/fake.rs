@@ -252,6 +252,11 @@ impl Instance for FakeInstance {
         Ok(false)
     }
 
+    fn cpu_ns(&self) -> Result<Option<u64>, Error> {
+        // As much as it took to main.
+        Ok(self.timeline.launch_to_main_ns())
+    }
+
     fn footprint(&self) -> Result<Footprint, Error> {
         Ok(Footprint {
             charge: Charge::CgroupV2,

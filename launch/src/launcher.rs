@@ -183,6 +183,15 @@ pub trait Instance: Running {
     /// delegation), or it can't be read.
     fn footprint(&self) -> Result<Footprint, Error>;
 
+    /// The processor time that the instance's cgroup has used so far, with all that serves it, in
+    /// nanoseconds. `None` if that is not counted: where each kind of figure needs a cgroup of its own,
+    /// it is only of a [`Workload`] that is [supervised](Workload::supervised).
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    fn cpu_ns(&self) -> Result<Option<u64>, Error>;
+
     /// Whether the kernel killed a process of the instance because memory ran out, the instance's
     /// or the host's. To be asked after its end. One without a cgroup of its own has not been seen
     /// to be.

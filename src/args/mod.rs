@@ -105,7 +105,7 @@ pub enum Action {
     /// could run the command, whatever it exited with, and with 125 otherwise. Ctrl-C ends timed
     /// runs early, with a report of those that there were.
     #[command(disable_help_flag = true, override_usage = compare::USAGE, after_help = compare::EXAMPLES)]
-    Compare(CompareArgs),
+    Compare(Box<CompareArgs>),
     /// Measure a suite of workloads both ways, and write a report
     ///
     /// Each workload is compared as by `jaula compare`. The directory then has a report as an HTML

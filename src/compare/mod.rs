@@ -143,7 +143,10 @@ pub fn measure(
     let images = installation.images()?;
     let sources = args.workload.sources(&installation.cache, &images);
     let volumes = installation.volumes()?;
-    let (workload, _held) = workload::from_args(&args.workload, None, sources, &volumes, progress)?;
+    let (mut workload, _held) =
+        workload::from_args(&args.workload, None, sources, &volumes, progress)?;
+    // Where processor time is only counted in a cgroup that is made for it, this makes one.
+    workload.supervised |= metrics.contains(&Metric::Cpu);
     let needs_network = args.measuring.ready.as_ref();
     if needs_network.is_some_and(Readiness::needs_network)
         && !matches!(workload.network, Network::Bridge { .. })

@@ -160,6 +160,10 @@ impl Instance for AnnouncedInstance {
         self.instance.footprint()
     }
 
+    fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
+        self.instance.cpu_ns()
+    }
+
     fn out_of_memory(&self) -> Result<bool, launch::Error> {
         self.instance.out_of_memory()
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What is not ready by then, when it is checked, will not be: not even where VMs boot slowly.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_WITHIN: Duration = Duration::from_secs(240);
 
 /// Why there is no comparison. A launcher that fails is not such a reason, unless all do: it is
 /// in the report.
@@ -73,6 +73,7 @@ impl Plan<'_> {
     /// How the run is looked at that is checked.
     fn look<'a>(&'a self, patience: Duration, interrupt: &'a Interrupt) -> Look<'a> {
         Look {
+            reads_cpu: false,
             until: self.series.follow_checked(),
             readiness: self.series.readiness.as_ref(),
             patience: match self.series.readiness {

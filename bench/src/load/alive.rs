@@ -51,6 +51,7 @@ impl Alive {
         let asking = asking.map_err(|error| failed(&error))?;
         let ready = probe.as_ref().map(Probe::ready);
         let look = Look {
+            reads_cpu: false,
             until: ready.map_or(Until::Main, |_| Until::Ready),
             readiness: ground.readiness,
             patience,

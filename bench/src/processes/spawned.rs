@@ -222,6 +222,10 @@ impl Instance for Spawned {
         Err(Error::NoCgroup.into())
     }
 
+    fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
+        Ok(None)
+    }
+
     fn out_of_memory(&self) -> Result<bool, launch::Error> {
         Ok(false)
     }

@@ -10,8 +10,13 @@ use regex::bytes::Regex;
 
 use super::Readiness;
 
-/// How long is waited between two questions: the figure is at most this much too long.
+/// How long is waited between two questions at least: the figure is at most this much too long.
 const ASK_EVERY: Duration = Duration::from_millis(1);
+
+/// And so many times as long as a question took, up to this: a guest whose kernel is emulated needs
+/// milliseconds to refuse one, and has other things to do.
+const PAUSE: u32 = 9;
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long is waited for a connection, and at a time for an answer: where nobody listens yet a question
 /// is lost, and asked again.
@@ -119,10 +124,12 @@ impl<'a> Probe<'a> {
         };
         let asking = thread::Builder::new().name("ready".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
+                let asked_at = Instant::now();
                 if question() {
                     return ready.is_now();
                 }
-                thread::sleep(ASK_EVERY);
+                let pause = (PAUSE * asked_at.elapsed()).min(LONGEST_PAUSE);
+                thread::sleep(pause.max(ASK_EVERY));
             }
         })?;
         Ok(Some(Asking {

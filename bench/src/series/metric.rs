@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sample;
 
-/// What is timed. In the order in which a run gets there.
+/// What is timed. In nanoseconds, and in the order in which a run gets there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -13,6 +13,9 @@ pub enum Metric {
     Main,
     /// From the entry of `launch()` to the first sign that the workload is ready.
     Ready,
+    /// The processor time that the instance has used from its launch to where it was followed, with all
+    /// that serves it: a VM's monitor and its guest.
+    Cpu,
     /// From the entry of `launch()` to the command's exit status.
     Exit,
     /// From the command's exit status until nothing of the instance is left.
@@ -21,13 +24,14 @@ pub enum Metric {
 
 impl Metric {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Main, Self::Ready, Self::Exit, Self::Gone];
+    pub const ALL: [Self; 5] = [Self::Main, Self::Ready, Self::Cpu, Self::Exit, Self::Gone];
 
     /// The word that it is asked for by.
     pub fn word(self) -> &'static str {
         match self {
             Self::Main => "main",
             Self::Ready => "ready",
+            Self::Cpu => "cpu",
             Self::Exit => "exit",
             Self::Gone => "gone",
         }
@@ -38,6 +42,7 @@ impl Metric {
         match self {
             Self::Main => sample.launch_to_main_ns,
             Self::Ready => sample.launch_to_ready_ns,
+            Self::Cpu => sample.cpu_ns,
             Self::Exit => sample.launch_to_exit_ns,
             Self::Gone => sample.exit_to_gone_ns,
         }
@@ -50,6 +55,7 @@ impl fmt::Display for Metric {
         f.write_str(match self {
             Self::Main => "launch to main",
             Self::Ready => "launch to ready",
+            Self::Cpu => "processor time",
             Self::Exit => "launch to exit",
             Self::Gone => "exit to gone",
         })
@@ -85,7 +91,7 @@ mod tests {
         }
         assert_eq!(
             "speed".parse::<Metric>().unwrap_err().to_string(),
-            "there is no metric \"speed\": there are main, ready, exit, gone"
+            "there is no metric \"speed\": there are main, ready, cpu, exit, gone"
         );
     }
 }

@@ -26,6 +26,9 @@ pub struct Sample {
     pub launch_to_exit_ns: Option<u64>,
     /// From the exit status until nothing of the instance was left. `None` likewise.
     pub exit_to_gone_ns: Option<u64>,
+    /// The processor time of its cgroup, with all that serves it, to where it was followed. `None` if
+    /// it was not to be read, or is not counted.
+    pub cpu_ns: Option<u64>,
     /// Where the time went, to where the run was followed.
     pub spans: Vec<Span>,
     /// What the workload reported of itself, if it did and the run was followed to its end.

@@ -47,7 +47,9 @@ impl SeriesPlan {
         }
         match self.metrics.iter().max() {
             None | Some(Metric::Main) => Until::Main,
-            Some(Metric::Ready | Metric::Exit | Metric::Gone) => self.follow_checked(),
+            Some(Metric::Ready | Metric::Cpu | Metric::Exit | Metric::Gone) => {
+                self.follow_checked()
+            }
         }
     }
 }
@@ -211,6 +213,7 @@ impl Turns<'_> {
     fn run(&self, entrant: &Entrant<'_>) -> Result<Run, MeasureError> {
         let stdin = measure::open_stdin(self.stdin).map_err(MeasureError::Stdin)?;
         let look = Look {
+            reads_cpu: self.plan.metrics.contains(&Metric::Cpu),
             until: self.plan.follow(),
             readiness: self.plan.readiness.as_ref(),
             patience: entrant.patience(),
@@ -278,6 +281,7 @@ fn sample(entrant: &Entrant<'_>, order: usize, round: usize, is_warm_up: bool, r
         launch_to_ready_ns: run.launch_to_ready_ns,
         launch_to_exit_ns: run.launch_to_exit_ns,
         exit_to_gone_ns: run.exit_to_gone_ns,
+        cpu_ns: run.cpu_ns,
         spans: run.spans,
         reported: run.reported,
     }

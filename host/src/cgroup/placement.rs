@@ -35,6 +35,19 @@ impl Placement {
         }
     }
 
+    /// The processor time that the instance's own cgroup has used so far, in nanoseconds; `None` if
+    /// nobody counts it, or the instance has none.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    pub fn cpu_ns(&self) -> Result<Option<u64>, Error> {
+        match self {
+            Self::Own(cgroup) => Ok(cgroup.usage()?.cpu_ns),
+            Self::Inherited(_) => Ok(None),
+        }
+    }
+
     /// How many of the instance's processes the kernel killed because it was out of memory.
     ///
     /// # Errors

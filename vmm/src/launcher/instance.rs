@@ -96,6 +96,10 @@ impl Instance for VmInstance {
         Ok(self.placement.footprint()?)
     }
 
+    fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
+        Ok(self.placement.cpu_ns()?)
+    }
+
     fn out_of_memory(&self) -> Result<bool, launch::Error> {
         Ok(self.monitor.out_of_memory()?)
     }
