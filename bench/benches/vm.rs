@@ -4,6 +4,8 @@
 //! The last is read from `smaps` of a monitor whose guest runs its command: all private pages
 //! outside of the range of addresses that is the guest's memory.
 
+#[path = "vm/qemu.rs"]
+mod qemu;
 mod vm_runs;
 
 use std::collections::BTreeMap;
@@ -11,11 +13,12 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use bench::{Environment, size};
+use bench::{Environment, quantile, size};
 use guest_images::{Cache, Kernel, Processors};
 use launch::{Instance, Stdio};
 use vm_runs::{Result, prepare, print_times, until_end_of_ns};
 use vmm::StartMode;
+use vmm::ring0::Ring0;
 
 /// How often a machine is built, and taken down at its first instruction.
 const BUILDS: usize = 40;
@@ -70,7 +73,18 @@ fn main() -> Result<()> {
         }
     }
     print_times("first KVM_RUN to PID 1", &boots_ns);
-    Ok(())
+    if let Ring0::Emulated {
+        instructions_per_second,
+    } = ring0
+    {
+        let boot_s = quantile(&boots_ns, 0.5).unwrap_or_default() as f64 / 1e9;
+        println!(
+            "  {:45} {:.1} million, of the speed of a loop of two",
+            "guest instructions in that",
+            boot_s * instructions_per_second as f64 / 1e6
+        );
+    }
+    qemu::print(&cache, &vmlinux, ring0)
 }
 
 fn span_ns(instance: &dyn Instance, name: &str) -> Result<u64> {

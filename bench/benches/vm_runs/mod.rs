@@ -17,8 +17,19 @@ pub fn prepare(
     memory: Option<MemoryLimit>,
     start: StartMode,
 ) -> Result<Box<dyn Prepared>> {
+    of_image(cache, &ImageRef::Busybox, argv, memory, start)
+}
+
+/// The same in another image.
+pub fn of_image(
+    cache: &Cache,
+    image: &ImageRef,
+    argv: &[&str],
+    memory: Option<MemoryLimit>,
+    start: StartMode,
+) -> Result<Box<dyn Prepared>> {
     let store = Store::new(host::paths::data_dir()?.join("images"));
-    let image = ImageRef::Busybox.resolve(Sources::new(cache, &store), &NoProgress)?;
+    let image = image.resolve(Sources::new(cache, &store), &NoProgress)?;
     let root = image.root(false);
     let credentials = look_up(&guest_images::UserSpec::ROOT, &root)?.credentials;
     let command = Command::new(argv.to_vec(), ["PATH=/bin"], "/", credentials)?;
