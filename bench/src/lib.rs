@@ -22,6 +22,7 @@ pub mod load;
 mod measure;
 pub mod processes;
 mod pss;
+mod quantity;
 mod ready;
 pub mod reported;
 mod results;
@@ -47,6 +48,7 @@ pub use environment::{CgroupMount, Environment, FileSystem, HostFacts, Programs,
 pub use interrupt::Interrupt;
 pub use isolation::Isolation;
 pub use pss::pss_bytes;
+pub use quantity::Quantity;
 pub use ready::{InvalidReadiness, Readiness};
 pub use reported::{Figure, FigureResult, FigureRow, Reported};
 pub use results::{Against, MetricResult, ResultRow};

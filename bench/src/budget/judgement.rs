@@ -5,11 +5,11 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{Bound, Budget, Limit};
+use crate::ResultRow;
 use crate::changes::Changes;
 use crate::export::Measured;
 use crate::statistics::Verdict;
 use crate::units::{three_digits, time};
-use crate::{Contender, Metric, ResultRow};
 
 /// A limit, and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,7 +51,7 @@ impl Ruling {
 impl Judgement<'_> {
     /// The heads of a table of judgements.
     pub(crate) const HEADS: [&'static str; 6] =
-        ["workload", "metric", "contender", "limit", "figure", ""];
+        ["workload", "what", "contender", "limit", "figure", ""];
 
     /// What stands below them.
     pub(crate) fn row(&self) -> [String; 6] {
@@ -62,7 +62,7 @@ impl Judgement<'_> {
         };
         [
             self.limit.workload.clone(),
-            self.limit.metric.to_string(),
+            self.limit.quantity.to_string(),
             self.limit.contender.to_string(),
             self.limit.bound.to_string(),
             figure.to_owned(),
@@ -99,7 +99,7 @@ fn ruling(limit: &Limit, all: &[Measured], changes: Option<&Changes>) -> Ruling 
     if let Bound::Baseline(bound) = limit.bound {
         return since_baseline(limit, bound, changes);
     }
-    let Some(row) = row(all, &limit.workload, limit.metric, limit.contender) else {
+    let Some(row) = row(all, limit) else {
         return Ruling::Unjudged {
             reason: "it was not measured",
         };
@@ -132,8 +132,8 @@ fn ruling(limit: &Limit, all: &[Measured], changes: Option<&Changes>) -> Ruling 
 fn since_baseline(limit: &Limit, bound: f64, changes: Option<&Changes>) -> Ruling {
     let mut rows = changes.iter().flat_map(|changes| &changes.rows);
     let change = rows.find(|row| {
-        (&row.workload, row.metric, row.contender)
-            == (&limit.workload, limit.metric, limit.contender)
+        (&row.workload, &row.quantity, row.contender)
+            == (&limit.workload, &limit.quantity, limit.contender)
     });
     let Some(change) = change else {
         return Ruling::Unjudged {
@@ -161,16 +161,11 @@ fn times(ratio: f64) -> String {
     format!("{} times", three_digits(ratio))
 }
 
-fn row<'a>(
-    all: &'a [Measured],
-    workload: &str,
-    metric: Metric,
-    contender: Contender,
-) -> Option<&'a ResultRow> {
-    let measured = all.iter().find(|it| it.name == workload)?;
-    let mut results = measured.comparison.results.iter();
-    let result = results.find(|result| result.metric == metric)?;
-    result.rows.iter().find(|row| row.contender == contender)
+fn row<'a>(all: &'a [Measured], limit: &Limit) -> Option<&'a ResultRow> {
+    let measured = all.iter().find(|it| it.name == limit.workload)?;
+    let rows = limit.quantity.rows(&measured.comparison);
+    rows.into_iter()
+        .find(|row| row.contender == limit.contender)
 }
 
 #[cfg(test)]
@@ -210,6 +205,19 @@ mod tests {
             };
             assert_eq!(ruling, expected, "{contender} {bound}");
         }
+    }
+
+    #[test]
+    fn what_a_workload_reports_has_limits_as_well() {
+        let all = [measured("startup")];
+        let limit =
+            of("vm cold", "p50 = \"1ns\"").replace("metric = \"main\"", "figure = \"getppid\"");
+        assert!(matches!(judge(&limit, None, &all), Ruling::Broken { .. }));
+        let unknown = limit.replace("getppid", "getuid");
+        assert!(matches!(
+            judge(&unknown, None, &all),
+            Ruling::Unjudged { .. }
+        ));
     }
 
     #[test]

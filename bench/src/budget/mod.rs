@@ -8,7 +8,7 @@ pub use judgement::{Judgement, Ruling};
 
 use crate::toml_text::{self, TomlError};
 use crate::typed_duration::TypedDuration;
-use crate::{Contender, Metric, UnknownContender, UnknownMetric};
+use crate::{Contender, Quantity, UnknownContender, UnknownMetric};
 
 /// What may not be exceeded.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Limit {
     /// Whose figure.
     pub contender: Contender,
     /// Of what.
-    pub metric: Metric,
+    pub quantity: Quantity,
     /// How high.
     pub bound: Bound,
 }
@@ -67,6 +67,9 @@ pub enum BudgetError {
         /// Why.
         source: UnknownMetric,
     },
+    /// A limit is about one thing.
+    #[error("limit {0} needs either a metric or a figure")]
+    Quantity(usize),
     /// A limit that nothing can exceed is a mistake.
     #[error("limit {0} has none of p50, p90, max, ratio, baseline")]
     Boundless(usize),
@@ -101,7 +104,8 @@ impl Budget {
         struct WrittenLimit {
             workload: String,
             contender: String,
-            metric: String,
+            metric: Option<String>,
+            figure: Option<String>,
             p50: Option<TypedDuration>,
             p90: Option<TypedDuration>,
             max: Option<TypedDuration>,
@@ -114,8 +118,15 @@ impl Budget {
             let contender = limit.contender.parse();
             let contender =
                 contender.map_err(|source| BudgetError::Contender { number, source })?;
-            let metric = limit.metric.parse();
-            let metric = metric.map_err(|source| BudgetError::Metric { number, source })?;
+            let quantity = match (limit.metric, limit.figure) {
+                (Some(word), None) => {
+                    let metric = word.parse();
+                    let error = |source| BudgetError::Metric { number, source };
+                    Quantity::Metric(metric.map_err(error)?)
+                }
+                (None, Some(name)) => Quantity::Figure(name),
+                _ => return Err(BudgetError::Quantity(number)),
+            };
             let factors = [limit.ratio, limit.baseline];
             // Also what is no number.
             if !factors.into_iter().flatten().all(|it| it > 0.0) {
@@ -132,7 +143,7 @@ impl Budget {
             limits.extend(bounds.into_iter().flatten().map(|bound| Limit {
                 workload: limit.workload.clone(),
                 contender,
-                metric,
+                quantity: quantity.clone(),
                 bound,
             }));
             if limits.len() == before {
@@ -167,6 +178,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Metric;
 
     const LIMIT: &str =
         "[[limit]]\nworkload = \"startup\"\ncontender = \"vm cold\"\nmetric = \"main\"\n";
@@ -177,7 +189,7 @@ mod tests {
         let limit = |bound| Limit {
             workload: "startup".into(),
             contender: Contender::VmCold,
-            metric: Metric::Main,
+            quantity: Quantity::Metric(Metric::Main),
             bound,
         };
         assert_eq!(
@@ -212,6 +224,10 @@ mod tests {
             (
                 &format!("{LIMIT}p50 = \"1s\"\n").replace("\"main\"", "\"speed\""),
                 "limit 1 is about nothing",
+            ),
+            (
+                &format!("{LIMIT}figure = \"getppid\"\np50 = \"1s\""),
+                "limit 1 needs either a metric or a figure",
             ),
         ] {
             let error = Budget::parse(text).unwrap_err().to_string();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::export::Measured;
 use crate::statistics::{Random, Summary, UnpairedComparison};
-use crate::{Comparison, Contender, Metric, WorkloadFacts};
+use crate::{Comparison, Contender, Quantity, WorkloadFacts};
 
 /// Two results, held against each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,13 +21,13 @@ pub struct Changes {
     pub circumstances: Vec<String>,
 }
 
-/// A metric of one contender, before and after. All is in nanoseconds.
+/// A quantity of one contender, before and after. All is in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The workload's name.
     pub workload: String,
-    /// What was timed.
-    pub metric: Metric,
+    /// What was measured.
+    pub quantity: Quantity,
     /// Of whom.
     pub contender: Contender,
     /// The older series.
@@ -89,16 +89,16 @@ fn difference(was: &WorkloadFacts, is: &WorkloadFacts) -> Option<&'static str> {
 
 fn rows(old: &Measured, new: &Measured, random: &mut Random) -> Vec<Change> {
     let mut rows = Vec::new();
-    for result in &new.comparison.results {
-        for row in &result.rows {
-            let (metric, contender) = (result.metric, row.contender);
-            let [before, after] = [old, new].map(|it| values(&it.comparison, metric, contender));
+    for quantity in Quantity::all(&new.comparison) {
+        for row in quantity.rows(&new.comparison) {
+            let contender = row.contender;
+            let [before, after] = [old, new].map(|it| values(&it.comparison, &quantity, contender));
             let both = Summary::of(&before).zip(Summary::of(&after));
             let comparison = UnpairedComparison::of(&after, &before, random);
             if let Some(((before, after), comparison)) = both.zip(comparison) {
                 rows.push(Change {
                     workload: new.name.clone(),
-                    metric,
+                    quantity: quantity.clone(),
                     contender,
                     before,
                     after,
@@ -110,15 +110,16 @@ fn rows(old: &Measured, new: &Measured, random: &mut Random) -> Vec<Change> {
     rows
 }
 
-fn values(comparison: &Comparison, metric: Metric, contender: Contender) -> Vec<u64> {
+fn values(comparison: &Comparison, quantity: &Quantity, contender: Contender) -> Vec<u64> {
     let series = comparison.series.iter();
     let samples = series.flat_map(|series| series.timed(contender));
-    samples.filter_map(|sample| metric.of(sample)).collect()
+    samples.filter_map(|sample| quantity.of(sample)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Metric;
     use crate::export::tests::measured;
     use crate::statistics::Verdict;
 
@@ -135,19 +136,16 @@ mod tests {
         let changes = Changes::between(&[old], &[new]);
         assert_eq!(changes.left_out, [""; 0]);
         assert_eq!(changes.circumstances, [""; 0]);
-        let verdicts: Vec<_> = changes
-            .rows
-            .iter()
-            .map(|row| (row.contender, row.comparison.verdict))
-            .collect();
-        assert_eq!(
-            verdicts,
-            [
-                (Contender::Container, Verdict::Slower),
-                (Contender::VmCold, Verdict::Equivalent),
-                (Contender::VmWarm, Verdict::Equivalent),
-            ]
-        );
+        let slower = |row: &&Change| row.comparison.verdict == Verdict::Slower;
+        let slower: Vec<_> = changes.rows.iter().filter(slower).collect();
+        let [row] = slower[..] else {
+            panic!("{slower:?}");
+        };
+        let expected = (Quantity::Metric(Metric::Main), Contender::Container);
+        assert_eq!((row.quantity.clone(), row.contender), expected);
+        // What the workload reports of itself is there, too.
+        let getppid = Quantity::Figure("getppid".into());
+        assert!(changes.rows.iter().any(|row| row.quantity == getppid));
     }
 
     #[test]

@@ -8,7 +8,7 @@ impl Changes {
     /// The heads of a table of changes.
     pub(crate) const HEADS: [&str; 8] = [
         "workload",
-        "metric",
+        "what",
         "contender",
         "runs",
         "before",
@@ -44,7 +44,7 @@ impl Change {
         };
         [
             self.workload.clone(),
-            self.metric.to_string(),
+            self.quantity.to_string(),
             self.contender.to_string(),
             format!("{} and {}", self.before.count, self.after.count),
             time(self.before.p50),

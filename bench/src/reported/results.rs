@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::Figure;
 use crate::results::row;
 use crate::statistics::{Random, Summary, median};
-use crate::{Contender, ResultRow, Sample, Series, WayReport, Ways};
+use crate::{Contender, ResultRow, Series, WayReport, Ways};
 
 /// What a series says of one figure that the workload reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,13 +32,13 @@ pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<Figure
         of_runs: row(
             series,
             contender,
-            &|sample| Some(figure(sample, name)?.p50_ns),
+            &|sample| Some(sample.figure(name)?.p50_ns),
             &mut random,
         ),
         p99_ns: middle(
             series
                 .timed(contender)
-                .filter_map(|sample| figure(sample, name)?.p99_ns),
+                .filter_map(|sample| sample.figure(name)?.p99_ns),
         ),
     };
     let timed = contenders.iter().flat_map(|&it| series.timed(it));
@@ -93,12 +93,6 @@ fn names<'a>(figures: impl Iterator<Item = &'a Figure>) -> Vec<String> {
         }
     }
     names
-}
-
-/// What this run says of it; nothing if it failed.
-fn figure<'a>(sample: &'a Sample, name: &str) -> Option<&'a Figure> {
-    let reported = sample.reported.as_ref().filter(|_| !sample.has_failed());
-    reported?.figure(name)
 }
 
 fn middle(values: impl Iterator<Item = u64>) -> Option<u64> {

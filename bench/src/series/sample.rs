@@ -1,7 +1,7 @@
 use launch::{MonotonicNs, Span};
 use serde::{Deserialize, Serialize};
 
-use crate::{Contender, Reported};
+use crate::{Contender, Figure, Reported};
 
 /// One timed run. All times are in nanoseconds of the host's `CLOCK_MONOTONIC`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,5 +57,11 @@ impl Sample {
     /// Whether its times say nothing.
     pub fn has_failed(&self) -> bool {
         matches!(self.outcome, SampleOutcome::Failed { .. })
+    }
+
+    /// What it reports of this; nothing if it failed.
+    pub fn figure(&self, name: &str) -> Option<&Figure> {
+        let reported = self.reported.as_ref().filter(|_| !self.has_failed());
+        reported?.figure(name)
     }
 }
