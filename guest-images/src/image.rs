@@ -2,6 +2,7 @@
 
 mod busybox;
 mod elf;
+mod made;
 mod probe;
 mod program;
 mod tree;

@@ -11,10 +11,11 @@ use launch::{Digest, Progress};
 use sha2::{Digest as _, Sha256};
 
 use super::elf;
+use super::made;
 use super::tree::{self, FileError};
-use crate::cache::{Cache, CacheError, Shelf};
+use crate::cache::{Cache, CacheError};
 use crate::debian_tool::{Tool, ToolError, install};
-use crate::digest::{self, DigestError};
+use crate::digest::DigestError;
 
 const BUSYBOX: &str = "/bin/busybox";
 
@@ -23,12 +24,6 @@ const PACKAGE: &str = "busybox-static";
 
 /// Goes up when the image is made differently from the same busybox.
 const RECIPE: &[u8] = b"2";
-
-/// The image's directory in its place in the cache.
-const ROOT: &str = "rootfs";
-
-/// The file beside it that holds its digest.
-const DIGEST: &str = "digest";
 
 const DIRECTORIES: &[(&str, u32)] = &[
     ("bin", 0o755),
@@ -105,41 +100,22 @@ impl BusyboxError {
 
 /// The directory with the unpacked image, made from the host's busybox if it is not there, and
 /// its digest.
-///
-/// Nobody writes to what is in the cache, so the digest is kept beside the image and its 300
-/// names are not looked at again in each launch.
 pub(super) fn root(
     cache: &Cache,
     progress: &dyn Progress,
 ) -> Result<(PathBuf, Digest), BusyboxError> {
     let name = identity()?;
-    let dir = cache.get_or_make(Shelf::Images, name.as_str(), progress, |dir| {
+    made::once(cache, &name, progress, |root| {
         progress.begin("making the image busybox");
-        let made = make_image(dir, progress);
+        let made = read_busybox().and_then(|program| make(root, &program));
         progress.end();
         made?;
         // Only what was made from this busybox may have its name.
-        if identity()? == name {
-            Ok(())
-        } else {
-            Err(BusyboxError::Changed)
+        match identity()? == name {
+            true => Ok(()),
+            false => Err(BusyboxError::Changed),
         }
-    })?;
-    let root = dir.join(ROOT);
-    let digest = match digest::read_digest(&dir.join(DIGEST)) {
-        Some(digest) => digest,
-        // Whatever became of that file, the image itself can be asked.
-        None => digest::digest_afresh(&root, progress)?,
-    };
-    Ok((root, digest))
-}
-
-fn make_image(dir: &Path, progress: &dyn Progress) -> Result<(), BusyboxError> {
-    let root = dir.join(ROOT);
-    make(&root, &read_busybox()?)?;
-    let digest = digest::digest_afresh(&root, progress)?;
-    tree::write(&dir.join(DIGEST), digest.as_str().as_bytes(), 0o644)?;
-    Ok(())
+    })
 }
 
 /// A digest of what tells an unchanged busybox without its two megabytes being read at each
@@ -234,6 +210,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::digest;
 
     #[test]
     fn the_image_is_the_same_wherever_it_is_made() {

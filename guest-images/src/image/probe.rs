@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use launch::{Digest, Progress};
 use sha2::{Digest as _, Sha256};
 
+use super::made::{self, BARE_DIRECTORIES, BARE_FILES};
 use super::tree::{self, FileError};
-use crate::cache::{Cache, CacheError, Shelf};
-use crate::digest::{self, DigestError};
+use crate::cache::{Cache, CacheError};
+use crate::digest::DigestError;
 
 /// A static x86-64 program.
 static PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
 
 /// Goes up when the image is made differently from the same program.
-const RECIPE: &[u8] = b"1";
+const RECIPE: &[u8] = b"2";
 
 /// The program's path in the image.
 pub(super) const PROGRAM: &str = "/probe";
@@ -24,27 +25,6 @@ const DATA: &str = "probe.data";
 
 /// A power of two, as its halves are: one is read in no order, one from front to back.
 const DATA_BYTES: usize = 8 << 20;
-
-const ROOT: &str = "rootfs";
-
-const DIGEST: &str = "digest";
-
-const DIRECTORIES: &[(&str, u32)] = &[
-    ("dev", 0o755),
-    ("etc", 0o755),
-    ("proc", 0o755),
-    ("root", 0o700),
-    ("sys", 0o755),
-    ("tmp", 0o1777),
-];
-
-const FILES: &[(&str, &str)] = &[
-    (
-        "etc/passwd",
-        "root:x:0:0:root:/root:/probe\nnobody:x:65534:65534:nobody:/:/probe\n",
-    ),
-    ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
-];
 
 /// Why the image `probe` can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -69,29 +49,16 @@ pub(super) fn root(
     hash.update(RECIPE);
     hash.update(PROBE);
     let name = Digest::from_bytes(&hash.finalize());
-    let dir = cache.get_or_make(Shelf::Images, name.as_str(), progress, |dir| {
-        let root = dir.join(ROOT);
-        make(&root)?;
-        let digest = digest::digest_afresh(&root, progress)?;
-        tree::write(&dir.join(DIGEST), digest.as_str().as_bytes(), 0o644)?;
-        Ok::<_, ProbeError>(())
-    })?;
-    let root = dir.join(ROOT);
-    let digest = match digest::read_digest(&dir.join(DIGEST)) {
-        Some(digest) => digest,
-        // Whatever became of that file, the image itself can be asked.
-        None => digest::digest_afresh(&root, progress)?,
-    };
-    Ok((root, digest))
+    made::once(cache, &name, progress, |root| Ok(make(root)?))
 }
 
 fn make(root: &Path) -> Result<(), FileError> {
-    tree::make(root, DIRECTORIES, FILES)?;
+    tree::make(root, BARE_DIRECTORIES, BARE_FILES)?;
     tree::write(&root.join("probe"), PROBE, 0o755)?;
     tree::write(&root.join(DATA), &data(), 0o644)?;
     let mut paths = vec![Path::new("probe"), Path::new(DATA)];
-    paths.extend(FILES.iter().map(|(path, _)| Path::new(path)));
-    paths.extend(DIRECTORIES.iter().map(|(path, _)| Path::new(path)));
+    paths.extend(BARE_FILES.iter().map(|(path, _)| Path::new(path)));
+    paths.extend(BARE_DIRECTORIES.iter().map(|(path, _)| Path::new(path)));
     // Any, as long as it is the same wherever and whenever the image is made.
     tree::set_times(root, &paths, 0)
 }

@@ -14,9 +14,10 @@ use launch::{Digest, Progress};
 use sha2::{Digest as _, Sha256};
 
 use super::elf;
+use super::made::{self, BARE_DIRECTORIES, BARE_FILES};
 use super::tree::{self, FileError};
-use crate::cache::{Cache, CacheError, Shelf};
-use crate::digest::{self, DigestError};
+use crate::cache::{Cache, CacheError};
+use crate::digest::DigestError;
 
 /// Goes up when the image is made differently from the same program.
 const RECIPE: &[u8] = b"1";
@@ -30,27 +31,6 @@ const PLACES: [&str; 6] = [
     "/usr/bin",
     "/sbin",
     "/bin",
-];
-
-const ROOT: &str = "rootfs";
-
-const DIGEST: &str = "digest";
-
-const DIRECTORIES: &[(&str, u32)] = &[
-    ("dev", 0o755),
-    ("etc", 0o755),
-    ("proc", 0o755),
-    ("root", 0o700),
-    ("sys", 0o755),
-    ("tmp", 0o1777),
-];
-
-const FILES: &[(&str, &str)] = &[
-    (
-        "etc/passwd",
-        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
-    ),
-    ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
 ];
 
 /// Why there is no image of a program.
@@ -119,19 +99,7 @@ pub(super) fn root(
         hash.update(Sha256::digest(contents));
     }
     let name = Digest::from_bytes(&hash.finalize());
-    let dir = cache.get_or_make(Shelf::Images, name.as_str(), progress, |dir| {
-        let root = dir.join(ROOT);
-        make(&root, &files)?;
-        let digest = digest::digest_afresh(&root, progress)?;
-        tree::write(&dir.join(DIGEST), digest.as_str().as_bytes(), 0o644)?;
-        Ok::<_, ProgramError>(())
-    })?;
-    let root = dir.join(ROOT);
-    let digest = match digest::read_digest(&dir.join(DIGEST)) {
-        Some(digest) => digest,
-        // Whatever became of that file, the image itself can be asked.
-        None => digest::digest_afresh(&root, progress)?,
-    };
+    let (root, digest) = made::once(cache, &name, progress, |root| make(root, &files))?;
     Ok((root, digest, program))
 }
 
@@ -216,12 +184,12 @@ fn library(line: &str, program: &Path) -> Result<Option<PathBuf>, ProgramError> 
 }
 
 fn make(root: &Path, files: &[(PathBuf, Vec<u8>)]) -> Result<(), ProgramError> {
-    tree::make(root, DIRECTORIES, FILES)?;
-    let mut paths: Vec<_> = DIRECTORIES
+    tree::make(root, BARE_DIRECTORIES, BARE_FILES)?;
+    let mut paths: Vec<_> = BARE_DIRECTORIES
         .iter()
         .map(|(path, _)| PathBuf::from(path))
         .collect();
-    paths.extend(FILES.iter().map(|(path, _)| PathBuf::from(path)));
+    paths.extend(BARE_FILES.iter().map(|(path, _)| PathBuf::from(path)));
     for (path, contents) in files {
         let inside = inside(path)?;
         let parents: Vec<_> = inside.ancestors().skip(1).collect();
