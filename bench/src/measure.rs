@@ -103,11 +103,8 @@ pub(crate) fn run(
     let line_watch = || probe.as_ref().and_then(Probe::line_watch);
     let stdout = stdout.start(line_watch()).map_err(MeasureError::Capture)?;
     let stderr = stderr.start(line_watch()).map_err(MeasureError::Capture)?;
-    let asking = match (&probe, instance.endpoint()) {
-        (Some(probe), Some(endpoint)) => probe.ask(endpoint.address),
-        _ => Ok(None),
-    };
-    let asking = asking.map_err(MeasureError::Capture)?;
+    let asking = probe.as_ref().map(|probe| probe.ask(instance.as_ref()));
+    let asking = asking.transpose().map_err(MeasureError::Capture)?.flatten();
 
     let ready = probe.as_ref().map(Probe::ready);
     let (outcome, footprint) = watch(instance.as_ref(), ready, look)?;

@@ -1,6 +1,7 @@
 //! Where two results come from.
 
 use crate::Environment;
+use crate::environment::short;
 use crate::export::Measured;
 
 /// In what the places of two results differ. Each workload has an environment of its own, and they
@@ -15,9 +16,8 @@ pub(super) fn circumstances(before: &[Measured], after: &[Measured]) -> Vec<Stri
 fn differences(was: &Environment, is: &Environment) -> Vec<String> {
     let unknown = || "unknown".to_owned();
     let digest = |digest: &Option<launch::Digest>| {
-        // As many digits as git shows tell two builds apart.
-        let short = digest.as_ref().map(|it| it.as_str()[..12].to_owned());
-        short.unwrap_or_else(unknown)
+        let digest = digest.as_ref();
+        digest.map_or_else(unknown, |it| short(it).to_owned())
     };
     let of = |environment: &Environment| {
         let Environment {

@@ -76,12 +76,16 @@ impl fmt::Display for Programs {
         ];
         for (name, digest) in digests {
             if let Some(digest) = digest {
-                // As many digits as git shows tell two builds apart.
-                write!(f, ", {name} {}", &digest.as_str()[..12])?;
+                write!(f, ", {name} {}", short(digest))?;
             }
         }
         Ok(())
     }
+}
+
+/// As many digits as git shows: they tell two builds apart.
+pub(crate) fn short(digest: &Digest) -> &str {
+    &digest.as_str()[..12]
 }
 
 /// SHA-256 of a file.

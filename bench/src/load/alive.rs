@@ -44,11 +44,11 @@ impl Alive {
             stderr: stream().map_err(|error| failed(&error))?,
         };
         let instance = entrant.prepared.launch(stdio).map_err(|it| failed(&it))?;
-        let asking = match (&probe, instance.endpoint()) {
-            (Some(probe), Some(endpoint)) => probe.ask(endpoint.address),
-            _ => Ok(None),
-        };
-        let asking = asking.map_err(|error| failed(&error))?;
+        let asking = probe.as_ref().map(|probe| probe.ask(instance.as_ref()));
+        let asking = asking
+            .transpose()
+            .map_err(|error| failed(&error))?
+            .flatten();
         let ready = probe.as_ref().map(Probe::ready);
         let look = Look {
             reads_cpu: false,

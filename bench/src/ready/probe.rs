@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use launch::MonotonicNs;
+use launch::{Instance, MonotonicNs};
 use regex::bytes::Regex;
 
 use super::Readiness;
@@ -105,8 +105,16 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Asks at this address until there is an answer, if that is how it shows.
-    pub(crate) fn ask(&self, address: IpAddr) -> io::Result<Option<Asking>> {
+    /// Asks this instance until there is an answer, if that is how it shows, and there is somewhere to
+    /// ask.
+    pub(crate) fn ask(&self, instance: &dyn Instance) -> io::Result<Option<Asking>> {
+        match instance.endpoint() {
+            Some(endpoint) => self.ask_at(endpoint.address),
+            None => Ok(None),
+        }
+    }
+
+    fn ask_at(&self, address: IpAddr) -> io::Result<Option<Asking>> {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, ready) = (Arc::clone(&stop), self.ready.clone());
         let question: Box<dyn Fn() -> bool + Send> = match self.readiness {
@@ -252,7 +260,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let readiness = Readiness::Tcp(port);
         let probe = Probe::new(&readiness);
-        let _asking = probe.ask(Ipv4Addr::LOCALHOST.into()).unwrap();
+        let _asking = probe.ask_at(Ipv4Addr::LOCALHOST.into()).unwrap();
         while probe.ready().at().is_none() {
             thread::yield_now();
         }

@@ -97,14 +97,8 @@ fn clocks(comparison: &Comparison) -> Vec<String> {
     let timed = samples
         .filter(|sample| !sample.has_failed())
         .map(|sample| (sample.contender, sample.reported.as_ref()));
-    let mut all: Vec<(Contender, Vec<&Reported>)> = Vec::new();
-    for (contender, reported) in checked.chain(timed) {
-        let Some(reported) = reported else { continue };
-        match all.iter_mut().find(|(other, _)| *other == contender) {
-            Some((_, runs)) => runs.push(reported),
-            None => all.push((contender, vec![reported])),
-        }
-    }
+    let all = checked.chain(timed);
+    let all = by_contender(all.filter_map(|(contender, reported)| Some((contender, reported?))));
     let say = |(contender, mut runs): (Contender, Vec<&Reported>)| {
         runs.sort_unstable_by(|a, b| a.pace().total_cmp(&b.pace()));
         let middle = *runs.get(runs.len() / 2)?;
@@ -178,7 +172,7 @@ fn spread(comparison: &Comparison) -> Vec<String> {
 
 /// The figures of each contender in one line: there are many.
 fn spread_of_figures(comparison: &Comparison) -> Vec<String> {
-    let mut noisy: Vec<(Contender, Vec<&str>)> = Vec::new();
+    let mut noisy = Vec::new();
     for result in &comparison.figures {
         for row in &result.rows {
             let Some(summary) = row.of_runs.summary else {
@@ -189,10 +183,7 @@ fn spread_of_figures(comparison: &Comparison) -> Vec<String> {
                 continue;
             }
             let contender = row.of_runs.contender;
-            match noisy.iter_mut().find(|(other, _)| *other == contender) {
-                Some((_, names)) => names.push(&result.figure),
-                None => noisy.push((contender, vec![&result.figure])),
-            }
+            noisy.push((contender, result.figure.as_str()));
         }
     }
     let say = |(contender, names): (Contender, Vec<&str>)| {
@@ -201,7 +192,22 @@ fn spread_of_figures(comparison: &Comparison) -> Vec<String> {
             names.join(", ")
         )
     };
-    noisy.into_iter().map(say).collect()
+    by_contender(noisy.into_iter())
+        .into_iter()
+        .map(say)
+        .collect()
+}
+
+/// What there is of each, in the order in which they come.
+fn by_contender<T>(all: impl Iterator<Item = (Contender, T)>) -> Vec<(Contender, Vec<T>)> {
+    let mut groups: Vec<(Contender, Vec<T>)> = Vec::new();
+    for (contender, one) in all {
+        match groups.iter_mut().find(|(other, _)| *other == contender) {
+            Some((_, of_it)) => of_it.push(one),
+            None => groups.push((contender, vec![one])),
+        }
+    }
+    groups
 }
 
 fn drift(comparison: &Comparison) -> Vec<String> {

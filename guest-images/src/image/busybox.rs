@@ -198,10 +198,7 @@ fn applets() -> Result<Vec<PathBuf>, BusyboxError> {
 fn set_times(root: &Path) -> Result<(), BusyboxError> {
     let busybox = Path::new(BUSYBOX);
     let metadata = fs::metadata(busybox).map_err(FileError::of("read", busybox))?;
-    let mut paths = vec![Path::new("bin/busybox")];
-    paths.extend(FILES.iter().map(|(path, _)| Path::new(path)));
-    paths.extend(DIRECTORIES.iter().map(|(path, _)| Path::new(path)));
-    Ok(tree::set_times(root, &paths, metadata.mtime())?)
+    Ok(tree::set_times(root, metadata.mtime())?)
 }
 
 #[cfg(test)]

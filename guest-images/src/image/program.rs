@@ -185,28 +185,18 @@ fn library(line: &str, program: &Path) -> Result<Option<PathBuf>, ProgramError> 
 
 fn make(root: &Path, files: &[(PathBuf, Vec<u8>)]) -> Result<(), ProgramError> {
     tree::make(root, BARE_DIRECTORIES, BARE_FILES)?;
-    let mut paths: Vec<_> = BARE_DIRECTORIES
-        .iter()
-        .map(|(path, _)| PathBuf::from(path))
-        .collect();
-    paths.extend(BARE_FILES.iter().map(|(path, _)| PathBuf::from(path)));
     for (path, contents) in files {
         let inside = inside(path)?;
         let parents: Vec<_> = inside.ancestors().skip(1).collect();
         for parent in parents.into_iter().rev().skip(1) {
             if !root.join(parent).is_dir() {
                 tree::make_directory(&root.join(parent), 0o755)?;
-                paths.push(parent.to_owned());
             }
         }
         tree::write(&root.join(inside), contents, 0o755)?;
-        paths.push(inside.to_owned());
     }
-    // Deepest first: what is in a directory moves its time.
-    paths.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-    let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
     // Any, as long as it is the same wherever and whenever the image is made.
-    Ok(tree::set_times(root, &paths, 0)?)
+    Ok(tree::set_times(root, 0)?)
 }
 
 /// An absolute path without its slash, if it leads nowhere else.

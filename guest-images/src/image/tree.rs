@@ -69,8 +69,14 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
         .map_err(FileError::of("set the mode of", path))
 }
 
-/// Gives these files, and the root itself, this time, in seconds since 1970.
-pub(super) fn set_times(root: &Path, paths: &[&Path], seconds: i64) -> Result<(), FileError> {
+/// Gives all that is below `root`, and that itself, this time, in seconds since 1970.
+pub(super) fn set_times(root: &Path, seconds: i64) -> Result<(), FileError> {
+    let read = || FileError::of("read", root);
+    if fs::symlink_metadata(root).map_err(read())?.is_dir() {
+        for entry in fs::read_dir(root).map_err(read())? {
+            set_times(&entry.map_err(read())?.path(), seconds)?;
+        }
+    }
     let time = Timespec {
         tv_sec: seconds,
         tv_nsec: 0,
@@ -79,11 +85,6 @@ pub(super) fn set_times(root: &Path, paths: &[&Path], seconds: i64) -> Result<()
         last_access: time,
         last_modification: time,
     };
-    // A directory last, as what is in it moves its time.
-    for path in paths.iter().copied().chain([Path::new("")]) {
-        let path = root.join(path);
-        utimensat(CWD, &path, &times, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|errno| FileError::of("set the time of", &path)(errno.into()))?;
-    }
-    Ok(())
+    utimensat(CWD, root, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|errno| FileError::of("set the time of", root)(errno.into()))
 }
