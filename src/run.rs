@@ -15,7 +15,7 @@ use crate::not_executed::NotExecuted;
 use crate::notation::Invalid;
 use crate::out_of_memory::OutOfMemory;
 use crate::signals::Signals;
-use crate::workload::Held;
+use crate::workload::{Held, Typed};
 use crate::{detached, error, foreground, progress, terminal, workload};
 
 /// Runs the command; the exit code is the command's.
@@ -91,14 +91,12 @@ fn prepare(args: &RunArgs, progress: &dyn Progress) -> Result<Ready, launch::Err
     if args.tty && args.workload.boot.initrd.is_some() {
         return Err(launch::Error::new(NoTerminal).with_remedy("leave it out"));
     }
-    let installation = Installation::of_user().map_err(launch::Error::new)?;
-    installation.sweep()?;
-    let images = installation.images()?;
-    let sources = args.workload.sources(&installation.cache, &images);
     let terminal = args.tty.then(terminal::window_size);
-    let volumes = installation.volumes()?;
-    let (mut workload, held) =
-        workload::from_args(&args.workload, terminal, sources, &volumes, progress)?;
+    let Typed {
+        installation,
+        mut workload,
+        held,
+    } = workload::prepare(&args.workload, terminal, progress)?;
     workload.supervised = args.detach;
     let stop_signal = held.stop_signal().map(str::parse);
     let stop_signal = stop_signal

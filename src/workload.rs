@@ -19,6 +19,7 @@ use registry::PullError;
 use crate::args::{NoImage, NothingToPublish, OfOurInit, Pull, SecurityArgs, Source, WorkloadArgs};
 use crate::environment::{self, DEFAULT_PATH, DEFAULT_TERM, Environment, NoName};
 use crate::exposed_ports::{exposed_ports, publish_all};
+use crate::installation::Installation;
 use crate::mounts::{self, MountError, Origins};
 use crate::notation::{DeviceArg, EnvFileError, SeccompArg};
 use crate::volumes::{UsedVolume, Volumes};
@@ -121,9 +122,35 @@ impl Held {
     }
 }
 
-/// Unpacks the image if need be, and looks up in it what depends on it. With `terminal`, the
+/// What was typed, with all there that a launch needs.
+pub struct Typed {
+    pub installation: Installation,
+    pub workload: Workload,
+    pub held: Held,
+}
+
+/// Clears away what crashed runs left, and makes a workload of what was typed. With `terminal`, its
 /// command has one of this size.
-pub fn from_args(
+pub fn prepare(
+    args: &WorkloadArgs,
+    terminal: Option<WindowSize>,
+    progress: &dyn Progress,
+) -> Result<Typed, launch::Error> {
+    let installation = Installation::of_user().map_err(launch::Error::new)?;
+    installation.sweep()?;
+    let images = installation.images()?;
+    let volumes = installation.volumes()?;
+    let sources = args.sources(&installation.cache, &images);
+    let (workload, held) = from_args(args, terminal, sources, &volumes, progress)?;
+    Ok(Typed {
+        installation,
+        workload,
+        held,
+    })
+}
+
+/// Unpacks the image if need be, and looks up in it what depends on it.
+fn from_args(
     args: &WorkloadArgs,
     terminal: Option<WindowSize>,
     sources: Sources<'_>,

@@ -79,3 +79,18 @@ fn what_can_not_run_is_not_explained() {
     );
     assert!(seen.stdout.is_empty());
 }
+
+#[test]
+fn a_command_that_is_not_there_is_told_after_its_launches() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let world = World::new();
+    let seen = world.run(["explain", "--start", "warm", "busybox", "no-such-command"]);
+    assert_eq!(seen.code, Some(127), "{}", seen.stderr);
+    let text = seen.stdout_text();
+    let (container, vm) = halves(&text);
+    assert!(container.contains("clone3(CLONE_NEWNS"), "{text}");
+    assert!(vm.contains("KVM_RUN"), "{text}");
+    assert!(seen.stderr.contains("no-such-command"), "{}", seen.stderr);
+}

@@ -16,15 +16,14 @@ use bench::{
 use guest_images::{Cache, Kernel, Processors};
 use launch::{Digest, ExitStatus, Network, Progress};
 use nix::sys::signal::Signal;
-use vmm::ring0::Ring0;
 use vmm::{GuestKernel, StartMode};
 
 use crate::args::{CompareArgs, MeasuringArgs};
 use crate::error::Error;
-use crate::installation::Installation;
 use crate::interruption::Interruption;
 use crate::signals::Signals;
-use crate::{output, progress, workload};
+use crate::workload::{self, Typed};
+use crate::{installation, output, progress};
 
 /// Compares and prints; the exit code says whether all could run the command.
 pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
@@ -138,13 +137,11 @@ pub fn measure(
     let boot = &args.workload.boot;
     (boot.check_command())
         .map_err(|error| launch::Error::new(error).with_remedy("leave it out"))?;
-    let installation = Installation::of_user().map_err(launch::Error::new)?;
-    installation.sweep()?;
-    let images = installation.images()?;
-    let sources = args.workload.sources(&installation.cache, &images);
-    let volumes = installation.volumes()?;
-    let (mut workload, _held) =
-        workload::from_args(&args.workload, None, sources, &volumes, progress)?;
+    let Typed {
+        installation,
+        mut workload,
+        held: _held,
+    } = workload::prepare(&args.workload, None, progress)?;
     // Where processor time is only counted in a cgroup that is made for it, this makes one.
     workload.supervised |= metrics.contains(&Metric::Cpu);
     let needs_network = args.measuring.ready.as_ref();
@@ -155,7 +152,7 @@ pub fn measure(
     }
     let boot = boot.guest();
     // Before anything else of ours runs: the load is that of others.
-    let mut environment = Environment::of_this_host(ring0());
+    let mut environment = Environment::of_this_host(installation::ring0());
     if args.measuring.runs > 0 {
         environment.floors = Floors::measure(vmm::kvm::open().ok().as_ref());
     }
@@ -225,12 +222,6 @@ fn series_plan(args: &MeasuringArgs, metrics: Vec<Metric>) -> SeriesPlan {
 fn any_seed() -> u64 {
     // The keys of a hash map are random numbers of the system's.
     RandomState::new().build_hasher().finish() >> 32
-}
-
-/// Who executes a guest kernel's instructions here; not known where no VM can run.
-fn ring0() -> Option<Ring0> {
-    let kvm = vmm::kvm::open().ok()?;
-    vmm::ring0::of_host(&kvm).ok()
 }
 
 /// All of standard input in a file without a name, as each run reads it from its beginning.

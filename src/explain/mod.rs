@@ -9,18 +9,18 @@ mod page;
 use launch::{Launcher, Prepared, Progress};
 
 use crate::args::ExplainArgs;
-use crate::error::Error;
-use crate::installation::Installation;
+use crate::error::{self, Error};
 use crate::interruption::Interruption;
+use crate::not_executed::NotExecuted;
 use crate::signals::Signals;
-use crate::workload::Held;
+use crate::workload::{Held, Typed};
 use crate::{output, progress, workload};
 pub use language::Language;
 use observed::observe;
 use page::Page;
 
 /// Launches the command on each side, watches that, and prints what was seen. The exit code is 0
-/// when both were launched.
+/// when it was executed on both, whatever it made of that.
 pub fn explain(args: &ExplainArgs) -> Result<u8, Error> {
     let mut signals = Signals::hold()?;
     let interruption = Interruption::default();
@@ -32,6 +32,7 @@ pub fn explain(args: &ExplainArgs) -> Result<u8, Error> {
     )?;
     interruption.check()?;
     let Ready {
+        program,
         container,
         vm,
         // Nobody removes its image and volumes while it runs.
@@ -43,11 +44,18 @@ pub fn explain(args: &ExplainArgs) -> Result<u8, Error> {
         language: args.lang,
     };
     output::print(&page.render(output::width()))?;
+    for status in [page.container.launch.status, page.vm.launch.status] {
+        if let Some(not_executed) = NotExecuted::from(program.clone(), status) {
+            error::print(&not_executed);
+            return Ok(status.code());
+        }
+    }
     Ok(0)
 }
 
 /// What can be launched.
 struct Ready {
+    program: String,
     container: Box<dyn Prepared>,
     vm: Box<dyn Prepared>,
     _held: Held,
@@ -57,14 +65,14 @@ fn prepare(args: &ExplainArgs, progress: &dyn Progress) -> Result<Ready, launch:
     let boot = &args.workload.boot;
     (boot.check_command())
         .map_err(|error| launch::Error::new(error).with_remedy("leave it out"))?;
-    let installation = Installation::of_user().map_err(launch::Error::new)?;
-    installation.sweep()?;
-    let images = installation.images()?;
-    let sources = args.workload.sources(&installation.cache, &images);
-    let volumes = installation.volumes()?;
-    let (workload, held) = workload::from_args(&args.workload, None, sources, &volumes, progress)?;
+    let Typed {
+        installation,
+        workload,
+        held,
+    } = workload::prepare(&args.workload, None, progress)?;
     let boot = boot.guest();
     Ok(Ready {
+        program: workload.command.program().to_string_lossy().into_owned(),
         container: installation.container().prepare(&workload, progress)?,
         vm: installation
             .vm(boot, args.start.into())

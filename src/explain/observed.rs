@@ -3,7 +3,7 @@
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::process;
 
-use launch::{Prepared, Timeline};
+use launch::{ExitStatus, Prepared, Timeline};
 use nix::unistd::{ForkResult, fork};
 use serde::{Deserialize, Serialize};
 use tracer::Call;
@@ -23,6 +23,7 @@ pub struct Observed {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Launch {
     pub timeline: Timeline,
+    pub status: ExitStatus,
 }
 
 /// Why there is nothing to explain.
@@ -102,10 +103,10 @@ fn launch(prepared: &dyn Prepared, signals: &mut Signals) -> Result<Launch, Erro
         interactive: false,
         tty: false,
     };
-    let (_, timeline) = attached.follow(
+    let (status, timeline) = attached.follow(
         |stdio| prepared.launch(stdio),
         signals,
         |instance, _| instance.timeline(),
     )?;
-    Ok(Launch { timeline })
+    Ok(Launch { timeline, status })
 }

@@ -251,7 +251,7 @@ fn lines(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use launch::{MonotonicNs, Timeline};
+    use launch::{ExitStatus, MonotonicNs, Timeline};
 
     use super::super::observed::Launch;
     use super::*;
@@ -273,7 +273,10 @@ mod tests {
         timeline.mark(span, MonotonicNs(1_000_000));
         Observed {
             calls,
-            launch: Launch { timeline },
+            launch: Launch {
+                timeline,
+                status: ExitStatus::Exited(0),
+            },
         }
     }
 
