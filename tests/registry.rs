@@ -267,6 +267,7 @@ fn a_registry_with_tls_and_users_is_asked_by_one_of_them() {
         unknown_authority.stderr.contains("certs.d"),
         "{unknown_authority:?}"
     );
+    assert_eq!(unknown_authority.stderr.lines().count(), 1);
     for args in [&[][..], &["--creds", "me:wrong"]] {
         let refused = pull(args, true, None);
         assert_eq!(refused.code, Some(125), "{refused:?}");
@@ -282,6 +283,26 @@ fn a_registry_with_tls_and_users_is_asked_by_one_of_them() {
     assert_eq!(pulled.code, Some(0), "{pulled:?}");
     let again = pull(&["--creds", "me:secret"], true, None);
     assert_eq!(again.code, Some(0), "{again:?}");
+}
+
+#[test]
+fn a_registry_that_is_not_there_is_told_in_few_words() {
+    let world = World::new();
+    // Nobody listens there, and no name ends so (RFC 6761, section 6.4).
+    for (registry, expected) in [
+        ("127.0.0.1:1", "Connection refused"),
+        (
+            "registry.invalid",
+            "no address of registry.invalid is found",
+        ),
+    ] {
+        let seen = world.run(["pull", &format!("{registry}/app")]);
+        assert_eq!(seen.code, Some(125), "{seen:?}");
+        let began = format!("jaula: can't get the manifest from {registry}: {expected}");
+        assert!(seen.stderr.starts_with(&began), "{seen:?}");
+        assert!(!seen.stderr.contains("certificate"), "{seen:?}");
+        assert_eq!(seen.stderr.lines().count(), 1, "{seen:?}");
+    }
 }
 
 #[test]

@@ -106,23 +106,17 @@ impl PullError {
             }
             Self::NotFound(_) => Some("check the name and the tag".into()),
             Self::Registry {
-                registry,
-                source,
-                ..
-            } if is_connect(&**source) => Some(
-                format!("check the network, and the registry's certificate if it is your own: /etc/docker/certs.d/{registry}/ca.crt")
-                    .into(),
-            ),
+                registry, source, ..
+            } => match source.downcast_ref::<Fault>()? {
+                fault if fault.is_of_tls() => Some(
+                    format!("put the registry's certificate in /etc/docker/certs.d/{registry}/ca.crt if it is your own")
+                        .into(),
+                ),
+                fault if fault.is_of_connecting() => Some("check the name, and the network".into()),
+                _ => None,
+            },
             _ => None,
         }
-    }
-}
-
-/// Whether nobody was reached at all.
-fn is_connect(error: &(dyn Error + 'static)) -> bool {
-    match error.downcast_ref() {
-        Some(Fault::Request(error)) => error.is_connect(),
-        _ => false,
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::io;
+use std::iter;
 use std::time::Duration;
 
 use reqwest::header::HeaderName;
-use reqwest::{Certificate, Client, Response, StatusCode};
+use reqwest::{Certificate, Client, Response, StatusCode, Url};
 
 use crate::certificates;
 use crate::credentials::Credentials;
@@ -34,8 +35,8 @@ pub(crate) enum Asking {
 /// Why something did not come. Of an answer that is an error nothing is read but its number.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
-    #[error(transparent)]
-    Request(#[from] reqwest::Error),
+    #[error("{}", reason(.0))]
+    Request(reqwest::Error),
     #[error("it answers {}", .0.as_u16())]
     Status(StatusCode),
     #[error("its answer has more than {0} bytes")]
@@ -48,6 +49,43 @@ pub(crate) enum Fault {
     NoToken,
     #[error("the answer of its server for tokens has more than {0} bytes")]
     LongToken(u64),
+}
+
+impl From<reqwest::Error> for Fault {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl Fault {
+    /// Whether nobody was reached at all.
+    pub(crate) fn is_of_connecting(&self) -> bool {
+        matches!(self, Self::Request(error) if error.is_connect())
+    }
+
+    /// Whether whoever was reached is not trusted, or speaks otherwise.
+    pub(crate) fn is_of_tls(&self) -> bool {
+        matches!(self, Self::Request(error) if tls_error(error).is_some())
+    }
+}
+
+/// What says most in the chain of causes, of which those further out tell what they hold once more.
+fn reason(error: &reqwest::Error) -> String {
+    let first = causes(error).last();
+    let host = error.url().and_then(Url::host_str);
+    match (host, first) {
+        (Some(host), Some(cause)) if error.is_connect() && is_of_resolver(cause) => {
+            format!("no address of {host} is found")
+        }
+        (_, Some(cause)) => cause.to_string(),
+        (_, None) => error.to_string(),
+    }
+}
+
+/// What keeps a connection from being made comes from the kernel, from TLS, or else from who looks
+/// names up.
+fn is_of_resolver(cause: &(dyn Error + 'static)) -> bool {
+    !cause.is::<io::Error>() && !cause.is::<rustls::Error>()
 }
 
 /// Prepares to ask `registry`. Proxies are those of the environment.
@@ -112,16 +150,16 @@ pub(crate) async fn has_tls(client: &Client, host: &str) -> bool {
 
 /// What TLS says of a connection that was not made, if it was asked.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error and its causes, the first one last.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| {
         // What an I/O error was made from is not its source: that is the source of that.
-        next = match error.downcast_ref::<io::Error>() {
+        match error.downcast_ref::<io::Error>() {
             Some(outer) => outer.get_ref().map(|inner| inner as &(dyn Error + 'static)),
             None => error.source(),
-        };
-    }
-    None
+        }
+    })
 }
