@@ -53,7 +53,8 @@ fn main() -> ExitCode {
     if vmm::is_monitor() {
         vmm::monitor_main();
     }
-    let cli = match Cli::of(std::env::args_os().collect()) {
+    let line: Vec<_> = std::env::args_os().collect();
+    let cli = match Cli::of(&line) {
         Ok(cli) => cli,
         Err(answer) if usage::is_answer(&answer) => {
             return exit(
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
             );
         }
         Err(refusal) => {
-            error::print(&usage::Refused::from(refusal));
+            error::print(&usage::Refused::new(&refusal, &line));
             return ExitCode::from(ExitStatus::LAUNCHER_FAILED);
         }
     };

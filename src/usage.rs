@@ -1,7 +1,11 @@
 //! What the command line's parser says, in our own form.
 
-use clap::Error;
+use std::ffi::OsString;
+
 use clap::error::ErrorKind;
+use clap::{Command, CommandFactory, Error};
+
+use crate::args::Cli;
 
 /// Whether the parser ended because it was asked to print something, not because it refused.
 pub fn is_answer(error: &Error) -> bool {
@@ -13,13 +17,34 @@ pub fn is_answer(error: &Error) -> bool {
 
 /// What was typed makes no sense.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}; see jaula --help")]
-pub struct Refused(String);
+#[error("{said}; see {subcommand} --help")]
+pub struct Refused {
+    said: String,
+    subcommand: String,
+}
 
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self(one_line(&error))
+impl Refused {
+    /// By the parser, of this line with the program's name first.
+    pub fn new(error: &Error, line: &[OsString]) -> Self {
+        Self {
+            said: one_line(error),
+            subcommand: subcommand(&Cli::command(), line),
+        }
     }
+}
+
+/// The words of the line that lead to what has a help text of its own.
+fn subcommand(program: &Command, line: &[OsString]) -> String {
+    let mut command = program;
+    let mut words = vec![program.get_name()];
+    for word in line.iter().skip(1) {
+        match command.find_subcommand(word) {
+            Some(found) => command = found,
+            None => break,
+        }
+        words.push(command.get_name());
+    }
+    words.join(" ")
 }
 
 /// What was refused, in one line without the usage.
@@ -48,7 +73,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::args::Cli;
 
     #[test]
     fn a_refusal_is_one_line_that_names_the_thing() {
@@ -71,6 +95,25 @@ mod tests {
             let said = one_line(&error);
             assert!(said.starts_with(expected), "{line:?}: {said}");
             assert!(!said.contains('\n'), "{line:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_help_text_that_says_more() {
+        for (line, expected) in [
+            (&["jaula"][..], "jaula"),
+            (&["jaula", "--frobnicate"], "jaula"),
+            (&["jaula", "build"], "jaula"),
+            (&["jaula", "run", "-m", "0", "busybox"], "jaula run"),
+            (&["jaula", "snapshot", "rm"], "jaula snapshot rm"),
+        ] {
+            let error = Cli::try_parse_from(line).unwrap_err();
+            let line: Vec<_> = line.iter().map(OsString::from).collect();
+            let refused = Refused::new(&error, &line).to_string();
+            assert!(
+                refused.ends_with(&format!("; see {expected} --help")),
+                "{refused}"
+            );
         }
     }
 }

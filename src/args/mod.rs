@@ -54,8 +54,8 @@ impl Cli {
     /// # Errors
     ///
     /// What the parser refuses, or was asked to print.
-    pub fn of(line: Vec<OsString>) -> Result<Self, clap::Error> {
-        match run_alone(&line) {
+    pub fn of(line: &[OsString]) -> Result<Self, clap::Error> {
+        match run_alone(line) {
             Some(run) => Ok(Self {
                 action: Action::Run(run),
             }),

@@ -137,9 +137,9 @@ fn workloads(args: &BenchArgs) -> Result<Vec<(SuiteWorkload, CompareArgs)>, Benc
     }
     let with_args = |workload: SuiteWorkload| match CompareArgs::of_words(workload.words()) {
         Ok(args) => Ok((workload, args)),
-        Err(source) => Err(BenchError::Workload {
+        Err(error) => Err(BenchError::Workload {
             name: workload.name,
-            source: source.into(),
+            source: Refused::new(&error, &["jaula".into(), "compare".into()]),
         }),
     };
     suite.workload.into_iter().map(with_args).collect()
