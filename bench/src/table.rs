@@ -262,7 +262,11 @@ fn floors(floors: &Floors) -> Option<String> {
     let each = floors.floors.iter();
     let each = each.map(|floor| format!("{} {}", floor.what, time(floor.least_ns)));
     let each = each.collect::<Vec<_>>().join("; ");
-    Some(format!("What the kernel takes at least: {each}."))
+    let measuring = floors.measuring.as_ref();
+    let measuring = measuring.map_or_else(String::new, |it| format!(" {it}"));
+    Some(format!(
+        "What the kernel takes at least: {each}.{measuring}"
+    ))
 }
 
 /// What must be known to read the figures.

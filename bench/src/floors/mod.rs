@@ -2,6 +2,7 @@
 //! figures are to be read beside it.
 
 mod child;
+mod measuring;
 
 use kvm_ioctls::Kvm;
 use nix::sched::CloneFlags;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use vmm::floor::{self, KvmFloor};
 
 pub use child::Child;
+pub use measuring::Measuring;
 
 use crate::quantile;
 
@@ -33,6 +35,9 @@ pub struct Floors {
     pub floors: Vec<Floor>,
     /// What could not be measured, and why, in one line each.
     pub unknown: Vec<String>,
+    /// What measuring adds; `None` if nothing was timed.
+    #[serde(default)]
+    pub measuring: Option<Measuring>,
 }
 
 /// How often each child is made.
@@ -59,12 +64,14 @@ impl Floors {
     pub fn measure(kvm: Option<&Kvm>) -> Self {
         let mut floors = Self::default();
         floors.children();
-        if let Some(kvm) = kvm {
-            match floor::measure(kvm) {
-                Ok(of_kvm) => floors.of_kvm(&of_kvm),
-                Err(error) => floors.unknown.push(format!("KVM: {error}")),
-            }
+        let of_kvm = kvm.map(floor::measure).transpose();
+        match &of_kvm {
+            Ok(Some(of_kvm)) => floors.of_kvm(of_kvm),
+            Ok(None) => {}
+            Err(error) => floors.unknown.push(format!("KVM: {error}")),
         }
+        let exits = of_kvm.ok().flatten().map(|it| it.mmio_exit_ns);
+        floors.measuring = Measuring::calibrate(exits.as_deref());
         floors
     }
 
@@ -126,7 +133,12 @@ mod tests {
     #[test]
     fn all_that_a_container_and_a_vm_need_is_measured() {
         let kvm = Kvm::new().ok();
-        let Floors { floors, unknown } = Floors::measure(kvm.as_ref());
+        let Floors {
+            floors,
+            unknown,
+            measuring,
+        } = Floors::measure(kvm.as_ref());
+        assert!(measuring.is_some_and(|it| it.vm_doorbell_ns.is_some() == kvm.is_some()));
         let wanted = 8 + if kvm.is_some() { 4 } else { 0 };
         assert_eq!(floors.len() + unknown.len(), wanted, "{unknown:?}");
         assert!(floors.iter().all(|it| it.least_ns > 0));

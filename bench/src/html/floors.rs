@@ -15,6 +15,9 @@ pub(super) fn section(floors: &Floors) -> Markup {
                     "and a VM is made by KVM and left for each access to a device. "
                     "What a launch takes beyond that is its own work, or the guest kernel's."
                 }
+                @if let Some(measuring) = &floors.measuring {
+                    p.note { (measuring) }
+                }
                 table {
                     thead { tr { th scope="col" { "what" } th.number scope="col" { "times" } th.number scope="col" { "least" } th.number scope="col" { "p50" } } }
                     tbody {
