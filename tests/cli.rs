@@ -389,6 +389,46 @@ fn timed_runs_take_turns_as_long_as_there_is_time_and_each_is_kept() {
 }
 
 #[test]
+fn memory_is_read_of_every_run_whose_command_is_still_there() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let seen = world.run([
+        "compare",
+        "--runs=2",
+        "--budget-time=1ms",
+        "--metrics=memory",
+        "--json",
+        "busybox",
+        "sleep",
+        "4",
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    world.assert_no_traces();
+    assert_fits_the_schema(&seen.stdout);
+    let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    let samples = comparison.series.unwrap().samples;
+    assert_eq!(samples.len(), 3);
+    let bytes = |contender| {
+        let sample = samples.iter().find(|sample| sample.contender == contender);
+        let sample = sample.unwrap();
+        // It was not waited for the end of the command.
+        assert_eq!(sample.outcome, bench::SampleOutcome::Reached);
+        sample.memory_bytes.unwrap()
+    };
+    // A guest's kernel and its page tables are in it.
+    let of_container = bytes(bench::Contender::Container);
+    assert!(of_container > 0 && of_container < bytes(bench::Contender::VmWarm));
+    let [result] = &comparison.results[..] else {
+        panic!("{:?}", comparison.results);
+    };
+    assert_eq!(result.metric, bench::Metric::Memory);
+    assert_eq!(result.rows[0].summary.unwrap().p50, of_container);
+}
+
+#[test]
 fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
     if !is_root() || !can_run(Side::Vm) {
         return;
@@ -469,6 +509,7 @@ fn what_is_ready_is_timed_until_then_and_ended() {
     let seen = World::new().run([
         "compare",
         "--ready=log:^up: [0-9]+$",
+        "--metrics=main,ready,memory",
         "--runs=1",
         "--json",
         "busybox",
@@ -487,6 +528,8 @@ fn what_is_ready_is_timed_until_then_and_ended() {
         let main = sample.launch_to_main_ns.unwrap();
         let ready = sample.launch_to_ready_ns.unwrap();
         assert!(ready > main + 200_000_000, "{main} {ready}");
+        // Of what was ended then, it was read before.
+        assert!(sample.memory_bytes.unwrap() > 0);
     }
 }
 

@@ -174,6 +174,8 @@ impl Outcome {
 pub enum FootprintMoment {
     /// Two seconds after the doorbell, while the command ran.
     TwoSecondsAfterMain,
+    /// As soon as the workload was ready, before it was ended.
+    Ready,
     /// The command had ended before: only the peak says something.
     AfterExit,
 }
@@ -194,4 +196,21 @@ pub enum FootprintReading {
         /// Why, in one line.
         reason: String,
     },
+}
+
+impl FootprintReading {
+    /// What can't be reclaimed of an instance that was there, in bytes: after the end, nothing is.
+    pub(crate) fn settled_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Taken {
+                moment: FootprintMoment::TwoSecondsAfterMain | FootprintMoment::Ready,
+                footprint,
+            } => Some(footprint.unreclaimable_bytes()),
+            Self::Taken {
+                moment: FootprintMoment::AfterExit,
+                ..
+            }
+            | Self::Unavailable { .. } => None,
+        }
+    }
 }

@@ -54,13 +54,16 @@ impl Contender {
         matches!(self, Self::JaulaRun | Self::Peer(_))
     }
 
-    /// Whether there can be a time of this kind: when a peer's command starts is not told, and what
-    /// has no cgroup of its own has no processor time of its own.
+    /// Whether there can be a figure of this kind: when a peer's command starts is not told, and what
+    /// has no cgroup of its own has no memory and no processor time of its own.
     pub fn has(self, metric: Metric) -> bool {
-        if metric == Metric::Cpu && self == Self::HostProcess {
-            return false;
+        match metric {
+            Metric::Ready | Metric::Exit => true,
+            Metric::Main | Metric::Gone => !self.is_whole_process(),
+            Metric::Memory | Metric::Cpu => {
+                matches!(self, Self::Container | Self::VmCold | Self::VmWarm)
+            }
         }
-        !self.is_whole_process() || matches!(metric, Metric::Ready | Metric::Exit)
     }
 }
 

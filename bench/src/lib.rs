@@ -19,6 +19,7 @@ pub mod html;
 mod interrupt;
 mod isolation;
 pub mod load;
+mod measurand;
 mod measure;
 pub mod processes;
 mod pss;

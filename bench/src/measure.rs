@@ -49,6 +49,8 @@ pub(crate) struct Look<'a> {
     pub(crate) until: Until,
     /// What shows that it is ready, if that is of interest.
     pub(crate) readiness: Option<&'a Readiness>,
+    /// Whether the footprint of one that is ready is read before it is ended.
+    pub(crate) reads_memory: bool,
     /// Whether the processor time is read at last.
     pub(crate) reads_cpu: bool,
     /// One that has not come so far when this is at its end is killed, and has failed.
@@ -181,6 +183,7 @@ pub(crate) fn watch(
         until,
         patience,
         interrupt,
+        reads_memory,
         ..
     } = look;
     let mut footprint = None;
@@ -211,9 +214,16 @@ pub(crate) fn watch(
             Until::End => false,
         };
         if is_there {
-            let footprint = footprint.unwrap_or_else(|| FootprintReading::Unavailable {
-                reason: "the run was not followed so far".into(),
-            });
+            let footprint = match (until, footprint) {
+                // Of all runs at the same place, however long they took to get there.
+                (Until::Ready, _) if reads_memory => {
+                    read_footprint(instance, FootprintMoment::Ready)
+                }
+                (_, Some(footprint)) => footprint,
+                (_, None) => FootprintReading::Unavailable {
+                    reason: "the run was not followed so far".into(),
+                },
+            };
             return Ok((None, footprint));
         }
         let outcome = match instance.wait(Some(LOOK_EVERY)) {

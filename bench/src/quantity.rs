@@ -2,13 +2,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measurand::Measurand;
 use crate::{Comparison, Metric, ResultRow, Sample};
 
 /// What there is a series of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
-    /// What is timed from outside.
+    /// What is measured from outside.
     Metric(Metric),
     /// What the workload reports of itself, by its name.
     Figure(String),
@@ -39,7 +40,15 @@ impl Quantity {
         }
     }
 
-    /// What a run says of it, in nanoseconds; nothing if it failed.
+    /// What its values are.
+    pub(crate) fn measurand(&self) -> Measurand {
+        match self {
+            Self::Metric(metric) => metric.measurand(),
+            Self::Figure(_) => Measurand::Duration,
+        }
+    }
+
+    /// What a run says of it, in its unit; nothing if it failed.
     pub(crate) fn of(&self, sample: &Sample) -> Option<u64> {
         match self {
             Self::Metric(metric) => metric.of(sample),

@@ -147,12 +147,9 @@ fn figures(comparison: &Comparison, width: u16) -> String {
             optional_time(report.launch_to_exit_ns)
         });
     }
-    row("memory, unreclaimable", &|report| match &report.footprint {
-        FootprintReading::Taken {
-            moment: FootprintMoment::TwoSecondsAfterMain,
-            footprint,
-        } => size(footprint.unreclaimable_bytes()),
-        _ => NONE.into(),
+    row("memory, unreclaimable", &|report| {
+        let bytes = report.footprint.settled_bytes();
+        bytes.map_or_else(|| NONE.into(), size)
     });
     row("memory, peak", &|report| match &report.footprint {
         FootprintReading::Taken { footprint, .. } => size(footprint.peak_bytes),
@@ -337,12 +334,13 @@ pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
                     None => error.clone(),
                 })
             )),
-            // It is not read of what is ended as soon as it is ready.
-            (Outcome::Ready, _) => {}
-            (Outcome::Ended { .. }, FootprintReading::Unavailable { reason }) => notes.push(
-                format!("{way}'s memory is not known: {}", escape::visible(reason)),
-            ),
-            (Outcome::Ended { .. }, FootprintReading::Taken { .. }) => {}
+            (Outcome::Ended { .. } | Outcome::Ready, FootprintReading::Unavailable { reason }) => {
+                notes.push(format!(
+                    "{way}'s memory is not known: {}",
+                    escape::visible(reason)
+                ));
+            }
+            (Outcome::Ended { .. } | Outcome::Ready, FootprintReading::Taken { .. }) => {}
         }
     }
     notes

@@ -1,5 +1,3 @@
-use crate::statistics::Verdict;
-
 /// Nanoseconds in the unit that suits them, with three significant digits.
 pub fn time(ns: u64) -> String {
     let ns = ns as f64;
@@ -10,12 +8,6 @@ pub fn time(ns: u64) -> String {
         ..999.5e6 => format!("{} ms", three_digits(ns / 1e6)),
         _ => format!("{} s", three_digits(ns / 1e9)),
     }
-}
-
-/// A difference in nanoseconds, with its sign.
-pub(crate) fn difference(ns: f64) -> String {
-    let sign = if ns < 0.0 { '−' } else { '+' };
-    format!("{sign}{}", time(ns.abs().round() as u64))
 }
 
 /// Bytes in the unit that suits them, with one decimal.
@@ -45,16 +37,6 @@ pub(crate) fn three_digits(value: f64) -> String {
         ..9.995 => format!("{value:.2}"),
         ..99.95 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
-    }
-}
-
-/// A verdict, with how many times as long the one takes where it says that they differ.
-pub(crate) fn in_words(verdict: Verdict, ratio: Option<f64>) -> String {
-    match (verdict, ratio) {
-        (Verdict::Faster | Verdict::Slower, Some(ratio)) => {
-            format!("{verdict}, {} times", three_digits(ratio))
-        }
-        (verdict, _) => verdict.to_string(),
     }
 }
 
@@ -93,13 +75,6 @@ mod tests {
         ] {
             assert_eq!(time(ns), text);
         }
-    }
-
-    #[test]
-    fn differences_have_a_sign() {
-        assert_eq!(difference(-1_234_567.0), "−1.23 ms");
-        assert_eq!(difference(0.0), "+0 ns");
-        assert_eq!(difference(999.6), "+1.00 µs");
     }
 
     #[test]

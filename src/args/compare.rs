@@ -86,11 +86,11 @@ pub struct MeasuringArgs {
     /// Begin no round of runs that would not be over by then ("90s", "5m")
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub budget_time: Duration,
-    /// What to time: main, ready, cpu, exit, gone, with commas [default: main,exit; with --ready main,ready]
+    /// What to measure: main, ready, memory, cpu, exit, gone, with commas [default: main,exit; with --ready main,ready]
     ///
     /// Runs are followed no further than that needs, and killed then. With figures, they are followed to
-    /// their end for what the command reports of itself. cpu is the processor time of all that the instance
-    /// needs.
+    /// their end for what the command reports of itself. memory is what can't be reclaimed 2 s after main, or
+    /// when it is ready; cpu is the processor time. Both are of all that the instance needs.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = wanted)]
     metrics: Vec<Wanted>,
     /// What shows that the command is ready: tcp:PORT, http:PORT/PATH or log:PATTERN

@@ -1,15 +1,14 @@
 //! Whether figures keep a budget.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::{Bound, Budget, Limit};
 use crate::ResultRow;
 use crate::changes::Changes;
 use crate::export::Measured;
+use crate::measurand::Measurand;
 use crate::statistics::Verdict;
-use crate::units::{three_digits, time};
+use crate::units::three_digits;
 
 /// A limit, and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -64,22 +63,21 @@ impl Judgement<'_> {
             self.limit.workload.clone(),
             self.limit.quantity.to_string(),
             self.limit.contender.to_string(),
-            self.limit.bound.to_string(),
+            self.limit.bound.in_words(self.limit.quantity.measurand()),
             figure.to_owned(),
             word.to_owned(),
         ]
     }
 }
 
-/// The bound, in words.
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Bound {
+    fn in_words(&self, measurand: Measurand) -> String {
         match self {
-            Self::P50(bound) => write!(f, "p50 at most {}", time(*bound)),
-            Self::P90(bound) => write!(f, "p90 at most {}", time(*bound)),
-            Self::Max(bound) => write!(f, "max at most {}", time(*bound)),
-            Self::Ratio(bound) => write!(f, "at most {bound} times its reference"),
-            Self::Baseline(bound) => write!(f, "at most {bound} times the baseline"),
+            Self::P50(bound) => format!("p50 at most {}", measurand.amount(*bound)),
+            Self::P90(bound) => format!("p90 at most {}", measurand.amount(*bound)),
+            Self::Max(bound) => format!("max at most {}", measurand.amount(*bound)),
+            Self::Ratio(bound) => format!("at most {bound} times its reference"),
+            Self::Baseline(bound) => format!("at most {bound} times the baseline"),
         }
     }
 }
@@ -109,14 +107,15 @@ fn ruling(limit: &Limit, all: &[Measured], changes: Option<&Changes>) -> Ruling 
             reason: "every run failed",
         };
     };
-    let against_time = |figure: u64, bound: u64| (time(figure), figure > bound);
+    let measurand = limit.quantity.measurand();
+    let against = |figure: u64, bound: u64| (measurand.amount(figure), figure > bound);
     let (figure, is_broken) = match limit.bound {
-        Bound::P50(bound) => against_time(summary.p50, bound),
-        Bound::P90(bound) => against_time(summary.p90, bound),
-        Bound::Max(bound) => against_time(summary.max, bound),
+        Bound::P50(bound) => against(summary.p50, bound),
+        Bound::P90(bound) => against(summary.p90, bound),
+        Bound::Max(bound) => against(summary.max, bound),
         Bound::Ratio(bound) | Bound::Baseline(bound) => {
-            let against = row.against.as_ref();
-            let Some(ratio) = against.and_then(|it| it.comparison.ratio) else {
+            let other = row.against.as_ref();
+            let Some(ratio) = other.and_then(|it| it.comparison.ratio) else {
                 return Ruling::Unjudged {
                     reason: "it was not held against another",
                 };

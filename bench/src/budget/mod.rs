@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 pub use judgement::{Judgement, Ruling};
 
+use crate::measurand::InvalidAmount;
 use crate::toml_text::{self, TomlError};
-use crate::typed_duration::TypedDuration;
 use crate::{Contender, Quantity, UnknownContender, UnknownMetric};
 
 /// What may not be exceeded.
@@ -29,7 +29,7 @@ pub struct Limit {
     pub bound: Bound,
 }
 
-/// How high a figure may be. Times are in nanoseconds.
+/// How high a figure may be, in nanoseconds or, of memory, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
@@ -66,6 +66,14 @@ pub enum BudgetError {
         number: usize,
         /// Why.
         source: UnknownMetric,
+    },
+    /// A limit is not in the unit of what it is about.
+    #[error("limit {number} is no {}", source.what)]
+    Amount {
+        /// Which, from 1.
+        number: usize,
+        /// Why.
+        source: InvalidAmount,
     },
     /// A limit is about one thing.
     #[error("limit {0} needs either a metric or a figure")]
@@ -106,9 +114,9 @@ impl Budget {
             contender: String,
             metric: Option<String>,
             figure: Option<String>,
-            p50: Option<TypedDuration>,
-            p90: Option<TypedDuration>,
-            max: Option<TypedDuration>,
+            p50: Option<String>,
+            p90: Option<String>,
+            max: Option<String>,
             ratio: Option<f64>,
             baseline: Option<f64>,
         }
@@ -132,10 +140,16 @@ impl Budget {
             if !factors.into_iter().flatten().all(|it| it > 0.0) {
                 return Err(BudgetError::Factor(number));
             }
+            let amount = |typed: Option<String>| {
+                let amount = typed.map(|it| quantity.measurand().typed(&it));
+                amount
+                    .transpose()
+                    .map_err(|source| BudgetError::Amount { number, source })
+            };
             let bounds = [
-                limit.p50.map(|it| Bound::P50(it.nanoseconds())),
-                limit.p90.map(|it| Bound::P90(it.nanoseconds())),
-                limit.max.map(|it| Bound::Max(it.nanoseconds())),
+                amount(limit.p50)?.map(Bound::P50),
+                amount(limit.p90)?.map(Bound::P90),
+                amount(limit.max)?.map(Bound::Max),
                 limit.ratio.map(Bound::Ratio),
                 limit.baseline.map(Bound::Baseline),
             ];
@@ -208,7 +222,14 @@ mod tests {
                 &format!("{LIMIT}p95 = \"1s\""),
                 "line 5: unknown field `p95`",
             ),
-            (&format!("{LIMIT}p50 = \"1 parsec\""), "line 5: "),
+            (
+                &format!("{LIMIT}p50 = \"1 parsec\""),
+                "limit 1 is no stretch of time",
+            ),
+            (
+                &format!("{LIMIT}p50 = \"1s\"").replace("\"main\"", "\"memory\""),
+                "limit 1 is no number of bytes",
+            ),
             (
                 &format!("{LIMIT}ratio = 0.0"),
                 "limit 1: ratio and baseline",

@@ -2,7 +2,7 @@
 
 use super::{Change, Changes};
 use crate::statistics::Verdict;
-use crate::units::{difference, in_words, p_value, time};
+use crate::units::p_value;
 
 impl Changes {
     /// The heads of a table of changes.
@@ -32,13 +32,14 @@ impl Change {
     /// What stands below [`Changes::HEADS`].
     pub(crate) fn row(&self) -> [String; 8] {
         let comparison = &self.comparison;
-        let middle = difference(comparison.difference_ns);
+        let measurand = self.quantity.measurand();
+        let middle = measurand.difference(comparison.difference);
         let change = match comparison.verdict {
             Verdict::TooFewPairs => middle,
             _ => format!(
                 "{middle} ({} to {}), {}",
-                difference(comparison.interval_ns.low),
-                difference(comparison.interval_ns.high),
+                measurand.difference(comparison.interval.low),
+                measurand.difference(comparison.interval.high),
                 p_value(comparison.p),
             ),
         };
@@ -47,10 +48,10 @@ impl Change {
             self.quantity.to_string(),
             self.contender.to_string(),
             format!("{} and {}", self.before.count, self.after.count),
-            time(self.before.p50),
-            time(self.after.p50),
+            measurand.amount(self.before.p50),
+            measurand.amount(self.after.p50),
             change,
-            in_words(comparison.verdict, comparison.ratio),
+            measurand.in_words(comparison.verdict, comparison.ratio),
         ]
     }
 }

@@ -74,6 +74,7 @@ impl Plan<'_> {
     fn look<'a>(&'a self, patience: Duration, interrupt: &'a Interrupt) -> Look<'a> {
         Look {
             reads_cpu: false,
+            reads_memory: true,
             until: self.series.follow_checked(),
             readiness: self.series.readiness.as_ref(),
             patience: match self.series.readiness {

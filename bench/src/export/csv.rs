@@ -1,18 +1,19 @@
 use super::Measured;
+use crate::measurand::Measurand;
 use crate::{Comparison, ResultRow};
 
-/// A table for spreadsheets, RFC 4180: a row for each workload, metric and contender. Times are in
-/// nanoseconds; what is not known is empty. A figure that the workload reports is a metric
+/// A table for spreadsheets, RFC 4180: a row for each workload, metric and contender, in the unit
+/// that it names; what is not known is empty. A figure that the workload reports is a metric
 /// `reported NAME`: its rows are of what runs reported as the median, and the 99th percentile is the
 /// one that they reported.
 pub fn csv(all: &[Measured]) -> String {
     let mut text = String::from(
-        "workload,metric,contender,runs,failures,min_ns,p50_ns,p90_ns,p99_ns,max_ns,\
-         reference,difference_ns,interval_low_ns,interval_high_ns,ratio,p,verdict\r\n",
+        "workload,metric,unit,contender,runs,failures,min,p50,p90,p99,max,\
+         reference,difference,interval_low,interval_high,ratio,p,verdict\r\n",
     );
     for measured in all {
-        for (metric, row, p99_ns) in rows(&measured.comparison) {
-            let fields = fields(&measured.name, metric, row, p99_ns);
+        for row in rows(&measured.comparison) {
+            let fields = fields(&measured.name, row);
             text.push_str(&fields.join(","));
             text.push_str("\r\n");
         }
@@ -20,37 +21,56 @@ pub fn csv(all: &[Measured]) -> String {
     text
 }
 
-/// All of a comparison, each with what it is of and its 99th percentile.
-fn rows(comparison: &Comparison) -> impl Iterator<Item = (String, &ResultRow, Option<u64>)> {
-    let metrics = comparison.results.iter().flat_map(|result| {
-        let metric = result.metric.word();
-        let rows = result.rows.iter();
-        rows.map(move |row| {
-            let p99_ns = row.summary.and_then(|it| it.p99);
-            (metric.to_owned(), row, p99_ns)
+/// A row of the table.
+struct Row<'a> {
+    metric: String,
+    measurand: Measurand,
+    result: &'a ResultRow,
+    p99: Option<u64>,
+}
+
+/// All of a comparison.
+fn rows(comparison: &Comparison) -> impl Iterator<Item = Row<'_>> {
+    let metrics = comparison.results.iter().flat_map(|of_metric| {
+        let metric = of_metric.metric;
+        of_metric.rows.iter().map(move |result| Row {
+            metric: metric.word().to_owned(),
+            measurand: metric.measurand(),
+            result,
+            p99: result.summary.and_then(|it| it.p99),
         })
     });
-    let figures = comparison.figures.iter().flat_map(|result| {
-        let metric = format!("reported {}", result.figure);
-        let rows = result.rows.iter();
-        rows.map(move |row| (metric.clone(), &row.of_runs, row.p99_ns))
+    let figures = comparison.figures.iter().flat_map(|of_figure| {
+        of_figure.rows.iter().map(|row| Row {
+            metric: format!("reported {}", of_figure.figure),
+            measurand: Measurand::Duration,
+            result: &row.of_runs,
+            p99: row.p99_ns,
+        })
     });
     metrics.chain(figures)
 }
 
-fn fields(workload: &str, metric: String, row: &ResultRow, p99_ns: Option<u64>) -> Vec<String> {
+fn fields(workload: &str, row: Row<'_>) -> Vec<String> {
+    let Row {
+        metric,
+        measurand,
+        result: row,
+        p99,
+    } = row;
     let number = |value: Option<u64>| value.map_or_else(String::new, |it| it.to_string());
     let summary = row.summary;
     let mut fields = vec![
         quoted(workload),
         metric,
+        measurand.unit().to_owned(),
         row.contender.to_string(),
         summary.map_or(0, |it| it.count).to_string(),
         row.failures.to_string(),
         number(summary.map(|it| it.min)),
         number(summary.map(|it| it.p50)),
         number(summary.map(|it| it.p90)),
-        number(p99_ns),
+        number(p99),
         number(summary.map(|it| it.max)),
     ];
     match &row.against {
@@ -59,14 +79,14 @@ fn fields(workload: &str, metric: String, row: &ResultRow, p99_ns: Option<u64>) 
             let comparison = &against.comparison;
             fields.extend([
                 against.reference.to_string(),
-                comparison.difference_ns.to_string(),
-                comparison.interval_ns.low.to_string(),
-                comparison.interval_ns.high.to_string(),
+                comparison.difference.to_string(),
+                comparison.interval.low.to_string(),
+                comparison.interval.high.to_string(),
                 comparison
                     .ratio
                     .map_or_else(String::new, |it| it.to_string()),
                 comparison.p.to_string(),
-                comparison.verdict.to_string(),
+                measurand.word(comparison.verdict).to_owned(),
             ]);
         }
     }

@@ -1,6 +1,7 @@
 use super::{Measured, load};
 use crate::budget::Judgement;
 use crate::changes::{Change, Changes};
+use crate::measurand::Measurand;
 use crate::statistics::Verdict;
 use crate::table::visible;
 use crate::units::{three_digits, time};
@@ -67,12 +68,14 @@ fn rows<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]
 }
 
 fn table(result: &MetricResult) -> String {
+    let measurand = result.metric.measurand();
     let mut text = format!(
         "| {} | runs | p50 | p90 | max | verdict |\n|---|---:|---:|---:|---:|---|\n",
         result.metric
     );
     for row in &result.rows {
-        let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
+        let figure =
+            |value: Option<u64>| value.map_or_else(|| "-".into(), |it| measurand.amount(it));
         let summary = row.summary;
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} |\n",
@@ -81,7 +84,7 @@ fn table(result: &MetricResult) -> String {
             figure(summary.map(|it| it.p50)),
             figure(summary.map(|it| it.p90)),
             figure(summary.map(|it| it.max)),
-            verdict(row),
+            verdict(measurand, row),
         ));
     }
     text.push('\n');
@@ -107,7 +110,7 @@ fn figures(figures: &[FigureResult]) -> String {
                 of_runs.runs(),
                 figure(of_runs.summary.map(|it| it.p50)),
                 figure(row.p99_ns),
-                verdict(of_runs),
+                verdict(Measurand::Duration, of_runs),
             ));
         }
     }
@@ -115,7 +118,7 @@ fn figures(figures: &[FigureResult]) -> String {
     text
 }
 
-fn verdict(row: &ResultRow) -> String {
+fn verdict(measurand: Measurand, row: &ResultRow) -> String {
     let Some(against) = &row.against else {
         return String::new();
     };
@@ -123,11 +126,11 @@ fn verdict(row: &ResultRow) -> String {
     match (comparison.verdict, comparison.ratio) {
         (Verdict::Faster | Verdict::Slower, Some(ratio)) => format!(
             "{} than {}, {} times",
-            comparison.verdict,
+            measurand.word(comparison.verdict),
             against.reference,
             three_digits(ratio)
         ),
-        (verdict, _) => verdict.to_string(),
+        (verdict, _) => measurand.word(verdict).to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::html::tests::comparison;
+use crate::{Contender, Metric, Way, results};
 
 pub(crate) fn measured(name: &str) -> Measured {
     Measured {
@@ -31,17 +32,17 @@ fn a_row_of_the_table_has_a_field_for_each_head() {
     let heads = lines.next().unwrap().split(',').count();
     let row = lines.next().unwrap();
     assert!(
-        row.starts_with("\"a,\"\"b\"\"\",main,container,8,0,"),
+        row.starts_with("\"a,\"\"b\"\"\",main,ns,container,8,0,"),
         "{row}"
     );
     // One comma is in the name.
     assert_eq!(row.split(',').count(), heads + 1);
     let vm_cold = lines.next().unwrap();
     assert!(vm_cold.ends_with(",slower"), "{vm_cold}");
-    let figure = lines.find(|line| line.contains("reported getppid,vm cold"));
+    let figure = lines.find(|line| line.contains("reported getppid,ns,vm cold"));
     let figure = figure.unwrap();
     assert!(
-        figure.contains(",reported getppid,vm cold,7,1,130001,130013,"),
+        figure.contains(",reported getppid,ns,vm cold,7,1,130001,130013,"),
         "{figure}"
     );
     assert_eq!(figure.split(',').count(), heads + 1);
@@ -95,6 +96,49 @@ fn many_instances_have_tables_of_their_own() {
         (None, None)
     );
     assert_eq!(elasticity_csv(&[none]), None);
+}
+
+/// The same workload, of which memory was measured: of a VM fifty times as much.
+fn with_memory() -> Measured {
+    let mut measured = measured("waiting");
+    let series = measured.comparison.series.as_mut().unwrap();
+    series.metrics = vec![Metric::Memory];
+    let contenders: Vec<_> = [Way::Container, Way::VmCold].map(Contender::from).into();
+    for sample in &mut series.samples {
+        sample.memory_bytes = Some(match sample.contender {
+            Contender::Container => 256 << 10,
+            _ => (12 << 20) + (512 << 10),
+        });
+    }
+    measured.comparison.results = results::of_series(series, &contenders);
+    measured
+}
+
+#[test]
+fn memory_is_in_bytes_and_not_slower_but_more() {
+    let all = [with_memory()];
+    let table = csv(&all);
+    let vm_cold = table
+        .split("\r\n")
+        .find(|line| line.starts_with("waiting,memory,bytes,vm cold,7,1,13107200,"));
+    assert!(
+        vm_cold.unwrap().ends_with(",50,0.0005827505827505828,more"),
+        "{table}"
+    );
+    let text = markdown(&all);
+    assert!(
+        text.contains("| vm cold | 7, 1 failed | 12.5 MiB | 12.5 MiB | 12.5 MiB | more than container, 50.0 times |"),
+        "{text}"
+    );
+    let page = crate::html::render(&all[0].comparison);
+    assert!(page.contains(" takes more than the container: 50.0 times its median"));
+    // No head of a table is without its values.
+    let text = crate::table::render(&all[0].comparison, 100);
+    assert!(text.contains("more, 50.0 times"), "{text}");
+    assert!(
+        text.contains("vm cold against container: +12.2 MiB"),
+        "{text}"
+    );
 }
 
 #[test]

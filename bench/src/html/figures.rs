@@ -7,7 +7,6 @@ use super::{class, id, named};
 use crate::reported::tallies;
 use crate::statistics::Verdict;
 use crate::table::notes;
-use crate::units::{difference, three_digits, time};
 use crate::{Against, Comparison, MetricResult, ResultRow};
 
 pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
@@ -36,37 +35,15 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
 
 fn verdict(result: &MetricResult, row: &ResultRow, against: &Against) -> Markup {
     let comparison = &against.comparison;
-    let ratio = comparison.ratio.map(three_digits);
-    let words = match (comparison.verdict, ratio) {
-        (Verdict::Faster | Verdict::Slower, Some(ratio)) => {
-            format!(
-                "{} than the {}: {ratio} times its median",
-                comparison.verdict, against.reference
-            )
-        }
-        (Verdict::Equivalent, _) => format!("as quick as the {}", against.reference),
-        (Verdict::Inconclusive, _) => format!(
-            "neither faster nor slower than the {}, as far as these runs show",
-            against.reference
-        ),
-        // Without a median there is no ratio either.
-        (Verdict::Faster | Verdict::Slower, None) => {
-            format!("{} than the {}", comparison.verdict, against.reference)
-        }
-        (Verdict::TooFewPairs, _) => {
-            format!(
-                "not held against the {}: there are too few runs",
-                against.reference
-            )
-        }
-    };
+    let measurand = result.metric.measurand();
+    let words = measurand.sentence(comparison.verdict, comparison.ratio, against.reference);
     html! {
         li class=(class(row.contender)) {
-            strong { (result.metric) ": " (named(row.contender)) " is " (words) }
+            strong { (result.metric) ": " (named(row.contender)) " " (words) }
             p {
-                "The median difference is " (difference(comparison.difference_ns))
-                " (95 % interval " (difference(comparison.interval_ns.low))
-                " to " (difference(comparison.interval_ns.high))
+                "The median difference is " (measurand.difference(comparison.difference))
+                " (95 % interval " (measurand.difference(comparison.interval.low))
+                " to " (measurand.difference(comparison.interval.high))
                 ") over " (comparison.pairs) " pairs."
             }
         }
@@ -74,7 +51,8 @@ fn verdict(result: &MetricResult, row: &ResultRow, against: &Against) -> Markup 
 }
 
 fn table(result: &MetricResult) -> Markup {
-    let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
+    let measurand = result.metric.measurand();
+    let figure = |value: Option<u64>| value.map_or_else(|| "-".into(), |it| measurand.amount(it));
     let has_tail = result
         .rows
         .iter()

@@ -18,8 +18,10 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                     "to the doorbell that our code rings immediately before the command's execve. "
                     "The host's CLOCK_MONOTONIC; never a guest's clock."
                 }
+                dt { (Metric::Memory) }
+                dd { "What the instance's cgroup is charged two seconds after main, or when it is ready, and could not be taken back." }
                 dt { (Metric::Cpu) }
-                dd { "What the instance's cgroup has used until its run was over: the container's processes, or the monitor with its guest. Faster means less of it." }
+                dd { "What the instance's cgroup has used until its run was over: the container's processes, or the monitor with its guest." }
                 dt { (Metric::Exit) }
                 dd { "From the entry of launch() until the host knows the command's exit status." }
                 dt { (Metric::Gone) }

@@ -4,9 +4,10 @@ use maud::{Markup, html};
 
 use super::named;
 use crate::export::Measured;
+use crate::measurand::Measurand;
 use crate::reported::tallies;
 use crate::statistics::Verdict;
-use crate::units::{three_digits, time};
+use crate::units::three_digits;
 use crate::{Against, MetricResult, ResultRow};
 
 pub(super) fn section(all: &[Measured]) -> Markup {
@@ -43,29 +44,30 @@ pub(super) fn section(all: &[Measured]) -> Markup {
 }
 
 fn line(measured: &Measured, result: &MetricResult, row: &ResultRow) -> Markup {
+    let measurand = result.metric.measurand();
     html! {
         tr {
             th scope="row" { (measured.name) }
             td { (result.metric) }
             td { (named(row.contender)) }
             td.number { (row.summary.map_or(0, |it| it.count)) }
-            td.number { (row.summary.map_or_else(|| "-".into(), |it| time(it.p50))) }
-            td { (row.against.as_ref().map_or_else(String::new, words)) }
+            td.number { (row.summary.map_or_else(|| "-".into(), |it| measurand.amount(it.p50))) }
+            td { (row.against.as_ref().map_or_else(String::new, |it| words(measurand, it))) }
         }
     }
 }
 
-pub(super) fn words(against: &Against) -> String {
+pub(super) fn words(measurand: Measurand, against: &Against) -> String {
     let comparison = &against.comparison;
     match (comparison.verdict, comparison.ratio) {
         (Verdict::Faster | Verdict::Slower, Some(ratio)) => {
             format!(
                 "{}, {} times the {}",
-                comparison.verdict,
+                measurand.word(comparison.verdict),
                 three_digits(ratio),
                 against.reference
             )
         }
-        (verdict, _) => verdict.to_string(),
+        (verdict, _) => measurand.word(verdict).to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::overview::words;
 use super::{class, named};
 use crate::FigureResult;
+use crate::measurand::Measurand;
 use crate::reported::Tally;
 use crate::table::MEANING;
 use crate::units::time;
@@ -38,7 +39,7 @@ pub(super) fn table(figures: &[FigureResult]) -> Markup {
                 td.number { (row.of_runs.runs()) }
                 td.number { (figure(row.of_runs.summary.map(|it| it.p50))) }
                 td.number { (figure(row.p99_ns)) }
-                td { (row.of_runs.against.as_ref().map_or_else(String::new, words)) }
+                td { (row.of_runs.against.as_ref().map_or_else(String::new, |it| words(Measurand::Duration, it))) }
             } } } }
         } }
     }

@@ -91,6 +91,7 @@ fn sample(way: Way, order: usize) -> Sample {
         launch_to_ready_ns: None,
         launch_to_exit_ns: None,
         exit_to_gone_ns: None,
+        memory_bytes: None,
         cpu_ns: None,
         spans: spans(way),
         reported: Some(reported(way, order as u64)),

@@ -52,6 +52,7 @@ impl Alive {
         let ready = probe.as_ref().map(Probe::ready);
         let look = Look {
             reads_cpu: false,
+            reads_memory: false,
             until: ready.map_or(Until::Main, |_| Until::Ready),
             readiness: ground.readiness,
             patience,

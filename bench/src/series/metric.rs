@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sample;
 
-/// What is timed. In nanoseconds, and in the order in which a run gets there.
+/// What is measured of each run, in the order in which it gets there. In nanoseconds, but for memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -13,6 +13,9 @@ pub enum Metric {
     Main,
     /// From the entry of `launch()` to the first sign that the workload is ready.
     Ready,
+    /// What the instance's cgroup is charged that can't be reclaimed, in bytes: two seconds after main
+    /// or, if it is ended as soon as it is ready, then.
+    Memory,
     /// The processor time that the instance has used from its launch to where it was followed, with all
     /// that serves it: a VM's monitor and its guest.
     Cpu,
@@ -24,24 +27,33 @@ pub enum Metric {
 
 impl Metric {
     /// All there are.
-    pub const ALL: [Self; 5] = [Self::Main, Self::Ready, Self::Cpu, Self::Exit, Self::Gone];
+    pub const ALL: [Self; 6] = [
+        Self::Main,
+        Self::Ready,
+        Self::Memory,
+        Self::Cpu,
+        Self::Exit,
+        Self::Gone,
+    ];
 
     /// The word that it is asked for by.
     pub fn word(self) -> &'static str {
         match self {
             Self::Main => "main",
             Self::Ready => "ready",
+            Self::Memory => "memory",
             Self::Cpu => "cpu",
             Self::Exit => "exit",
             Self::Gone => "gone",
         }
     }
 
-    /// What this run says of it, in nanoseconds; `None` if it failed or did not get there.
+    /// What this run says of it, in nanoseconds or bytes; `None` if it failed or did not get there.
     pub fn of(self, sample: &Sample) -> Option<u64> {
         match self {
             Self::Main => sample.launch_to_main_ns,
             Self::Ready => sample.launch_to_ready_ns,
+            Self::Memory => sample.memory_bytes,
             Self::Cpu => sample.cpu_ns,
             Self::Exit => sample.launch_to_exit_ns,
             Self::Gone => sample.exit_to_gone_ns,
@@ -55,6 +67,7 @@ impl fmt::Display for Metric {
         f.write_str(match self {
             Self::Main => "launch to main",
             Self::Ready => "launch to ready",
+            Self::Memory => "memory, unreclaimable",
             Self::Cpu => "processor time",
             Self::Exit => "launch to exit",
             Self::Gone => "exit to gone",
@@ -91,7 +104,7 @@ mod tests {
         }
         assert_eq!(
             "speed".parse::<Metric>().unwrap_err().to_string(),
-            "there is no metric \"speed\": there are main, ready, cpu, exit, gone"
+            "there is no metric \"speed\": there are main, ready, memory, cpu, exit, gone"
         );
     }
 }

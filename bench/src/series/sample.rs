@@ -26,6 +26,10 @@ pub struct Sample {
     pub launch_to_exit_ns: Option<u64>,
     /// From the exit status until nothing of the instance was left. `None` likewise.
     pub exit_to_gone_ns: Option<u64>,
+    /// What its cgroup was charged that can't be reclaimed, in bytes: two seconds after main or, if it was
+    /// ended as soon as it was ready, then. `None` if it was not to be read, could not be, or the command
+    /// had ended before.
+    pub memory_bytes: Option<u64>,
     /// The processor time of its cgroup, with all that serves it, to where it was followed. `None` if
     /// it was not to be read, or is not counted.
     pub cpu_ns: Option<u64>,

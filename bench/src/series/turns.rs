@@ -47,6 +47,10 @@ impl SeriesPlan {
         }
         match self.metrics.iter().max() {
             None | Some(Metric::Main) => Until::Main,
+            Some(Metric::Memory) => match self.follow_checked() {
+                Until::End => Until::Settled,
+                sooner => sooner,
+            },
             Some(Metric::Ready | Metric::Cpu | Metric::Exit | Metric::Gone) => {
                 self.follow_checked()
             }
@@ -214,6 +218,7 @@ impl Turns<'_> {
         let stdin = measure::open_stdin(self.stdin).map_err(MeasureError::Stdin)?;
         let look = Look {
             reads_cpu: self.plan.metrics.contains(&Metric::Cpu),
+            reads_memory: self.plan.metrics.contains(&Metric::Memory),
             until: self.plan.follow(),
             readiness: self.plan.readiness.as_ref(),
             patience: entrant.patience(),
@@ -281,6 +286,7 @@ fn sample(entrant: &Entrant<'_>, order: usize, round: usize, is_warm_up: bool, r
         launch_to_ready_ns: run.launch_to_ready_ns,
         launch_to_exit_ns: run.launch_to_exit_ns,
         exit_to_gone_ns: run.exit_to_gone_ns,
+        memory_bytes: run.footprint.settled_bytes(),
         cpu_ns: run.cpu_ns,
         spans: run.spans,
         reported: run.reported,
@@ -290,6 +296,37 @@ fn sample(entrant: &Entrant<'_>, order: usize, round: usize, is_warm_up: bool, r
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_is_followed_no_further_than_what_is_measured_of_it() {
+        use Metric::{Cpu, Exit, Gone, Main, Memory, Ready};
+        let sign = "log:up".parse::<Readiness>().unwrap();
+        for (metrics, sign, goes_on, figures, until) in [
+            (vec![], None, false, false, Until::Main),
+            (vec![Main], None, false, false, Until::Main),
+            (vec![Memory], None, false, false, Until::Settled),
+            (vec![Main, Memory], None, true, false, Until::Settled),
+            (vec![Memory, Exit], None, false, false, Until::End),
+            (vec![Cpu], None, false, false, Until::End),
+            (vec![Gone], None, false, false, Until::End),
+            (vec![Ready, Memory], Some(&sign), false, false, Until::Ready),
+            (vec![Memory], Some(&sign), false, false, Until::Ready),
+            (vec![Main], Some(&sign), false, false, Until::Main),
+            (vec![Memory], None, false, true, Until::End),
+        ] {
+            let plan = SeriesPlan {
+                runs: 1,
+                warm_up: 0,
+                budget: Duration::ZERO,
+                metrics,
+                figures,
+                readiness: sign.cloned(),
+                goes_on,
+                seed: 0,
+            };
+            assert_eq!(plan.follow(), until, "{plan:?}");
+        }
+    }
 
     #[test]
     fn a_slow_one_takes_no_time_from_the_quick_ones() {

@@ -2,27 +2,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{Evidence, Interval, MARGIN, Random, Verdict, bootstrap, mann_whitney, median};
 
-/// A series held against a reference, run by run. Times are in nanoseconds.
+/// A series held against a reference, run by run. All is in the unit of its values: nanoseconds, or
+/// bytes of memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairedComparison {
     /// How many pairs there are: of runs in the same round, both of which succeeded.
     pub pairs: usize,
-    /// The median of the paired differences; above zero, the series takes longer.
-    pub difference_ns: f64,
+    /// The median of the paired differences; above zero, the series takes more.
+    pub difference: f64,
     /// Where that median lies, with a confidence of [`super::CONFIDENCE`], by bootstrap.
-    pub interval_ns: Interval,
+    pub interval: Interval,
     /// The median of the series over that of the reference; `None` if that is zero.
     pub ratio: Option<f64>,
     /// The two-sided p of the Mann-Whitney test.
     pub p: f64,
     /// Differences smaller than this count as none: [`MARGIN`] of the reference's median.
-    pub margin_ns: f64,
+    pub margin: f64,
     /// What follows.
     pub verdict: Verdict,
 }
 
 impl PairedComparison {
-    /// Of pairs (series, reference), in nanoseconds; `None` without pairs.
+    /// Of pairs (series, reference); `None` without pairs.
     pub fn of(pairs: &[(u64, u64)], random: &mut Random) -> Option<Self> {
         Self::with_resamples(pairs, bootstrap::RESAMPLES, random)
     }
@@ -37,24 +38,24 @@ impl PairedComparison {
         let both = series.iter().zip(&reference);
         let differences: Vec<f64> = both.map(|(series, reference)| series - reference).collect();
         let reference_median = median(&reference)?;
-        let interval_ns = bootstrap::interval(&differences, resamples, random)?;
+        let interval = bootstrap::interval(&differences, resamples, random)?;
         let p = mann_whitney::two_sided_p(&series, &reference)?;
-        let margin_ns = MARGIN * reference_median;
+        let margin = MARGIN * reference_median;
         let evidence = Evidence {
             pairs: pairs.len(),
-            interval: interval_ns,
+            interval,
             p,
-            margin: margin_ns,
+            margin,
         };
         Some(Self {
             pairs: pairs.len(),
-            difference_ns: median(&differences)?,
-            interval_ns,
+            difference: median(&differences)?,
+            interval,
             ratio: (reference_median > 0.0)
                 .then(|| Some(median(&series)? / reference_median))
                 .flatten(),
             p,
-            margin_ns,
+            margin,
             verdict: evidence.verdict(),
         })
     }
@@ -76,14 +77,14 @@ mod tests {
         let comparison = of(&pairs).unwrap();
         assert_eq!(comparison.verdict, Verdict::Slower);
         assert_eq!(comparison.pairs, 8);
-        assert!((comparison.difference_ns - 1_996.5).abs() < 1e-9);
+        assert!((comparison.difference - 1_996.5).abs() < 1e-9);
         assert!((comparison.ratio.unwrap() - 2.99).abs() < 0.01);
     }
 
     #[test]
     fn what_disturbs_both_of_a_pair_does_not_make_the_difference_wide() {
         let pairs: Vec<_> = (0..20).map(|n| (1_000 * n + 10, 1_000 * n)).collect();
-        let interval = of(&pairs).unwrap().interval_ns;
+        let interval = of(&pairs).unwrap().interval;
         assert_eq!((interval.low, interval.high), (10.0, 10.0));
     }
 

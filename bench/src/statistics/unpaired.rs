@@ -2,13 +2,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Evidence, Interval, MARGIN, Random, Verdict, bootstrap, mann_whitney, median};
 
-/// A series held against one that was measured at another time. Times are in nanoseconds.
+/// A series held against one that was measured at another time. All is in the unit
+/// of its values: nanoseconds, or bytes of memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnpairedComparison {
-    /// The median of the series less that of the reference; above zero, the series takes longer.
-    pub difference_ns: f64,
+    /// The median of the series less that of the reference; above zero, the series takes more.
+    pub difference: f64,
     /// Where that lies, with a confidence of [`super::CONFIDENCE`], by bootstrap.
-    pub interval_ns: Interval,
+    pub interval: Interval,
     /// The median of the series over that of the reference; `None` if that is zero.
     pub ratio: Option<f64>,
     /// The two-sided p of the Mann-Whitney test.
@@ -19,7 +20,7 @@ pub struct UnpairedComparison {
 }
 
 impl UnpairedComparison {
-    /// Of two series of nanoseconds; `None` if one has no values.
+    /// Of two series in the same unit; `None` if one has no values.
     pub fn of(series: &[u64], reference: &[u64], random: &mut Random) -> Option<Self> {
         Self::with_resamples(series, reference, bootstrap::RESAMPLES, random)
     }
@@ -31,20 +32,19 @@ impl UnpairedComparison {
         random: &mut Random,
     ) -> Option<Self> {
         let [series, reference] =
-            [series, reference].map(|it| it.iter().map(|&ns| ns as f64).collect::<Vec<_>>());
+            [series, reference].map(|it| it.iter().map(|&value| value as f64).collect::<Vec<_>>());
         let (series_median, reference_median) = (median(&series)?, median(&reference)?);
-        let interval_ns =
-            bootstrap::interval_of_difference(&series, &reference, resamples, random)?;
+        let interval = bootstrap::interval_of_difference(&series, &reference, resamples, random)?;
         let p = mann_whitney::two_sided_p(&series, &reference)?;
         let evidence = Evidence {
             pairs: series.len().min(reference.len()),
-            interval: interval_ns,
+            interval,
             p,
             margin: MARGIN * reference_median,
         };
         Some(Self {
-            difference_ns: series_median - reference_median,
-            interval_ns,
+            difference: series_median - reference_median,
+            interval,
             ratio: (reference_median > 0.0).then(|| series_median / reference_median),
             p,
             verdict: evidence.verdict(),
@@ -68,8 +68,8 @@ mod tests {
         let series: Vec<_> = (2_000..2_008).collect();
         let comparison = of(&series, &reference).unwrap();
         assert_eq!(comparison.verdict, Verdict::Slower);
-        assert!((comparison.difference_ns - 999.0).abs() < 1e-9);
-        assert!(comparison.interval_ns.low > 990.0 && comparison.interval_ns.high < 1_010.0);
+        assert!((comparison.difference - 999.0).abs() < 1e-9);
+        assert!(comparison.interval.low > 990.0 && comparison.interval.high < 1_010.0);
         assert_eq!(of(&reference, &series).unwrap().verdict, Verdict::Faster);
     }
 

@@ -1,5 +1,3 @@
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::Interval;
@@ -15,7 +13,8 @@ pub const SIGNIFICANCE: f64 = 0.05;
 /// apart, and still holds the true one in less than 95 % of all series.
 pub const MIN_PAIRS: usize = 6;
 
-/// What was shown about a series that was held against another.
+/// What was shown about a series that was held against another. How it is said depends on what the
+/// values are: memory is not faster, but less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -29,18 +28,6 @@ pub enum Verdict {
     Inconclusive,
     /// There were fewer than [`MIN_PAIRS`].
     TooFewPairs,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Faster => "faster",
-            Self::Slower => "slower",
-            Self::Equivalent => "equivalent",
-            Self::Inconclusive => "inconclusive",
-            Self::TooFewPairs => "too few runs",
-        })
-    }
 }
 
 /// What a verdict is made from.

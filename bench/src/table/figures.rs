@@ -5,7 +5,8 @@ use comfy_table::Cell;
 use super::results::right;
 use super::{NONE, finish, paragraph, table};
 use crate::FigureResult;
-use crate::units::{in_words, time};
+use crate::measurand::Measurand;
+use crate::units::time;
 
 /// How to read the table, where it is shown.
 pub(crate) const MEANING: &str = "p50 and p99 are of single operations, of batches' means where one takes \
@@ -21,7 +22,7 @@ pub(super) fn render(figures: &[FigureResult], width: u16) -> String {
         for row in &result.rows {
             let figure = |ns: Option<u64>| right(ns.map_or_else(|| NONE.into(), time));
             let verdict = row.of_runs.against.as_ref().map_or_else(String::new, |it| {
-                in_words(it.comparison.verdict, it.comparison.ratio)
+                Measurand::Duration.in_words(it.comparison.verdict, it.comparison.ratio)
             });
             table.add_row([
                 Cell::new(name),

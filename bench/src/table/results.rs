@@ -3,8 +3,9 @@
 use comfy_table::{Cell, CellAlignment};
 
 use super::{NONE, finish, paragraph, table};
+use crate::measurand::Measurand;
 use crate::statistics::{CONFIDENCE, MARGIN, SIGNIFICANCE, TAIL_FROM, Verdict};
-use crate::units::{difference, in_words, p_value, time};
+use crate::units::{p_value, time};
 use crate::{Against, Comparison, Ended, MetricResult, ResultRow, Series};
 
 /// A table for each metric, and how they came about.
@@ -16,6 +17,7 @@ pub(super) fn render(comparison: &Comparison, series: &Series, width: u16) -> St
 }
 
 fn one(result: &MetricResult, width: u16) -> String {
+    let measurand = result.metric.measurand();
     let mut table = table(width);
     let has_tail = result.rows.iter().any(|row| tail(row).is_some());
     let heads = [
@@ -29,9 +31,11 @@ fn one(result: &MetricResult, width: u16) -> String {
     ];
     table.set_header(heads.into_iter().flatten());
     for row in &result.rows {
-        let figure = |ns: Option<u64>| right(ns.map_or_else(|| NONE.into(), time));
+        let figure = |value: Option<u64>| {
+            right(value.map_or_else(|| NONE.into(), |it| measurand.amount(it)))
+        };
         let verdict = row.against.as_ref().map_or_else(String::new, |it| {
-            in_words(it.comparison.verdict, it.comparison.ratio)
+            measurand.in_words(it.comparison.verdict, it.comparison.ratio)
         });
         let cells = [
             Some(Cell::new(row.contender)),
@@ -45,7 +49,8 @@ fn one(result: &MetricResult, width: u16) -> String {
         table.add_row(cells.into_iter().flatten());
     }
     let rows = result.rows.iter();
-    let differences = rows.filter_map(|row| Some(by_how_much(row, row.against.as_ref()?)));
+    let differences =
+        rows.filter_map(|row| Some(by_how_much(measurand, row, row.against.as_ref()?)));
     let lines: Vec<_> = std::iter::once(finish(&table)).chain(differences).collect();
     lines.join("\n")
 }
@@ -58,17 +63,17 @@ fn tail(row: &ResultRow) -> Option<u64> {
     row.summary?.p99
 }
 
-fn by_how_much(row: &ResultRow, against: &Against) -> String {
+fn by_how_much(measurand: Measurand, row: &ResultRow, against: &Against) -> String {
     let comparison = &against.comparison;
     let head = format!(" {} against {}: ", row.contender, against.reference);
-    let middle = difference(comparison.difference_ns);
+    let middle = measurand.difference(comparison.difference);
     if comparison.verdict == Verdict::TooFewPairs {
         return format!("{head}{middle}");
     }
     format!(
         "{head}{middle} ({} to {}), {}",
-        difference(comparison.interval_ns.low),
-        difference(comparison.interval_ns.high),
+        measurand.difference(comparison.interval.low),
+        measurand.difference(comparison.interval.high),
         p_value(comparison.p),
     )
 }

@@ -1,9 +1,10 @@
 use super::Warning;
+use crate::measurand::Measurand;
 use crate::statistics::{MARGIN, MIN_PAIRS, theil_sen};
 use crate::units::{size, three_digits, time};
 use crate::{
-    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Outcome, Peer, Reported,
-    Sample, WayReport, quantile,
+    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Peer, Reported, Sample,
+    WayReport, quantile,
 };
 
 /// A program that starts another takes about as long as what is to be timed.
@@ -84,7 +85,7 @@ fn of_series(
     .collect()
 }
 
-fn median_ns(samples: &[(&Sample, u64)]) -> Option<f64> {
+fn median(samples: &[(&Sample, u64)]) -> Option<f64> {
     let values: Vec<u64> = samples.iter().map(|(_, ns)| *ns).collect();
     quantile(&values, 0.5).map(|ns| ns as f64)
 }
@@ -130,8 +131,6 @@ fn disks(comparison: &Comparison) -> Vec<String> {
 
 fn unread_memory(comparison: &Comparison) -> Vec<String> {
     reports(comparison)
-        // It is not read of what is ended as soon as it is ready.
-        .filter(|report| report.outcome != Outcome::Ready)
         .filter(|report| matches!(report.footprint, FootprintReading::Unavailable { .. }))
         .map(|report| {
             format!(
@@ -160,7 +159,7 @@ fn spread(comparison: &Comparison) -> Vec<String> {
     of_series(comparison, |contender, metric, samples| {
         let values: Vec<u64> = samples.iter().map(|(_, ns)| *ns).collect();
         let p90 = quantile(&values, 0.9)? as f64;
-        let ratio = p90 / median_ns(samples)?;
+        let ratio = p90 / median(samples)?;
         (ratio > QUIET_SPREAD).then(|| {
             format!(
                 "{metric} of {contender} is noisy: p90 is {} times the median",
@@ -219,12 +218,18 @@ fn drift(comparison: &Comparison) -> Vec<String> {
             .collect();
         let slope = theil_sen::slope(&points)?;
         let change = slope.slope * (last - first) as f64;
-        let counts = change.abs() > MARGIN * median_ns(samples)?;
+        let counts = change.abs() > MARGIN * median(samples)?;
         (counts && slope.interval.excludes_zero()).then(|| {
-            let way = if change > 0.0 { "longer" } else { "shorter" };
+            let measurand = metric.measurand();
+            let way = match (measurand, change > 0.0) {
+                (Measurand::Duration, true) => "longer",
+                (Measurand::Duration, false) => "shorter",
+                (_, true) => "more",
+                (_, false) => "less",
+            };
             format!(
                 "{metric} of {contender} got {} {way} from the first round to the last",
-                time(change.abs() as u64)
+                measurand.amount(change.abs() as u64)
             )
         })
     })
@@ -245,7 +250,7 @@ fn first_run(comparison: &Comparison) -> Vec<String> {
         let is_cold = *first as f64 > QUIET_SPREAD * *most_of_others as f64;
         is_cold.then(|| {
             format!(
-                "{metric} of {contender} took longest in its first run, by far: warm up with --warmup"
+                "{metric} of {contender} was most in its first run, by far: warm up with --warmup"
             )
         })
     })
@@ -278,7 +283,7 @@ fn lifetime(comparison: &Comparison) -> Vec<String> {
         .iter()
         .filter_map(|(sample, exit)| Some(exit.saturating_sub(sample.launch_to_main_ns?)))
         .collect();
-    let (Some(whole), Some(command)) = (median_ns(&samples), quantile(&of_command, 0.5)) else {
+    let (Some(whole), Some(command)) = (median(&samples), quantile(&of_command, 0.5)) else {
         return Vec::new();
     };
     if command as f64 <= whole / 2.0 {
@@ -389,7 +394,7 @@ fn page_cache(comparison: &Comparison) -> Vec<String> {
     reports(comparison)
         .filter_map(|report| match &report.footprint {
             FootprintReading::Taken {
-                moment: FootprintMoment::TwoSecondsAfterMain,
+                moment: FootprintMoment::TwoSecondsAfterMain | FootprintMoment::Ready,
                 footprint,
             } if footprint.file_bytes > footprint.unreclaimable_bytes() / 2 => Some(format!(
                 "{} is charged {} of page cache, which the next one may share: compare what is \
