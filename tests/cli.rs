@@ -429,6 +429,72 @@ fn memory_is_read_of_every_run_whose_command_is_still_there() {
 }
 
 #[test]
+fn what_is_asked_of_the_hosts_kernel_is_counted_from_main_on() {
+    if !is_root() || !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let seen = World::new().run([
+        "compare",
+        "--runs=1",
+        "--budget-time=1ms",
+        "--metrics=main",
+        "--json",
+        "busybox",
+        "sh",
+        "-c",
+        "i=0; while [ $i -lt 50 ]; do : > /dev/null; i=$((i+1)); done; /bin/true; exit 0",
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    assert_fits_the_schema(&seen.stdout);
+    let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    let isolations = comparison.ways.map(|report| report.isolation.unwrap());
+    let observed = isolations
+        .as_ref()
+        .map(|isolation| match &isolation.observed {
+            bench::ObservedReading::Taken(observed) => observed,
+            bench::ObservedReading::Unavailable { reason } => panic!("{reason}"),
+        });
+    let times = |counts: &[bench::Count], name: &str| {
+        let mut counts = counts.iter();
+        counts
+            .find(|count| count.name == name)
+            .map_or(0, |it| it.times)
+    };
+    let of_container = &observed.container.calls;
+    let opens = times(of_container, "open") + times(of_container, "openat");
+    assert!((50..100).contains(&opens), "{of_container:?}");
+    // What the command starts is counted, too.
+    assert_eq!(times(of_container, "execve"), 1, "{of_container:?}");
+    assert_eq!(times(of_container, "exit_group"), 2, "{of_container:?}");
+    // What launches it is not.
+    for call in ["mount", "pivot_root", "clone3", "setns"] {
+        assert_eq!(times(of_container, call), 0, "{of_container:?}");
+    }
+    assert_eq!(observed.container.exits_to_monitor, None);
+    for (observed, isolation) in [
+        (observed.vm_cold, &isolations.vm_cold),
+        (observed.vm_warm, &isolations.vm_warm),
+    ] {
+        // The guest's kernel serves those of the command; the monitor has its own, and only those
+        // that its filter allows.
+        let calls = &observed.calls;
+        assert!(times(calls, "ioctl") > 0, "{calls:?}");
+        assert_eq!(
+            times(calls, "openat") + times(calls, "execve"),
+            0,
+            "{calls:?}"
+        );
+        assert!(
+            calls.len() <= isolation.surface.allowed_calls.unwrap(),
+            "{calls:?}"
+        );
+        let exits = observed.exits_to_monitor.as_ref().unwrap();
+        assert!(times(exits, "mmio") > 0, "{exits:?}");
+    }
+}
+
+#[test]
 fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
     if !is_root() || !can_run(Side::Vm) {
         return;

@@ -4,11 +4,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Span, Stdio, Timeline};
+use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Side, Span, Stdio, Timeline};
 
 use crate::capture::{Capture, Finished};
+use crate::observed::Observer;
 use crate::ready::{Probe, Ready};
-use crate::{Captured, FootprintMoment, FootprintReading, Interrupt, Outcome, Readiness, Reported};
+use crate::{
+    Captured, FootprintMoment, FootprintReading, Interrupt, ObservedReading, Outcome, Readiness,
+    Reported,
+};
 
 /// How often a run looks whether it was interrupted, or is due for a reading.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -51,6 +55,8 @@ pub(crate) struct Look<'a> {
     pub(crate) readiness: Option<&'a Readiness>,
     /// Whether the footprint of one that is ready is read before it is ended.
     pub(crate) reads_memory: bool,
+    /// Whether what it asks of the host's kernel is counted, and of which side it is.
+    pub(crate) observes: Option<Side>,
     /// Whether the processor time is read at last.
     pub(crate) reads_cpu: bool,
     /// One that has not come so far when this is at its end is killed, and has failed.
@@ -74,6 +80,8 @@ pub(crate) struct Run {
     pub(crate) cpu_ns: Option<u64>,
     pub(crate) spans: Vec<Span>,
     pub(crate) footprint: FootprintReading,
+    /// What it asked of the host's kernel, if that was to be counted.
+    pub(crate) observed: Option<ObservedReading>,
     pub(crate) stdout: Captured,
     pub(crate) stderr: Captured,
     /// What the command reported of itself, if it did and ended well.
@@ -91,6 +99,7 @@ pub(crate) fn run(
     }
     let (stdout, stdout_writer) = Capture::new().map_err(MeasureError::Capture)?;
     let (stderr, stderr_writer) = Capture::new().map_err(MeasureError::Capture)?;
+    let observer = look.observes.map(|side| (side, Observer::start()));
     let launched = prepared.launch(Stdio {
         stdin,
         stdout: stdout_writer,
@@ -109,7 +118,8 @@ pub(crate) fn run(
     let asking = asking.transpose().map_err(MeasureError::Capture)?.flatten();
 
     let ready = probe.as_ref().map(Probe::ready);
-    let (outcome, footprint) = watch(instance.as_ref(), ready, look)?;
+    let watched = observer.as_ref().and_then(|(_, it)| it.as_ref().ok());
+    let (outcome, footprint) = watch(instance.as_ref(), ready, look, watched)?;
     drop(asking);
     // Only if it is of interest: it takes some of the time until all is gone.
     let cpu_ns = match look.reads_cpu {
@@ -117,6 +127,16 @@ pub(crate) fn run(
         false => None,
     };
     let timeline = instance.timeline();
+    let observed = observer.map(|(side, observer)| match observer {
+        Ok(observer) => {
+            note_main(&observer, &timeline);
+            let end = outcome
+                .as_ref()
+                .map_or_else(MonotonicNs::now, |_| timeline.end());
+            observer.finish(side, end)
+        }
+        Err(error) => ObservedReading::unavailable(Chain(&error).to_string()),
+    });
     let ready_at = ready.and_then(Ready::at);
     // Nobody holds the writing ends after this, so that both captures end.
     drop(instance);
@@ -134,6 +154,7 @@ pub(crate) fn run(
         cpu_ns,
         spans: timeline.spans().to_vec(),
         footprint,
+        observed,
         stdout: stdout.captured,
         stderr: finish(stderr)?.captured,
         reported,
@@ -178,6 +199,7 @@ pub(crate) fn watch(
     instance: &dyn Instance,
     ready: Option<&Ready>,
     look: Look<'_>,
+    observer: Option<&Observer>,
 ) -> Result<(Option<Outcome>, FootprintReading), MeasureError> {
     let Look {
         until,
@@ -206,6 +228,9 @@ pub(crate) fn watch(
         }
         if interrupt.is_raised() {
             return Err(MeasureError::Interrupted);
+        }
+        if let Some(observer) = observer {
+            note_main(observer, &instance.timeline());
         }
         let is_there = match until {
             Until::Main => instance.timeline().launch_to_main_ns().is_some(),
@@ -248,12 +273,20 @@ pub(crate) fn watch(
 }
 
 fn is_settled(timeline: &Timeline) -> bool {
-    timeline
-        .launch_to_main_ns()
-        .is_some_and(|launch_to_main_ns| {
-            let main = MonotonicNs(timeline.start().0 + launch_to_main_ns);
-            Duration::from_nanos(MonotonicNs::now().since(main)) >= FOOTPRINT_AFTER_MAIN
-        })
+    main_of(timeline).is_some_and(|main| {
+        Duration::from_nanos(MonotonicNs::now().since(main)) >= FOOTPRINT_AFTER_MAIN
+    })
+}
+
+fn main_of(timeline: &Timeline) -> Option<MonotonicNs> {
+    let after = timeline.launch_to_main_ns()?;
+    Some(MonotonicNs(timeline.start().0 + after))
+}
+
+fn note_main(observer: &Observer, timeline: &Timeline) {
+    if let Some(main) = main_of(timeline) {
+        observer.note_main(main);
+    }
 }
 
 fn read_footprint(instance: &dyn Instance, moment: FootprintMoment) -> FootprintReading {
@@ -280,6 +313,7 @@ impl Run {
             footprint: FootprintReading::Unavailable {
                 reason: "it was not launched".into(),
             },
+            observed: None,
             stdout: Captured::nothing(),
             stderr: Captured::nothing(),
             reported: None,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::time::Duration;
 
-use launch::{Launcher, Prepared, Progress, Workload};
+use launch::{Launcher, Prepared, Progress, Side, Workload};
 
 use crate::load::{self, Load, LoadPlan};
 use crate::measure::{self, Look, MeasureError, Run};
@@ -71,8 +71,14 @@ pub struct Plan<'a> {
 
 impl Plan<'_> {
     /// How the run is looked at that is checked.
-    fn look<'a>(&'a self, patience: Duration, interrupt: &'a Interrupt) -> Look<'a> {
+    fn look<'a>(
+        &'a self,
+        observes: Option<Side>,
+        patience: Duration,
+        interrupt: &'a Interrupt,
+    ) -> Look<'a> {
         Look {
+            observes,
             reads_cpu: false,
             reads_memory: true,
             until: self.series.follow_checked(),
@@ -118,10 +124,18 @@ pub fn compare(
             Err(error) => return Ok(report(way, Run::not_launched(error))),
         };
         let stdin = measure::open_stdin(plan.stdin).map_err(MeasureError::Stdin);
+        // Where no run is timed, its own times are what is shown: nothing may be added to them.
+        let observes = (plan.series.runs > 0).then_some(way.side());
+        let look = plan.look(observes, Duration::MAX, interrupt);
         stdin
-            .and_then(|stdin| measure::run(prepared, stdin, plan.look(Duration::MAX, interrupt)))
-            .map(|run| WayReport {
-                isolation: Isolation::of(*plan.launchers.get(way), way, plan.workload),
+            .and_then(|stdin| measure::run(prepared, stdin, look))
+            .map(|mut run| WayReport {
+                isolation: Isolation::of(
+                    *plan.launchers.get(way),
+                    way,
+                    plan.workload,
+                    run.observed.take(),
+                ),
                 ..report(way, run)
             })
             .map_err(|error| match error {

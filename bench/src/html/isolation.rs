@@ -29,6 +29,9 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
                     }
                 }
                 p.note { (Isolation::SENTENCE) }
+                @for (side, isolation) in &columns {
+                    @if let Some(note) = isolation.note() { p.note { (side) ": " (note) } }
+                }
             }
         }
     }

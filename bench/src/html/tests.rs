@@ -8,8 +8,9 @@ use crate::load::{
 };
 use crate::statistics::{Interval, Summary};
 use crate::{
-    Captured, Ended, Environment, Figure, FootprintMoment, FootprintReading, Isolation, Metric,
-    Outcome, Reported, Sample, SampleOutcome, Series, Warning, Way, WayReport, Ways, WorkloadFacts,
+    Captured, Count, Ended, Environment, Figure, FootprintMoment, FootprintReading, Isolation,
+    Metric, Observed, ObservedReading, Outcome, Reported, Sample, SampleOutcome, Series, Warning,
+    Way, WayReport, Ways, WorkloadFacts,
 };
 
 fn spans(way: Way) -> Vec<Span> {
@@ -62,6 +63,21 @@ fn report(way: Way) -> WayReport {
                 namespaces: 5,
             },
             trusted_lines: 12_345,
+            observed: ObservedReading::Taken(Observed {
+                watched_ns: 1_000_000_000,
+                calls: vec![Count {
+                    name: "read".into(),
+                    times: 12,
+                }],
+                exits_to_monitor: (way != Way::Container).then(|| {
+                    vec![Count {
+                        name: "mmio".into(),
+                        times: 34,
+                    }]
+                }),
+                exits_of_processor: None,
+                lost: 0,
+            }),
         }),
         stdout: Captured {
             text: "<script>alert(1)</script>\u{1b}[2J".into(),

@@ -52,13 +52,14 @@ impl Alive {
         let ready = probe.as_ref().map(Probe::ready);
         let look = Look {
             reads_cpu: false,
+            observes: None,
             reads_memory: false,
             until: ready.map_or(Until::Main, |_| Until::Ready),
             readiness: ground.readiness,
             patience,
             interrupt,
         };
-        match watch(instance.as_ref(), ready, look) {
+        match watch(instance.as_ref(), ready, look, None) {
             Err(MeasureError::Interrupted) => return Err(LoadEnd::Interrupted),
             Err(error) => return Err(failed(&error)),
             Ok((Some(Outcome::Failed { error, .. }), _)) => {

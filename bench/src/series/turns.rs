@@ -218,6 +218,7 @@ impl Turns<'_> {
         let stdin = measure::open_stdin(self.stdin).map_err(MeasureError::Stdin)?;
         let look = Look {
             reads_cpu: self.plan.metrics.contains(&Metric::Cpu),
+            observes: None,
             reads_memory: self.plan.metrics.contains(&Metric::Memory),
             until: self.plan.follow(),
             readiness: self.plan.readiness.as_ref(),
