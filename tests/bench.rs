@@ -15,7 +15,7 @@ name = "startup"
 about = "A static program that ends at once."
 image = "busybox"
 command = ["true"]
-flags = ["--metrics=main"]
+flags = ["--metrics=main", "--against=none"]
 runs = 1
 budget = "1ms"
 "#;

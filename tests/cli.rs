@@ -348,6 +348,7 @@ fn timed_runs_take_turns_as_long_as_there_is_time_and_each_is_kept() {
     let _place = Place::take(Side::Vm);
     let seen = World::new().run([
         "compare",
+        "--against=none",
         "--runs=3",
         "--budget-time=1ms",
         "--metrics=gone,cpu,main",
@@ -619,6 +620,7 @@ fn what_can_not_be_measured_is_refused_by_name() {
     for (args, said) in [
         (["--metrics", "speed"], "speed"),
         (["--against", "docker"], "docker"),
+        (["--against", "none,runc"], "leave out none"),
         (["--budget-time", "fish"], "fish"),
         (["--runs", "-1"], "-1"),
         (["--runs", "1000000"], "100000"),

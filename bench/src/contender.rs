@@ -150,7 +150,9 @@ impl fmt::Display for Peer {
 /// What else a comparison can be against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opponent {
-    /// [`Contender::HostProcess`].
+    /// Nobody beside the three ways.
+    Nobody,
+    /// [`Contender::HostProcess`], as the user of the workload.
     Host,
     /// [`Contender::Peer`], and with it [`Contender::JaulaRun`].
     Peer(Peer),
@@ -158,15 +160,17 @@ pub enum Opponent {
 
 /// There is none of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing can be compared against {0:?}: there are host, runc, crun, youki, bwrap")]
+#[error("nothing can be compared against {0:?}: there are none, host, runc, crun, youki, bwrap")]
 pub struct UnknownOpponent(String);
 
 impl FromStr for Opponent {
     type Err = UnknownOpponent;
 
     fn from_str(word: &str) -> Result<Self, UnknownOpponent> {
-        if word == "host" {
-            return Ok(Self::Host);
+        match word {
+            "none" => return Ok(Self::Nobody),
+            "host" => return Ok(Self::Host),
+            _ => {}
         }
         let peer = Peer::ALL.into_iter().find(|peer| peer.program() == word);
         peer.map(Self::Peer)
@@ -189,6 +193,7 @@ mod tests {
 
     #[test]
     fn opponents_are_found_by_their_words_and_others_refused() {
+        assert_eq!("none".parse(), Ok(Opponent::Nobody));
         assert_eq!("host".parse(), Ok(Opponent::Host));
         for peer in Peer::ALL {
             assert_eq!(peer.program().parse(), Ok(Opponent::Peer(peer)));
@@ -196,7 +201,7 @@ mod tests {
         let error = "docker".parse::<Opponent>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "nothing can be compared against \"docker\": there are host, runc, crun, youki, bwrap"
+            "nothing can be compared against \"docker\": there are none, host, runc, crun, youki, bwrap"
         );
     }
 }

@@ -26,8 +26,8 @@ pub use judgements::judgements;
 use crate::floors::Floors;
 use crate::units::{size, time};
 use crate::{
-    Comparison, Environment, FootprintMoment, FootprintReading, OtherReport, Outcome, Sample,
-    Series, WayReport, quantile,
+    Comparison, Contender, Environment, FootprintMoment, FootprintReading, OtherReport, Outcome,
+    Sample, Series, WayReport, quantile,
 };
 
 /// No borders: a rule under the heads is enough, and columns are easy to cut out.
@@ -373,7 +373,11 @@ fn of_other(other: &OtherReport, comparison: &Comparison) -> Option<String> {
             },
         ) if exit_code != of_container => Some(format!(
             "{contender} is not timed: it ended with {exit_code}, the container with \
-                 {of_container}{complaint}"
+                 {of_container}{complaint}{}",
+            match contender {
+                Contender::HostProcess => " (it has no rights unless --against names host)",
+                _ => "",
+            }
         )),
         (Outcome::Ended { .. } | Outcome::Ready, _) if !is_output_alike => Some(format!(
             "the standard output of {contender} is not the container's"

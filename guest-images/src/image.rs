@@ -249,6 +249,16 @@ impl Image {
 }
 
 impl ImageRef {
+    /// Whether all that it holds is a part of jaula or a program of this machine.
+    pub fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::Busybox | Self::Probe | Self::Program(_) => true,
+            Self::Directory(_) | Self::Name(_) | Self::Id(_) | Self::File { .. } | Self::Stdin => {
+                false
+            }
+        }
+    }
+
     /// Whether it can be told without looking at it that it has no command.
     pub fn has_no_command(&self) -> bool {
         matches!(self, Self::Directory(_))

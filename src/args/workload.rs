@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use guest_images::store::Store;
-use guest_images::{Cache, Sources};
+use guest_images::{Cache, ImageRef, Sources};
 use launch::InstanceId;
 
 use super::boot::BootArgs;
@@ -117,6 +117,16 @@ impl WorkloadArgs {
             }
         };
         Ok((source, command))
+    }
+
+    /// Whether what runs was made from what is on this machine anyway.
+    pub fn is_image_of_this_machine(&self) -> bool {
+        match self.source_and_command() {
+            Ok((Source::Image(name), _)) => {
+                ImageRef::try_from(name.as_os_str()).is_ok_and(|image| image.is_of_this_machine())
+            }
+            Ok((Source::Directory(_), _)) | Err(_) => false,
+        }
     }
 }
 

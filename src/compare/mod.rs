@@ -164,7 +164,7 @@ pub fn measure(
         },
         workload: &workload,
         stdin,
-        others: opponents::prepare(args, &workload)?,
+        others: opponents::prepare(args, &metrics, &workload)?,
         environment,
         series: series_plan(&args.measuring, metrics),
         load: load_plan(&args.measuring),

@@ -4,8 +4,9 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
 
-use bench::{Contender, Metric, Opponent, Other, processes};
-use launch::Workload;
+use bench::processes::{self, Error::Unsupported, RunAs};
+use bench::{Contender, Metric, Opponent, Other};
+use launch::{Prepared, Workload};
 
 use crate::args::CompareArgs;
 
@@ -14,8 +15,23 @@ use crate::args::CompareArgs;
 #[error("other runners can only be timed to their exit, or until they are ready")]
 struct NothingToTime;
 
+/// Nobody is asked for, and somebody.
+#[derive(Debug, thiserror::Error)]
+#[error("--against none is nobody, and others are named beside it")]
+struct NobodyAndOthers;
+
+/// Nobody has said that the image may run without anything that holds it.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing would hold it, and its image is not of this machine")]
+struct Foreign;
+
 /// Refuses what would come to nothing.
 pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error> {
+    if args.against.contains(&Opponent::Nobody) && args.against.len() > 1 {
+        return Err(
+            launch::Error::new(NobodyAndOthers).with_remedy("leave out none, or the others")
+        );
+    }
     let has_peers = args
         .against
         .iter()
@@ -40,15 +56,21 @@ pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error
 /// # Errors
 ///
 /// When this program can't be found, to be timed as a whole process beside other runners.
-pub fn prepare(args: &CompareArgs, workload: &Workload) -> io::Result<Vec<Other>> {
+pub fn prepare(
+    args: &CompareArgs,
+    metrics: &[Metric],
+    workload: &Workload,
+) -> io::Result<Vec<Other>> {
     let mut others = Vec::new();
     let asked = |opponent| args.against.contains(&opponent);
-    if asked(Opponent::Host) {
-        others.push(Other {
-            contender: Contender::HostProcess,
-            prepared: processes::host_process(workload).map_err(Into::into),
-        });
-    }
+    others.extend(
+        Baseline::of(args, metrics)
+            .prepare(workload)
+            .map(|prepared| Other {
+                contender: Contender::HostProcess,
+                prepared,
+            }),
+    );
     let peers = bench::Peer::ALL.into_iter();
     let peers: Vec<_> = peers.filter(|peer| asked(Opponent::Peer(*peer))).collect();
     if !peers.is_empty() {
@@ -63,6 +85,52 @@ pub fn prepare(args: &CompareArgs, workload: &Workload) -> io::Result<Vec<Other>
         prepared: processes::peer(peer, workload).map_err(Into::into),
     }));
     Ok(others)
+}
+
+/// How a plain process of the host takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Baseline {
+    /// Not at all: nobody wants it, or there is nothing to time of it.
+    None,
+    /// As the user of the workload: somebody asked for it.
+    User,
+    /// As a user without rights, of itself.
+    Nobody,
+    /// It would of itself, but for the image.
+    Foreign,
+}
+
+impl Baseline {
+    fn of(args: &CompareArgs, metrics: &[Metric]) -> Self {
+        let has_times = || metrics.iter().any(|it| Contender::HostProcess.has(*it));
+        if args.against.contains(&Opponent::Host) {
+            Self::User
+        } else if args.against.contains(&Opponent::Nobody)
+            || args.measuring.runs == 0
+            || !(args.measuring.figures() || has_times())
+        {
+            Self::None
+        } else if args.workload.is_image_of_this_machine() {
+            Self::Nobody
+        } else {
+            Self::Foreign
+        }
+    }
+
+    fn prepare(self, workload: &Workload) -> Option<Result<Box<dyn Prepared>, launch::Error>> {
+        let prepared = |run_as| processes::host_process(workload, run_as);
+        Some(match self {
+            Self::None => return None,
+            Self::User => prepared(RunAs::User).map_err(Into::into),
+            Self::Nobody => prepared(RunAs::Nobody).map_err(|error| match error {
+                // Nobody named it: there is nothing to be left out.
+                Unsupported(_) => launch::Error::new(error),
+                error => error.into(),
+            }),
+            Self::Foreign => Err(launch::Error::new(Foreign)
+                .with_remedy("name it with --against host if you trust the image")),
+        })
+    }
 }
 
 /// Flags of `compare` that `run` does not have.
@@ -137,6 +205,29 @@ mod tests {
             let line = line.split(' ').map(OsString::from).collect();
             let words = run_line(line, words);
             assert_eq!(words.join(OsStr::new(" ")), run);
+        }
+    }
+
+    #[test]
+    fn a_host_process_takes_part_where_it_can_do_no_harm_and_where_it_is_named() {
+        for (line, expected) in [
+            ("busybox true", Baseline::Nobody),
+            ("--against runc probe hash", Baseline::Nobody),
+            ("--metrics=figures probe hash", Baseline::Nobody),
+            ("program:sqlite3", Baseline::Nobody),
+            ("--against none busybox true", Baseline::None),
+            ("--runs 0 busybox true", Baseline::None),
+            ("--metrics cpu busybox true", Baseline::None),
+            ("debian:12 true", Baseline::Foreign),
+            ("./root true", Baseline::Foreign),
+            ("--rootfs /srv/root busybox", Baseline::Foreign),
+            ("--against host debian:12 true", Baseline::User),
+            ("--against host,crun busybox true", Baseline::User),
+        ] {
+            let words = line.split(' ').map(str::to_owned).collect();
+            let args = CompareArgs::of_words(words).unwrap();
+            let metrics = args.measuring.metrics().unwrap();
+            assert_eq!(Baseline::of(&args, &metrics), expected, "{line}");
         }
     }
 

@@ -6,28 +6,46 @@ use std::process::Command;
 use launch::{Instance, Layers, MonotonicNs, Network, Prepared, Stdio, Workload};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, geteuid, setgid, setgroups, setuid};
 use tempfile::TempDir;
 
 use super::Error;
-use super::root::Root;
+use super::nobody::Nobody;
+use super::root::{Root, Writes};
 use super::spawned::{Spawned, Start};
+
+/// Who a process of the host's is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunAs {
+    /// The workload's user: root can do to the host what it likes. Only those who trust the image and
+    /// the command should run it so.
+    User,
+    /// A user that owns nothing and may do nothing, whoever the workload's is. Its memory and its
+    /// processes have the workload's limits, as far as a process can have them, and all that it
+    /// started is killed when it ends.
+    Nobody,
+}
 
 /// Makes ready the workload as a plain process of the host: the least that starting it can take.
 ///
-/// It has the image as its root, with the host's `/proc` and `/dev` in it, and the user, the
-/// environment and the working directory of the workload. Nothing holds it: no other namespace
-/// than that of its mounts, no cgroup, no limit, no filter of system calls; it has the host's
-/// network, and all capabilities if it is root. Only those who trust an image should run it so.
+/// It has the image as its root, with the host's `/proc` and `/dev` in it, and the environment and
+/// the working directory of the workload. Nothing holds it but who it is: no other namespace than that
+/// of its mounts, no cgroup, no filter of system calls; it has the host's network.
 ///
 /// # Errors
 ///
 /// When the workload asks for what a plain process can't have, which is named, or the caller is not
-/// root. Limits are not among that: it goes without, and a warning says so.
-pub fn prepare(workload: &Workload) -> Result<Box<dyn Prepared>, Error> {
+/// root. Limits are not among that: it goes without a cgroup's, and a warning says so.
+pub fn prepare(workload: &Workload, run_as: RunAs) -> Result<Box<dyn Prepared>, Error> {
     if !geteuid().is_root() {
         return Err(Error::NotRoot);
     }
+    let nobody = match run_as {
+        RunAs::User => None,
+        RunAs::Nobody => Some(Nobody::of_this_process().ok_or(Error::NotRoot)?),
+    };
     super::refuse([
         (!workload.mounts.is_empty(), "a mount"),
         (!workload.devices.is_empty(), "a device"),
@@ -40,7 +58,12 @@ pub fn prepare(workload: &Workload) -> Result<Box<dyn Prepared>, Error> {
     ])?;
     Ok(Box::new(HostProcess {
         layers: workload.root.layers.clone(),
-        is_read_only: workload.root.read_only,
+        writes: Writes {
+            is_read_only: workload.root.read_only,
+            owner: nobody,
+            most_bytes: nobody.and(workload.resources.memory).map(|it| it.bytes()),
+        },
+        processes: workload.resources.pids.map(|it| it.get().into()),
         command: workload.command.clone(),
         mount_point: tempfile::tempdir().map_err(Error::Start)?,
     }))
@@ -48,7 +71,9 @@ pub fn prepare(workload: &Workload) -> Result<Box<dyn Prepared>, Error> {
 
 struct HostProcess {
     layers: Layers,
-    is_read_only: bool,
+    writes: Writes,
+    /// How many a user that is nobody may have.
+    processes: Option<u64>,
     command: launch::Command,
     mount_point: TempDir,
 }
@@ -57,10 +82,22 @@ impl Prepared for HostProcess {
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         // A process of the host finds its root made. This one is made anew for each, as what the
         // one before wrote must not be seen.
-        let root = Root::make(self.mount_point.path(), &self.layers, self.is_read_only)?;
-        root.give_proc_and_dev()?;
+        let root = Root::make(self.mount_point.path(), &self.layers, self.writes)?;
+        root.give_proc_and_dev(self.writes)?;
         let start = MonotonicNs::now();
-        let entrance = Entrance::new(&self.command, &root);
+        let entrance = match self.writes.owner {
+            None => Entrance::new(&self.command, &root),
+            Some(nobody) => Entrance {
+                groups: Vec::new(),
+                gid: nobody.group(),
+                uid: nobody.user(),
+                bounds: Some(Bounds {
+                    memory_bytes: self.writes.most_bytes,
+                    processes: self.processes,
+                }),
+                ..Entrance::new(&self.command, &root)
+            },
+        };
         let spawned = Spawned::start(Start {
             at: start,
             program: program(&self.command),
@@ -68,6 +105,7 @@ impl Prepared for HostProcess {
             enter: move || entrance.take(),
             main: Some("fork, chroot"),
             root: Some(root),
+            nobody: self.writes.owner,
         })?;
         Ok(Box::new(spawned))
     }
@@ -97,6 +135,15 @@ struct Entrance {
     groups: Vec<Gid>,
     gid: Gid,
     uid: Uid,
+    /// For nobody, who has no cgroup to limit it.
+    bounds: Option<Bounds>,
+}
+
+/// What a user may have that is nobody.
+struct Bounds {
+    /// Of addresses, in each process: as near to a limit of memory as a process alone can have.
+    memory_bytes: Option<u64>,
+    processes: Option<u64>,
 }
 
 impl Entrance {
@@ -111,6 +158,7 @@ impl Entrance {
             groups: groups.copied().map(Gid::from_raw).collect(),
             gid: Gid::from_raw(credentials.gid),
             uid: Uid::from_raw(credentials.uid),
+            bounds: None,
         }
     }
 
@@ -124,6 +172,24 @@ impl Entrance {
         chdir(self.cwd.as_c_str())?;
         setgroups(&self.groups)?;
         setgid(self.gid)?;
-        setuid(self.uid)
+        setuid(self.uid)?;
+        match &self.bounds {
+            None => Ok(()),
+            Some(bounds) => bounds.apply(),
+        }
+    }
+}
+
+impl Bounds {
+    /// Makes system calls only.
+    fn apply(&self) -> Result<(), Errno> {
+        if let Some(bytes) = self.memory_bytes {
+            setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
+        }
+        if let Some(processes) = self.processes {
+            setrlimit(Resource::RLIMIT_NPROC, processes, processes)?;
+        }
+        // Or a program of the image that is set-user-ID would make it root.
+        prctl::set_no_new_privs()
     }
 }

@@ -5,6 +5,7 @@
 
 mod doorbell;
 mod host_process;
+mod nobody;
 mod peer;
 mod root;
 mod spawned;
@@ -12,7 +13,7 @@ mod whole;
 
 use std::io;
 
-pub use host_process::prepare as host_process;
+pub use host_process::{RunAs, prepare as host_process};
 pub use peer::{is_installed, prepare as peer};
 pub use whole::prepare as whole;
 
@@ -25,7 +26,7 @@ pub enum Error {
     /// Its `spec` command gave none.
     #[error("it proposes no configuration of its own (spec)")]
     NoSpec,
-    /// The caller may not change its root.
+    /// The caller may not change its root, or become another user.
     #[error("only root can run it")]
     NotRoot,
     /// It is to have something that this contender can't give.

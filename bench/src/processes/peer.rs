@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Error;
-use super::root::Root;
+use super::root::{Root, Writes};
 use super::spawned::{Spawned, Start};
 use crate::Peer;
 
@@ -79,7 +79,7 @@ impl Prepared for PreparedPeer {
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         let layers = &self.workload.root.layers;
         // The runner is told whether it is read-only: it may have to make what it mounts on.
-        let root = Root::make(&self.mount_point, layers, false)?;
+        let root = Root::make(&self.mount_point, layers, Writes::default())?;
         let namespace = root.namespace.as_raw_fd();
         let mut program = Command::new(&self.words[0]);
         program.args(&self.words[1..]);
@@ -95,6 +95,7 @@ impl Prepared for PreparedPeer {
             },
             main: None,
             root: Some(root),
+            nobody: None,
         })?;
         Ok(Box::new(spawned))
     }

@@ -10,8 +10,20 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
+use nix::unistd::chown;
 
 use super::Error;
+use super::nobody::Nobody;
+
+/// What may be written to a root, in memory.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Writes {
+    pub(super) is_read_only: bool,
+    /// Whose its top directory is; root's without it.
+    pub(super) owner: Option<Nobody>,
+    /// How much; half of the host's memory without it, as the kernel has it.
+    pub(super) most_bytes: Option<u64>,
+}
 
 /// A mount namespace with the image at a directory in it, and that directory.
 pub(super) struct Root {
@@ -27,27 +39,35 @@ impl Root {
 
     /// Makes it, below `mount_point`. Nothing of it can be seen from outside, and it is gone with
     /// its descriptors and the processes in it.
-    pub(super) fn make(
-        mount_point: &Path,
-        layers: &Layers,
-        is_read_only: bool,
-    ) -> Result<Self, Error> {
+    pub(super) fn make(mount_point: &Path, layers: &Layers, writes: Writes) -> Result<Self, Error> {
         in_a_thread(|| {
             unshare(CloneFlags::CLONE_NEWNS).map_err(at("a mount namespace"))?;
-            mount_overlay(mount_point, layers, is_read_only)
+            mount_overlay(mount_point, layers, writes)
         })
     }
 
-    /// Binds the host's `/proc` and `/dev` into it.
-    pub(super) fn give_proc_and_dev(&self) -> Result<(), Error> {
+    /// Binds the host's `/proc` and `/dev` into it, but for the memory that is shared there: what is
+    /// written to that would outlive it.
+    pub(super) fn give_proc_and_dev(&self, writes: Writes) -> Result<(), Error> {
         in_a_thread(|| {
             // A thread that shares its working directory can't change namespaces: setns(2).
             unshare(CloneFlags::CLONE_FS).map_err(at("a thread of its own"))?;
             setns(&self.namespace, CloneFlags::CLONE_NEWNS).map_err(at("a mount namespace"))?;
             ["proc", "dev"]
                 .into_iter()
-                .try_for_each(|name| give(&self.directory, name))
+                .try_for_each(|name| give(&self.directory, name))?;
+            cover_shared_memory(&self.directory, writes)
         })
+    }
+}
+
+impl Writes {
+    /// Of a tmpfs with this mode.
+    fn options(self, mode: &str) -> String {
+        match self.most_bytes {
+            None => format!("mode={mode}"),
+            Some(bytes) => format!("mode={mode},size={bytes}"),
+        }
     }
 }
 
@@ -62,16 +82,26 @@ fn in_a_thread<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Resul
     })
 }
 
-fn mount_overlay(scratch: &Path, layers: &Layers, is_read_only: bool) -> Result<Root, Error> {
+fn mount_overlay(scratch: &Path, layers: &Layers, writes: Writes) -> Result<Root, Error> {
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(NONE, "/", NONE, private, NONE).map_err(at("mounts of its own"))?;
     let tmpfs = Some("tmpfs");
-    mount(tmpfs, scratch, tmpfs, MsFlags::empty(), Some("mode=700"))
-        .map_err(at("a place for writes"))?;
+    let options = writes.options("700");
+    mount(
+        tmpfs,
+        scratch,
+        tmpfs,
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )
+    .map_err(at("a place for writes"))?;
     let [upper, work] = ["upper", "work"].map(|name| scratch.join(name));
     let root = Root::path(scratch);
     for directory in [&upper, &work, &root] {
         fs::create_dir(directory).map_err(at_io("a place for writes"))?;
+    }
+    if let Some(owner) = writes.owner {
+        chown(&upper, Some(owner.user()), Some(owner.group())).map_err(at("a place for writes"))?;
     }
     let directories = layers.iter().map(Path::to_owned).chain([upper, work]);
     // By descriptor, so that no character of a path means anything to overlayfs.
@@ -81,14 +111,14 @@ fn mount_overlay(scratch: &Path, layers: &Layers, is_read_only: bool) -> Result<
         .map_err(at("the image"))?;
     let path = |directory: &OwnedFd| format!("/proc/self/fd/{}", directory.as_raw_fd());
     let paths: Vec<_> = opened.iter().map(path).collect();
-    let (lower, writes) = paths.split_at(paths.len() - 2);
+    let (lower, own) = paths.split_at(paths.len() - 2);
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
         lower.join(":"),
-        writes[0],
-        writes[1]
+        own[0],
+        own[1]
     );
-    let flags = match is_read_only {
+    let flags = match writes.is_read_only {
         true => MsFlags::MS_RDONLY,
         false => MsFlags::empty(),
     };
@@ -113,19 +143,42 @@ const DIRECTORY: OFlag = OFlag::O_PATH
 /// Binds a directory of the host's to the one of the same name in the image, if it is there. One
 /// that is a link is not followed: the image would decide where it leads.
 fn give(root: &OwnedFd, name: &'static str) -> Result<(), Error> {
+    let Some(target) = below(root, name)? else {
+        return Ok(());
+    };
+    let source = format!("/{name}");
+    let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
+    let target = path_in_thread(&target);
+    mount(Some(source.as_str()), target.as_str(), NONE, bind, NONE).map_err(at(name))
+}
+
+fn cover_shared_memory(root: &OwnedFd, writes: Writes) -> Result<(), Error> {
+    let name = "dev/shm";
+    let Some(target) = below(root, name)? else {
+        return Ok(());
+    };
+    let tmpfs = Some("tmpfs");
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    let options = writes.options("1777");
+    let target = path_in_thread(&target);
+    mount(tmpfs, target.as_str(), tmpfs, flags, Some(options.as_str())).map_err(at(name))
+}
+
+/// A directory of the image, if it is one and none of its names is a link.
+fn below(root: &OwnedFd, name: &'static str) -> Result<Option<OwnedFd>, Error> {
     let how = OpenHow::new()
         .flags(DIRECTORY)
         .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let target = match openat2(root, name, how) {
-        Ok(target) => target,
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(()),
-        Err(errno) => return Err(at(name)(errno)),
-    };
-    // The threads share descriptors, but this one may not be found under the first one's root.
-    let target = format!("/proc/thread-self/fd/{}", target.as_raw_fd());
-    let source = format!("/{name}");
-    let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
-    mount(Some(source.as_str()), target.as_str(), NONE, bind, NONE).map_err(at(name))
+    match openat2(root, name, how) {
+        Ok(target) => Ok(Some(target)),
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
+        Err(errno) => Err(at(name)(errno)),
+    }
+}
+
+/// The threads share descriptors, but this one may not be found under the first one's root.
+fn path_in_thread(directory: &OwnedFd) -> String {
+    format!("/proc/thread-self/fd/{}", directory.as_raw_fd())
 }
 
 fn at(step: &'static str) -> impl Fn(Errno) -> Error {

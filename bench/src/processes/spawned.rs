@@ -17,6 +17,7 @@ use nix::unistd::{Pid, setsid};
 
 use super::Error;
 use super::doorbell::Doorbell;
+use super::nobody::Nobody;
 use super::root::Root;
 
 /// How a program is to be started.
@@ -31,6 +32,8 @@ pub(super) struct Start<F> {
     pub(super) main: Option<&'static str>,
     /// What has to be there as long as the process.
     pub(super) root: Option<Root>,
+    /// Whose the process is, if it is nobody's else: all of this user's ends with it.
+    pub(super) nobody: Option<Nobody>,
 }
 
 /// A program that was started in a session of its own, or could not be executed.
@@ -40,6 +43,7 @@ pub(super) struct Spawned {
     main: Option<(&'static str, MonotonicNs)>,
     process: Process,
     ended: Mutex<Option<(ExitStatus, MonotonicNs)>>,
+    nobody: Option<Nobody>,
     _root: Option<Root>,
 }
 
@@ -66,6 +70,7 @@ impl Spawned {
             enter,
             main,
             root,
+            nobody,
         } = start;
         program
             .stdin(stdio.stdin)
@@ -102,6 +107,7 @@ impl Spawned {
             main: main.zip(rang_at),
             process,
             ended: Mutex::default(),
+            nobody,
             _root: root,
         })
     }
@@ -175,6 +181,9 @@ impl Running for Spawned {
         // What it leaves behind ends with it. The group's number is its own until it is waited for.
         let _ = killpg(pid, Signal::SIGKILL);
         let status = child.wait().map_err(Error::Reach)?;
+        if let Some(nobody) = self.nobody {
+            nobody.kill_all().map_err(Error::Reach)?;
+        }
         Ok(Some(self.note_end(exit_status(status), at)))
     }
 }
@@ -241,6 +250,9 @@ impl Drop for Spawned {
             let _ = killpg(*pid, Signal::SIGKILL);
             let child = child.get_mut().unwrap_or_else(PoisonError::into_inner);
             let _ = child.wait();
+            if let Some(nobody) = self.nobody {
+                let _ = nobody.kill_all();
+            }
         }
     }
 }

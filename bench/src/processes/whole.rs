@@ -27,6 +27,7 @@ impl Prepared for Whole {
             enter: || Ok(()),
             main: None,
             root: None,
+            nobody: None,
         })?;
         Ok(Box::new(spawned))
     }
