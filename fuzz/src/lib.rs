@@ -91,3 +91,15 @@ pub const TARGETS: &[Target] = &[
         run: targets::vsock::run,
     },
 ];
+
+/// Feeds a device an input, and returns what guest memory holds after it.
+pub type MemoryAfter = fn(&[u8]) -> Vec<u8>;
+
+/// Targets of which the same input always leaves the same, by their names: there are neither random numbers
+/// nor times in it.
+pub const REPEATABLE: &[(&str, MemoryAfter)] = &[
+    ("balloon", targets::balloon::memory_after),
+    ("block", targets::block::memory_after),
+    ("net", targets::net::memory_after),
+    ("vsock", targets::vsock::memory_after),
+];

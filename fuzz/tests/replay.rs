@@ -1,5 +1,6 @@
 //! Every target takes what was found worth keeping, which is in `corpus/`, and inputs made from that: a
-//! short run, the same each time, that needs nothing of libFuzzer's.
+//! short run, the same each time, that needs nothing of libFuzzer's. And what an input does is the same
+//! whatever was before it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -8,23 +9,31 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{fs, process, thread};
 
-use fuzz::{TARGETS, Target};
+use fuzz::{MemoryAfter, REPEATABLE, TARGETS, Target};
+use guest_images::store::BlobDigest;
 use libtest_mimic::{Arguments, Failed, Trial};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 /// How many inputs are made for each target.
 const MADE: usize = 10_000;
+/// How many of them are repeated.
+const REPEATED: usize = 1000;
 /// Longest one, in bytes.
 const MAX_INPUT_BYTES: usize = 600;
 /// How long no input may take, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() {
-    let trials = TARGETS
+    let replayed = TARGETS
         .iter()
-        .map(|target| Trial::test(target.name, || replay(target)))
-        .collect();
+        .map(|target| Trial::test(target.name, || replay(target)));
+    let repeated = REPEATABLE.iter().map(|(name, memory_after)| {
+        Trial::test(format!("{name}_is_as_new_for_each_input"), || {
+            repeat(name, *memory_after)
+        })
+    });
+    let trials = replayed.chain(repeated).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -49,6 +58,26 @@ fn replay(target: &Target) -> Result<(), Failed> {
         }
         Ok(())
     })
+}
+
+/// Feeds each input to a thread that has had no other, and then all of them to one, the last first.
+fn repeat(target: &str, memory_after: MemoryAfter) -> Result<(), Failed> {
+    let mut inputs = corpus(target)?;
+    let mut random = Pcg64Mcg::seed_from_u64(0);
+    let made: Vec<_> = (0..REPEATED).map(|_| make(&mut random, &inputs)).collect();
+    inputs.extend(made);
+    let after = |input: &Vec<u8>| BlobDigest::of(&memory_after(input));
+    let alone: Vec<_> = inputs
+        .iter()
+        .map(|input| thread::scope(|scope| scope.spawn(|| after(input)).join()))
+        .collect();
+    for (input, alone) in inputs.iter().zip(alone).rev() {
+        let alone = alone.map_err(|_| format!("it panics with {}", hex(input)))?;
+        if after(input) != alone {
+            return Err(format!("it depends on what was before {}", hex(input)).into());
+        }
+    }
+    Ok(())
 }
 
 /// Ends the process when an input does not come to an end.

@@ -14,7 +14,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
 
-use super::canary::{Cage, clear};
+use super::canary::{Cage, remove};
 use super::layer;
 use crate::allocation;
 use crate::fields::{bytes, number, seldom};
@@ -68,7 +68,7 @@ pub fn run(input: &[u8]) {
         store.list().expect("a store that can be listed");
     });
     cage.assert_untouched();
-    clear(&dir).expect("to be removed");
+    remove(&dir).expect("to be removed");
 }
 
 /// What was loaded is found by its ID, and by each of its names, which may be another's by now.

@@ -49,3 +49,8 @@ impl Subject for Flat {
 pub fn run(input: &[u8]) {
     virtio::run::<Flat>(input);
 }
+
+/// The same, and what guest memory holds after it.
+pub fn memory_after(input: &[u8]) -> Vec<u8> {
+    virtio::memory_after::<Flat>(input)
+}

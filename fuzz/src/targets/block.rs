@@ -15,16 +15,31 @@ use crate::virtio::{self, Buffer, Guest, Subject};
 const IMAGE_BYTES: usize = 40 * 512 + 100;
 const SECTORS: u64 = 41;
 
-/// A disk that is written to by one input may hold what it likes for the next.
 struct Disk {
     image: &'static File,
     access: Access,
 }
 
-fn content() -> Vec<u8> {
-    (0..IMAGE_BYTES).map(|i| (i * 7 + i / 512) as u8).collect()
+/// What a disk holds that nobody has written to.
+static CONTENT: [u8; IMAGE_BYTES] = content();
+
+const fn content() -> [u8; IMAGE_BYTES] {
+    let mut content = [0; IMAGE_BYTES];
+    let mut i = 0;
+    while i < IMAGE_BYTES {
+        content[i] = (i * 7 + i / 512) as u8;
+        i += 1;
+    }
+    content
 }
 
+fn is_as_new(image: &File) -> bool {
+    let mut found = [0; IMAGE_BYTES];
+    image.read_exact_at(&mut found, 0).expect("to be read");
+    found == CONTENT
+}
+
+/// The image for such access, as it was in the beginning.
 fn image(access: Access) -> &'static File {
     static READ_ONLY: OnceLock<File> = OnceLock::new();
     static READ_WRITE: OnceLock<File> = OnceLock::new();
@@ -32,11 +47,15 @@ fn image(access: Access) -> &'static File {
         Access::ReadOnly => &READ_ONLY,
         Access::ReadWrite => &READ_WRITE,
     };
-    image.get_or_init(|| {
+    let image = image.get_or_init(|| {
         let file = File::from(memfd_create("disk", MemfdFlags::CLOEXEC).expect("a file"));
-        file.write_all_at(&content(), 0).expect("to be written");
+        file.set_len(IMAGE_BYTES as u64).expect("to be enlarged");
         file
-    })
+    });
+    if !is_as_new(image) {
+        image.write_all_at(&CONTENT, 0).expect("to be written");
+    }
+    image
 }
 
 impl Subject for Disk {
@@ -111,15 +130,19 @@ impl Subject for Disk {
     fn check(&mut self) {
         let bytes = self.image.metadata().expect("metadata").len();
         assert_eq!(bytes, IMAGE_BYTES as u64, "the disk has another size");
-        if self.access == Access::ReadOnly {
-            let mut found = vec![0; IMAGE_BYTES];
-            self.image.read_exact_at(&mut found, 0).expect("to be read");
-            assert!(found == content(), "a read-only disk was written to");
-        }
+        assert!(
+            self.access == Access::ReadWrite || is_as_new(self.image),
+            "a read-only disk was written to"
+        );
     }
 }
 
 /// Feeds it one input.
 pub fn run(input: &[u8]) {
     virtio::run::<Disk>(input);
+}
+
+/// The same, and what guest memory holds after it.
+pub fn memory_after(input: &[u8]) -> Vec<u8> {
+    virtio::memory_after::<Disk>(input)
 }

@@ -1,5 +1,5 @@
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,23 +21,20 @@ pub(super) fn in_memory() -> TempDir {
     dir.expect("a directory")
 }
 
-/// Removes what is in a directory, whatever its permissions are by now.
-pub(super) fn clear(dir: &Path) -> io::Result<()> {
-    if !dir.exists() {
-        return Ok(());
+/// Removes a directory, if it is there, whatever the permissions in it are by now.
+pub(super) fn remove(dir: &Path) -> io::Result<()> {
+    match fs::set_permissions(dir, Permissions::from_mode(0o755)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        result => result?,
     }
-    fs::set_permissions(dir, Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         match entry.file_type()?.is_dir() {
-            true => {
-                clear(&entry.path())?;
-                fs::remove_dir(entry.path())?;
-            }
+            true => remove(&entry.path())?,
             false => fs::remove_file(entry.path())?,
         }
     }
-    Ok(())
+    fs::remove_dir(dir)
 }
 
 /// All by which a change of a file would be noticed.

@@ -2,9 +2,9 @@
 //! beside them that no guest may touch.
 
 use std::cell::RefCell;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
 use vmm::devices::virtio::fs::{Fs, Limits, Share};
 
-use super::canary::{Cage, clear};
+use super::canary::{Cage, remove};
 use crate::fields::{bytes, name, number, number32, seldom};
 use crate::virtio::{self, Buffer, Guest, Subject};
 
@@ -156,6 +156,8 @@ struct Place {
     cage: Cage,
     writable: PathBuf,
     read_only: PathBuf,
+    /// How many of the host's files a guest may hold.
+    limits: Limits,
     /// When the read-only share was last changed.
     before: Vec<(i64, i64)>,
 }
@@ -170,6 +172,7 @@ impl Place {
             cage,
             writable,
             read_only,
+            limits: Limits::of_process(),
             before: Vec::new(),
         };
         fill(&place.read_only).expect("to be filled");
@@ -178,7 +181,7 @@ impl Place {
     }
 
     fn begin_anew(&self) {
-        clear(&self.writable)
+        remove(&self.writable)
             .and_then(|()| fill(&self.writable))
             .expect("to be filled");
     }
@@ -233,8 +236,7 @@ fn prepare_process() {
 }
 
 fn fill(dir: &Path) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
-    fs::set_permissions(dir, Permissions::from_mode(0o755))?;
+    fs::create_dir(dir)?;
     fs::write(dir.join("file"), "content")?;
     fs::create_dir(dir.join("d"))?;
     fs::write(dir.join("d/x"), "x")?;
@@ -340,7 +342,7 @@ impl Subject for Shares {
             share(&self.place.writable, false),
             share(&self.place.read_only, true),
         ];
-        Fs::new("shares", shares, Limits::of_process()).expect("a device")
+        Fs::new("shares", shares, self.place.limits).expect("a device")
     }
 
     fn first_requests(&mut self, guest: &mut Guest) -> Vec<(u16, Vec<Buffer>)> {

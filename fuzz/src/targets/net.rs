@@ -2,6 +2,7 @@
 //! apart, too.
 
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use arbitrary::{Result, Unstructured};
 use rustix::net::{
@@ -21,10 +22,8 @@ struct Wire {
     host_end: OwnedFd,
 }
 
-impl Subject for Wire {
-    type Device = Net;
-
-    fn new(_: &mut Unstructured<'_>) -> Result<Self> {
+impl Wire {
+    fn new() -> Self {
         let (device_end, host_end) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -32,14 +31,37 @@ impl Subject for Wire {
             None,
         )
         .expect("a pair of sockets");
-        Ok(Self {
+        Self {
             device_end,
             host_end,
-        })
+        }
+    }
+
+    /// Takes all that is under way.
+    fn drain(&self) {
+        for end in [&self.device_end, &self.host_end] {
+            while recv(end, &mut [0], RecvFlags::TRUNC).is_ok() {}
+        }
+    }
+}
+
+/// The thread's wire, with nothing on it at first.
+struct Wired(Rc<Wire>);
+
+impl Subject for Wired {
+    type Device = Net;
+
+    fn new(_: &mut Unstructured<'_>) -> Result<Self> {
+        thread_local! {
+            static WIRE: Rc<Wire> = Rc::new(Wire::new());
+        }
+        let wire = WIRE.with(Rc::clone);
+        wire.drain();
+        Ok(Self(wire))
     }
 
     fn device(&mut self) -> Net {
-        let packets = self.device_end.try_clone().expect("a descriptor");
+        let packets = self.0.device_end.try_clone().expect("a descriptor");
         Net::new(Some(Link {
             tap: Tap::stand_in(packets),
             ethernet_address: [2, 0, 0, 0, 0, 1],
@@ -86,10 +108,10 @@ impl Subject for Wire {
                 };
                 frame.resize(length, 0x33);
                 // When there is no room for it, it is lost.
-                let _ = send(&self.host_end, &frame, SendFlags::NOSIGNAL);
+                let _ = send(&self.0.host_end, &frame, SendFlags::NOSIGNAL);
             }
             false => {
-                while recv(&self.host_end, &mut [0; 64], RecvFlags::TRUNC)
+                while recv(&self.0.host_end, &mut [0; 64], RecvFlags::TRUNC)
                     .is_ok_and(|(_, length)| length > 0)
                 {}
             }
@@ -105,5 +127,10 @@ impl Subject for Wire {
 
 /// Feeds it one input.
 pub fn run(input: &[u8]) {
-    virtio::run::<Wire>(input);
+    virtio::run::<Wired>(input);
+}
+
+/// The same, and what guest memory holds after it.
+pub fn memory_after(input: &[u8]) -> Vec<u8> {
+    virtio::memory_after::<Wired>(input)
 }

@@ -181,3 +181,8 @@ impl Subject for Host {
 pub fn run(input: &[u8]) {
     virtio::run::<Host>(input);
 }
+
+/// The same, and what guest memory holds after it.
+pub fn memory_after(input: &[u8]) -> Vec<u8> {
+    virtio::memory_after::<Host>(input)
+}

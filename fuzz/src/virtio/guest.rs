@@ -2,7 +2,7 @@ use virtio_bindings::virtio_ring::{VRING_DESC_F_NEXT, VRING_DESC_F_WRITE};
 use vm_memory::{Bytes, GuestAddress};
 use vmm::memory::GuestMemory;
 
-/// Size of guest memory: little, as it is made anew for each input.
+/// Size of guest memory: little, as it is erased for each input.
 pub(super) const MEMORY_BYTES: u64 = 256 << 10;
 /// Where the rings of the first queue lie.
 const RINGS: u64 = 0x1000;

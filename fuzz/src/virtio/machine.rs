@@ -1,7 +1,8 @@
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arbitrary::{Result, Unstructured};
-use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
+use event_manager::{MutEventSubscriber, SubscriberId};
 use virtio_bindings::virtio_config::{VIRTIO_CONFIG_S_NEEDS_RESET, VIRTIO_F_VERSION_1};
 use virtio_bindings::virtio_mmio::*;
 use virtio_bindings::virtio_ring::VIRTIO_RING_F_EVENT_IDX;
@@ -10,9 +11,9 @@ use vm_device::bus::MmioAddress;
 use vmm::devices::virtio::mmio::MmioTransport;
 use vmm::devices::virtio::{Interrupt, VirtioDevice};
 use vmm::devices::{SavedState, StateBytes};
-use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use super::guest::{Buffer, Guest, MEMORY_BYTES, Rings};
+use super::board::Board;
+use super::guest::{Buffer, Guest, Rings};
 use super::hostile;
 use crate::allocation;
 use crate::fields::{self, MAX_STEPS, number, number32, seldom};
@@ -23,6 +24,9 @@ const MAX_ALLOCATED_BYTES: usize = 2 << 20;
 
 /// How often the device is woken before the guest does something else.
 const MAX_ROUNDS: usize = 4;
+
+/// How often a machine is saved and restored: to make another one takes as long as many requests.
+const MAX_RESTORES: usize = 2;
 
 /// A device with what it serves a guest with, on the host's side.
 pub trait Subject: Sized {
@@ -71,18 +75,20 @@ pub trait Subject: Sized {
     fn check(&mut self) {}
 }
 
-/// A device, its registers, and what wakes it.
+/// A device and its registers, and as what it is woken.
 struct Attached<D: VirtioDevice> {
     device: Arc<Mutex<D>>,
     registers: MmioTransport<D>,
-    events: EventManager<Arc<Mutex<D>>>,
+    subscriber: SubscriberId,
 }
 
 /// A machine with one device.
 struct Machine<S: Subject> {
     subject: S,
+    board: Board,
     guest: Guest,
     attached: Attached<S::Device>,
+    restores_left: usize,
     /// Whether it goes on from a state that no machine had.
     is_forged: bool,
 }
@@ -94,9 +100,25 @@ struct Machine<S: Subject> {
 /// When that does harm: the device must neither panic nor allocate much, it must stop when its
 /// queue is broken, and work after a reset, whatever was before.
 pub fn run<S: Subject>(input: &[u8]) {
+    if let Some(machine) = play::<S>(input) {
+        machine.take_apart();
+    }
+}
+
+/// The same, and what guest memory holds after it.
+pub fn memory_after<S: Subject>(input: &[u8]) -> Vec<u8> {
+    let Some(machine) = play::<S>(input) else {
+        return Vec::new();
+    };
+    let memory = machine.board.contents();
+    machine.take_apart();
+    memory
+}
+
+/// Does what `input` says with a machine, if it says anything.
+fn play<S: Subject>(input: &[u8]) -> Option<Machine<S>> {
     let mut u = Unstructured::new(input);
-    let Ok(subject) = S::new(&mut u) else { return };
-    let mut machine = Machine::new(subject);
+    let mut machine = Machine::new(S::new(&mut u).ok()?);
     allocation::limited(MAX_ALLOCATED_BYTES, || {
         // An input ends somewhere.
         let _ = machine.begin(&mut u);
@@ -109,35 +131,41 @@ pub fn run<S: Subject>(input: &[u8]) {
         machine.assert_works_after_reset();
         machine.subject.check();
     });
+    Some(machine)
 }
 
 impl<D: VirtioDevice + MutEventSubscriber + Send + 'static> Attached<D> {
-    fn new(device: D, guest: &Guest) -> Self {
+    fn new(device: D, board: &mut Board) -> Self {
         let device = Arc::new(Mutex::new(device));
-        let irqfd = EventFd::new(EFD_NONBLOCK).expect("an eventfd");
-        let interrupt = Interrupt::new(irqfd);
-        let registers = MmioTransport::new(device.clone(), guest.memory.clone(), interrupt);
-        let mut events = EventManager::new().expect("an event manager");
-        events.add_subscriber(device.clone());
+        let interrupt = Interrupt::new(board.line());
+        let registers = MmioTransport::new(device.clone(), board.memory().clone(), interrupt);
+        let subscriber = board.plug_in(device.clone());
         Self {
             device,
             registers,
-            events,
+            subscriber,
         }
     }
 }
 
 impl<S: Subject> Machine<S> {
     fn new(mut subject: S) -> Self {
-        let memory = vmm::memory::allocate(MEMORY_BYTES).expect("memory");
-        let guest = Guest::new(memory);
-        let attached = Attached::new(subject.device(), &guest);
+        let mut board = Board::take();
+        let guest = Guest::new(board.memory().clone());
+        let attached = Attached::new(subject.device(), &mut board);
         Self {
             subject,
+            board,
             guest,
             attached,
+            restores_left: MAX_RESTORES,
             is_forged: false,
         }
+    }
+
+    fn take_apart(mut self) {
+        self.board.unplug(self.attached.subscriber);
+        self.board.give_back();
     }
 
     /// Sets the device up, as a rule properly.
@@ -174,7 +202,7 @@ impl<S: Subject> Machine<S> {
                 self.write(register, value);
             }
             23 => self.access(u)?,
-            24 => self.save_and_restore(u)?,
+            24 if self.restores_left > 0 => self.save_and_restore(u)?,
             25 => {
                 self.write(VIRTIO_MMIO_STATUS, 0);
                 self.start(u)?;
@@ -279,20 +307,26 @@ impl<S: Subject> Machine<S> {
             state[at] = u.arbitrary()?;
             is_forged = true;
         }
-        let mut other = Attached::new(self.subject.device(), &self.guest);
-        match other.registers.restore_bytes(&state) {
-            Ok(()) => SavedState::resume(&mut other.registers),
-            Err(error) => {
-                assert!(
-                    is_forged || self.is_forged,
-                    "what was saved is refused: {error}"
-                );
-                // The old one goes on, with what the new one was given in place of its own.
-                return Ok(());
+        self.restores_left -= 1;
+        let mut other = Attached::new(self.subject.device(), &mut self.board);
+        let restored = other.registers.restore_bytes(&state);
+        // If it is refused, the old one goes on, with what the new one was given in place of its own.
+        let gone = match &restored {
+            Ok(()) => mem::replace(&mut self.attached, other),
+            Err(_) => other,
+        };
+        self.board.unplug(gone.subscriber);
+        drop(gone);
+        match restored {
+            Ok(()) => {
+                SavedState::resume(&mut self.attached.registers);
+                self.is_forged |= is_forged;
             }
+            Err(error) => assert!(
+                is_forged || self.is_forged,
+                "what was saved is refused: {error}"
+            ),
         }
-        self.attached = other;
-        self.is_forged |= is_forged;
         Ok(())
     }
 
@@ -371,10 +405,8 @@ impl<S: Subject> Machine<S> {
     /// Has the device's thread do what there is to do.
     fn wake(&mut self) {
         for _ in 0..MAX_ROUNDS {
-            match self.attached.events.run_with_timeout(0) {
-                Ok(0) => return,
-                Ok(_) => (),
-                Err(error) => panic!("the device's thread ends: {error:?}"),
+            if !self.board.wake() {
+                return;
             }
         }
     }
