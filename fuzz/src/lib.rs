@@ -47,6 +47,10 @@ pub const TARGETS: &[Target] = &[
         run: targets::block::run,
     },
     Target {
+        name: "bus",
+        run: targets::bus::run,
+    },
+    Target {
         name: "documents",
         run: targets::documents::run,
     },

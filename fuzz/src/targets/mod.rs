@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod balloon;
 pub mod block;
+pub mod bus;
 pub mod documents;
 pub mod doorbell;
 pub mod fs;
