@@ -496,6 +496,43 @@ fn what_is_asked_of_the_hosts_kernel_is_counted_from_main_on() {
 }
 
 #[test]
+fn one_that_goes_on_is_watched_as_it_waits_and_then_killed() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let seen = world.run([
+        "compare",
+        "--runs=1",
+        "--budget-time=1ms",
+        "--metrics=idle,stop,gone",
+        "--json",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    world.assert_no_traces();
+    assert_fits_the_schema(&seen.stdout);
+    let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    let samples = comparison.series.unwrap().samples;
+    assert_eq!(samples.len(), 3);
+    for sample in &samples {
+        assert_eq!(sample.outcome, bench::SampleOutcome::Reached, "{sample:?}");
+        assert!(sample.kill_to_exit_ns.unwrap() > 0);
+        assert!(sample.exit_to_gone_ns.unwrap() > 0);
+        assert_eq!(sample.launch_to_exit_ns, None);
+        // Less than all that the host has.
+        let minute_ns = 60_000_000_000 * comparison.environment.cpus as u64;
+        assert!(sample.idle_cpu_ns.unwrap() < minute_ns, "{sample:?}");
+    }
+    use bench::Metric;
+    let metrics: Vec<_> = comparison.results.iter().map(|it| it.metric).collect();
+    assert_eq!(metrics, [Metric::Idle, Metric::Stop, Metric::Gone]);
+}
+
+#[test]
 fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
     if !is_root() || !can_run(Side::Vm) {
         return;
@@ -636,6 +673,8 @@ fn what_can_not_be_measured_is_refused_by_name() {
         (["--concurrency", "many"], "not a whole number"),
         (["--density=2", "--name=x"], "can't have one name"),
         (["--density=2", "--metrics=gone"], "leave out that metric"),
+        (["--runs=1", "--metrics=stop,exit"], "leave out that metric"),
+        (["--runs=1", "--metrics=idle,gone"], "leave out that metric"),
         (["--density=2", "--against=runc"], "give --ready"),
     ] {
         let args = [&["compare"], &args[..], &["busybox", "true"]].concat();

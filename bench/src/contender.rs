@@ -59,8 +59,8 @@ impl Contender {
     pub fn has(self, metric: Metric) -> bool {
         match metric {
             Metric::Ready | Metric::Exit => true,
-            Metric::Main | Metric::Gone => !self.is_whole_process(),
-            Metric::Memory | Metric::Cpu => {
+            Metric::Main | Metric::Stop | Metric::Gone => !self.is_whole_process(),
+            Metric::Memory | Metric::Idle | Metric::Cpu => {
                 matches!(self, Self::Container | Self::VmCold | Self::VmWarm)
             }
         }

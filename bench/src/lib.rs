@@ -18,6 +18,7 @@ pub mod floors;
 pub mod html;
 mod interrupt;
 mod isolation;
+mod lasting;
 pub mod load;
 mod measurand;
 mod measure;

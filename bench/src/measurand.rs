@@ -35,8 +35,8 @@ impl Metric {
     /// What its values are.
     pub(crate) fn measurand(self) -> Measurand {
         match self {
-            Self::Main | Self::Ready | Self::Exit | Self::Gone => Measurand::Duration,
-            Self::Cpu => Measurand::ProcessorTime,
+            Self::Main | Self::Ready | Self::Exit | Self::Stop | Self::Gone => Measurand::Duration,
+            Self::Idle | Self::Cpu => Measurand::ProcessorTime,
             Self::Memory => Measurand::Memory,
         }
     }

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Side, Span, Stdio, Timeline};
 
 use crate::capture::{Capture, Finished};
+use crate::lasting::{self, Lasting};
 use crate::observed::Observer;
 use crate::ready::{Probe, Ready};
 use crate::{
-    Captured, FootprintMoment, FootprintReading, Interrupt, ObservedReading, Outcome, Readiness,
-    Reported,
+    Captured, FootprintMoment, FootprintReading, Interrupt, Metric, ObservedReading, Outcome,
+    Readiness, Reported,
 };
 
 /// How often a run looks whether it was interrupted, or is due for a reading.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// When after main the footprint is taken: the workload has settled.
 const FOOTPRINT_AFTER_MAIN: Duration = Duration::from_secs(2);
@@ -53,15 +54,19 @@ pub(crate) struct Look<'a> {
     pub(crate) until: Until,
     /// What shows that it is ready, if that is of interest.
     pub(crate) readiness: Option<&'a Readiness>,
-    /// Whether the footprint of one that is ready is read before it is ended.
-    pub(crate) reads_memory: bool,
+    /// What is measured besides what each run tells. It can't be had for nothing.
+    pub(crate) metrics: &'a [Metric],
     /// Whether what it asks of the host's kernel is counted, and of which side it is.
     pub(crate) observes: Option<Side>,
-    /// Whether the processor time is read at last.
-    pub(crate) reads_cpu: bool,
     /// One that has not come so far when this is at its end is killed, and has failed.
     pub(crate) patience: Duration,
     pub(crate) interrupt: &'a Interrupt,
+}
+
+impl Look<'_> {
+    pub(crate) fn wants(&self, metric: Metric) -> bool {
+        self.metrics.contains(&metric)
+    }
 }
 
 /// What came of one run.
@@ -78,6 +83,10 @@ pub(crate) struct Run {
     /// The processor time of its cgroup, to where it was followed; `None` if that is not counted, or
     /// nobody asked.
     pub(crate) cpu_ns: Option<u64>,
+    /// The processor time that it used in a minute as it did nothing; `None` likewise.
+    pub(crate) idle_cpu_ns: Option<u64>,
+    /// From `SIGKILL` to the exit status, if it was killed for that.
+    pub(crate) kill_to_exit_ns: Option<u64>,
     pub(crate) spans: Vec<Span>,
     pub(crate) footprint: FootprintReading,
     /// What it asked of the host's kernel, if that was to be counted.
@@ -121,12 +130,17 @@ pub(crate) fn run(
     let watched = observer.as_ref().and_then(|(_, it)| it.as_ref().ok());
     let (outcome, footprint) = watch(instance.as_ref(), ready, look, watched)?;
     drop(asking);
+    let timeline = instance.timeline();
+    let lasting = match outcome {
+        None => lasting::measure(instance.as_ref(), look)?,
+        Some(_) => Lasting::default(),
+    };
+    let killed = lasting.killed;
     // Only if it is of interest: it takes some of the time until all is gone.
-    let cpu_ns = match look.reads_cpu {
+    let cpu_ns = match look.wants(Metric::Cpu) {
         true => instance.cpu_ns().ok().flatten(),
         false => None,
     };
-    let timeline = instance.timeline();
     let observed = observer.map(|(side, observer)| match observer {
         Ok(observer) => {
             note_main(&observer, &timeline);
@@ -142,16 +156,22 @@ pub(crate) fn run(
     drop(instance);
     let gone = MonotonicNs::now();
     let has_ended = outcome.is_some();
+    let ended_at = match has_ended {
+        true => Some(timeline.end()),
+        false => killed.map(|it| it.at),
+    };
     let stdout = finish(stdout)?;
-    let (outcome, reported) = reported(outcome, &stdout);
+    let (outcome, reported) = reported(outcome.or(lasting.failed), &stdout);
     Ok(Run {
         outcome,
         started_at: Some(timeline.start()),
         launch_to_main_ns: timeline.launch_to_main_ns(),
         launch_to_ready_ns: ready_at.map(|at| at.since(timeline.start())),
         launch_to_exit_ns: has_ended.then(|| timeline.total_ns()),
-        exit_to_gone_ns: has_ended.then(|| gone.since(timeline.end())),
+        exit_to_gone_ns: ended_at.map(|at| gone.since(at)),
         cpu_ns,
+        idle_cpu_ns: lasting.idle_cpu_ns,
+        kill_to_exit_ns: killed.map(|it| it.to_exit_ns),
         spans: timeline.spans().to_vec(),
         footprint,
         observed,
@@ -205,7 +225,6 @@ pub(crate) fn watch(
         until,
         patience,
         interrupt,
-        reads_memory,
         ..
     } = look;
     let mut footprint = None;
@@ -241,7 +260,7 @@ pub(crate) fn watch(
         if is_there {
             let footprint = match (until, footprint) {
                 // Of all runs at the same place, however long they took to get there.
-                (Until::Ready, _) if reads_memory => {
+                (Until::Ready, _) if look.wants(Metric::Memory) => {
                     read_footprint(instance, FootprintMoment::Ready)
                 }
                 (_, Some(footprint)) => footprint,
@@ -309,6 +328,8 @@ impl Run {
             launch_to_exit_ns: None,
             exit_to_gone_ns: None,
             cpu_ns: None,
+            idle_cpu_ns: None,
+            kill_to_exit_ns: None,
             spans: Vec::new(),
             footprint: FootprintReading::Unavailable {
                 reason: "it was not launched".into(),
@@ -322,7 +343,7 @@ impl Run {
 }
 
 impl Outcome {
-    fn failed(error: &launch::Error) -> Self {
+    pub(crate) fn failed(error: &launch::Error) -> Self {
         Self::Failed {
             error: Chain(error).to_string(),
             remedy: error.remedy().map(str::to_owned),

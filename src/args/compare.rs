@@ -88,11 +88,13 @@ pub struct MeasuringArgs {
     /// Begin no round of runs that would not be over by then ("90s", "5m")
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub budget_time: Duration,
-    /// What to measure: main, ready, memory, cpu, exit, gone, with commas [default: main,exit; with --ready main,ready]
+    /// What to measure: main, ready, memory, idle, cpu, exit, stop, gone, with commas [default: main,exit; with --ready main,ready]
     ///
     /// Runs are followed no further than that needs, and killed then. With figures, they are followed to
     /// their end for what the command reports of itself. memory is what can't be reclaimed 2 s after main, or
-    /// when it is ready; cpu is the processor time. Both are of all that the instance needs.
+    /// when it is ready; cpu is the processor time. Both are of all that the instance needs. For idle and
+    /// stop the command must go on: idle is the processor time a minute, of 2 s, as it waits; stop is the time
+    /// from SIGKILL to its exit status.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = wanted)]
     metrics: Vec<Wanted>,
     /// What shows that the command is ready: tcp:PORT, http:PORT/PATH or log:PATTERN
@@ -138,7 +140,9 @@ pub enum MetricsError {
     NoSign,
     #[error("what is ended as soon as it is ready can't be timed to its {0}")]
     EndedBefore(&'static str),
-    #[error("what goes on for --density, --concurrency or --freed can't be timed to its {0}")]
+    #[error(
+        "what goes on for --density, --concurrency, --freed, idle or stop can't be timed to its {0}"
+    )]
     GoesOn(&'static str),
 }
 
@@ -159,21 +163,28 @@ impl MeasuringArgs {
         };
         metrics.sort_unstable();
         metrics.dedup();
-        match (&self.ready, metrics.last()) {
-            (None, _) if metrics.contains(&Metric::Ready) => Err(MetricsError::NoSign),
-            (Some(_), Some(Metric::Exit)) => Err(MetricsError::EndedBefore("exit")),
-            (Some(_), _) if self.figures() => Err(MetricsError::EndedBefore("end")),
-            (Some(_), Some(Metric::Gone)) => Err(MetricsError::EndedBefore("end")),
-            (None, _) if self.goes_on() && self.figures() => Err(MetricsError::GoesOn("end")),
-            (None, Some(Metric::Exit)) if self.goes_on() => Err(MetricsError::GoesOn("exit")),
-            (None, Some(Metric::Gone)) if self.goes_on() => Err(MetricsError::GoesOn("end")),
+        let wants = |metric| metrics.contains(&metric);
+        // One that is killed comes to its end, too.
+        let ends = self.figures() || wants(Metric::Gone) && !wants(Metric::Stop);
+        match &self.ready {
+            None if wants(Metric::Ready) => Err(MetricsError::NoSign),
+            Some(_) if wants(Metric::Exit) => Err(MetricsError::EndedBefore("exit")),
+            Some(_) if ends => Err(MetricsError::EndedBefore("end")),
+            None if self.goes_on() && wants(Metric::Exit) => Err(MetricsError::GoesOn("exit")),
+            None if self.goes_on() && ends => Err(MetricsError::GoesOn("end")),
             _ => Ok(metrics),
         }
     }
 
+    /// Whether there are many instances at once.
+    pub fn launches_many(&self) -> bool {
+        self.density.is_some() || self.concurrency.is_some() || self.freed.is_some()
+    }
+
     /// Whether the command is one that goes on until it is ended.
     pub fn goes_on(&self) -> bool {
-        self.density.is_some() || self.concurrency.is_some() || self.freed.is_some()
+        let wants = |metric| self.metrics.contains(&Wanted::Metric(metric));
+        self.launches_many() || wants(Metric::Idle) || wants(Metric::Stop)
     }
 
     /// Whether what the command reports of itself was asked for by name.

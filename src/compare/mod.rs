@@ -131,7 +131,7 @@ pub fn measure(
 ) -> Result<Comparison, launch::Error> {
     let metrics = args.measuring.metrics()?;
     opponents::check(args, &metrics)?;
-    if args.measuring.goes_on() && args.workload.name.is_some() {
+    if args.measuring.launches_many() && args.workload.name.is_some() {
         return Err(launch::Error::new(OneName).with_remedy("leave out --name"));
     }
     let boot = &args.workload.boot;
@@ -143,7 +143,7 @@ pub fn measure(
         held: _held,
     } = workload::prepare(&args.workload, None, progress)?;
     // Where processor time is only counted in a cgroup that is made for it, this makes one.
-    workload.supervised |= metrics.contains(&Metric::Cpu);
+    workload.supervised |= metrics.contains(&Metric::Cpu) || metrics.contains(&Metric::Idle);
     let needs_network = args.measuring.ready.as_ref();
     if needs_network.is_some_and(Readiness::needs_network)
         && !matches!(workload.network, Network::Bridge { .. })

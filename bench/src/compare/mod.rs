@@ -10,7 +10,7 @@ use crate::load::{self, Load, LoadPlan};
 use crate::measure::{self, Look, MeasureError, Run};
 use crate::series::Entrant;
 use crate::{
-    Comparison, Contender, Difference, Environment, Interrupt, Isolation, Outcome, Series,
+    Comparison, Contender, Difference, Environment, Interrupt, Isolation, Metric, Outcome, Series,
     SeriesPlan, Way, WayReport, Ways, WorkloadFacts, reported, results, series, warnings,
 };
 
@@ -79,8 +79,7 @@ impl Plan<'_> {
     ) -> Look<'a> {
         Look {
             observes,
-            reads_cpu: false,
-            reads_memory: true,
+            metrics: &[Metric::Memory],
             until: self.series.follow_checked(),
             readiness: self.series.readiness.as_ref(),
             patience: match self.series.readiness {

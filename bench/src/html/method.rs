@@ -22,8 +22,12 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 dd { "What the instance's cgroup is charged two seconds after main, or when it is ready, and could not be taken back." }
                 dt { (Metric::Cpu) }
                 dd { "What the instance's cgroup has used until its run was over: the container's processes, or the monitor with its guest." }
+                dt { (Metric::Idle) }
+                dd { "The same of two seconds in which the command waits, counted as of a minute: from two seconds after main on, or from when it was ready." }
                 dt { (Metric::Exit) }
                 dd { "From the entry of launch() until the host knows the command's exit status." }
+                dt { (Metric::Stop) }
+                dd { "From SIGKILL to the command, two seconds after main or when it is ready, until the host knows its exit status." }
                 dt { (Metric::Gone) }
                 dd { "From the exit status until nothing of the instance is left: processes, cgroup, mounts, files." }
                 dt { "vm cold, vm warm" }

@@ -109,6 +109,8 @@ fn sample(way: Way, order: usize) -> Sample {
         exit_to_gone_ns: None,
         memory_bytes: None,
         cpu_ns: None,
+        idle_cpu_ns: None,
+        kill_to_exit_ns: None,
         spans: spans(way),
         reported: Some(reported(way, order as u64)),
     }

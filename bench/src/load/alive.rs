@@ -51,9 +51,8 @@ impl Alive {
             .flatten();
         let ready = probe.as_ref().map(Probe::ready);
         let look = Look {
-            reads_cpu: false,
             observes: None,
-            reads_memory: false,
+            metrics: &[],
             until: ready.map_or(Until::Main, |_| Until::Ready),
             readiness: ground.readiness,
             patience,

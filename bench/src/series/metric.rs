@@ -16,23 +16,30 @@ pub enum Metric {
     /// What the instance's cgroup is charged that can't be reclaimed, in bytes: two seconds after main
     /// or, if it is ended as soon as it is ready, then.
     Memory,
+    /// The processor time that the instance uses in a minute as it does nothing, with all that serves it:
+    /// from where it was followed, for two seconds.
+    Idle,
     /// The processor time that the instance has used from its launch to where it was followed, with all
     /// that serves it: a VM's monitor and its guest.
     Cpu,
     /// From the entry of `launch()` to the command's exit status.
     Exit,
+    /// From `SIGKILL`, two seconds after main or when it is ready, to the command's exit status.
+    Stop,
     /// From the command's exit status until nothing of the instance is left.
     Gone,
 }
 
 impl Metric {
     /// All there are.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Main,
         Self::Ready,
         Self::Memory,
+        Self::Idle,
         Self::Cpu,
         Self::Exit,
+        Self::Stop,
         Self::Gone,
     ];
 
@@ -42,8 +49,10 @@ impl Metric {
             Self::Main => "main",
             Self::Ready => "ready",
             Self::Memory => "memory",
+            Self::Idle => "idle",
             Self::Cpu => "cpu",
             Self::Exit => "exit",
+            Self::Stop => "stop",
             Self::Gone => "gone",
         }
     }
@@ -54,8 +63,10 @@ impl Metric {
             Self::Main => sample.launch_to_main_ns,
             Self::Ready => sample.launch_to_ready_ns,
             Self::Memory => sample.memory_bytes,
+            Self::Idle => sample.idle_cpu_ns,
             Self::Cpu => sample.cpu_ns,
             Self::Exit => sample.launch_to_exit_ns,
+            Self::Stop => sample.kill_to_exit_ns,
             Self::Gone => sample.exit_to_gone_ns,
         }
         .filter(|_| !sample.has_failed())
@@ -68,8 +79,10 @@ impl fmt::Display for Metric {
             Self::Main => "launch to main",
             Self::Ready => "launch to ready",
             Self::Memory => "memory, unreclaimable",
+            Self::Idle => "processor time a minute, idle",
             Self::Cpu => "processor time",
             Self::Exit => "launch to exit",
+            Self::Stop => "kill to exit",
             Self::Gone => "exit to gone",
         })
     }
@@ -104,7 +117,7 @@ mod tests {
         }
         assert_eq!(
             "speed".parse::<Metric>().unwrap_err().to_string(),
-            "there is no metric \"speed\": there are main, ready, memory, cpu, exit, gone"
+            "there is no metric \"speed\": there are main, ready, memory, idle, cpu, exit, stop, gone"
         );
     }
 }

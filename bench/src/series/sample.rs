@@ -33,6 +33,10 @@ pub struct Sample {
     /// The processor time of its cgroup, with all that serves it, to where it was followed. `None` if
     /// it was not to be read, or is not counted.
     pub cpu_ns: Option<u64>,
+    /// The processor time that it used in a minute as it did nothing. `None` likewise.
+    pub idle_cpu_ns: Option<u64>,
+    /// From `SIGKILL` to the exit status, if it was killed for that.
+    pub kill_to_exit_ns: Option<u64>,
     /// Where the time went, to where the run was followed.
     pub spans: Vec<Span>,
     /// What the workload reported of itself, if it did and the run was followed to its end.

@@ -51,9 +51,7 @@ impl SeriesPlan {
                 Until::End => Until::Settled,
                 sooner => sooner,
             },
-            Some(Metric::Ready | Metric::Cpu | Metric::Exit | Metric::Gone) => {
-                self.follow_checked()
-            }
+            Some(_) => self.follow_checked(),
         }
     }
 }
@@ -217,9 +215,8 @@ impl Turns<'_> {
     fn run(&self, entrant: &Entrant<'_>) -> Result<Run, MeasureError> {
         let stdin = measure::open_stdin(self.stdin).map_err(MeasureError::Stdin)?;
         let look = Look {
-            reads_cpu: self.plan.metrics.contains(&Metric::Cpu),
             observes: None,
-            reads_memory: self.plan.metrics.contains(&Metric::Memory),
+            metrics: &self.plan.metrics,
             until: self.plan.follow(),
             readiness: self.plan.readiness.as_ref(),
             patience: entrant.patience(),
@@ -289,6 +286,8 @@ fn sample(entrant: &Entrant<'_>, order: usize, round: usize, is_warm_up: bool, r
         exit_to_gone_ns: run.exit_to_gone_ns,
         memory_bytes: run.footprint.settled_bytes(),
         cpu_ns: run.cpu_ns,
+        idle_cpu_ns: run.idle_cpu_ns,
+        kill_to_exit_ns: run.kill_to_exit_ns,
         spans: run.spans,
         reported: run.reported,
     }
@@ -300,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_run_is_followed_no_further_than_what_is_measured_of_it() {
-        use Metric::{Cpu, Exit, Gone, Main, Memory, Ready};
+        use Metric::{Cpu, Exit, Gone, Idle, Main, Memory, Ready, Stop};
         let sign = "log:up".parse::<Readiness>().unwrap();
         for (metrics, sign, goes_on, figures, until) in [
             (vec![], None, false, false, Until::Main),
@@ -314,6 +313,9 @@ mod tests {
             (vec![Memory], Some(&sign), false, false, Until::Ready),
             (vec![Main], Some(&sign), false, false, Until::Main),
             (vec![Memory], None, false, true, Until::End),
+            (vec![Main, Idle], None, true, false, Until::Settled),
+            (vec![Stop, Gone], None, true, false, Until::Settled),
+            (vec![Stop, Gone], Some(&sign), true, false, Until::Ready),
         ] {
             let plan = SeriesPlan {
                 runs: 1,
