@@ -506,6 +506,7 @@ fn one_that_goes_on_is_watched_as_it_waits_and_then_killed() {
         "compare",
         "--runs=1",
         "--budget-time=1ms",
+        "--against=none",
         "--metrics=idle,stop,gone",
         "--json",
         "busybox",
