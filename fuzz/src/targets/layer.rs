@@ -2,9 +2,12 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::io::{self, Write};
 use std::rc::Rc;
 
 use arbitrary::{Result, Unstructured};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use guest_images::store::{BlobDigest, Intake, LayerBlob, Limits, Store};
 use launch::NoProgress;
 use tar::{EntryType, Header};
@@ -83,24 +86,54 @@ pub fn run(input: &[u8]) {
     let cage =
         CAGE.with_borrow_mut(|cage| cage.get_or_insert_with(|| Rc::new(Cage::new())).clone());
     let mut u = Unstructured::new(input);
-    let Ok(archive) = archive(&mut u) else { return };
+    let Ok(content) = content(&mut u) else { return };
     let store = Store::new(cage.inside().join("store"));
     // Any but the right one: what was unpacked is refused at its end, and goes.
     let blob = LayerBlob {
         digest: None,
-        size: archive.len() as u64,
+        size: content.len() as u64,
         diff_id: BlobDigest::of(b"none"),
     };
     let added = allocation::limited(MAX_ALLOCATED_BYTES, || {
         let intake = Intake::new(LIMITS, &NoProgress);
         store
-            .add_layer(&blob, &mut archive.as_slice(), &intake)
+            .add_layer(&blob, &mut content.as_slice(), &intake)
             .err()
     });
     assert!(added.is_some(), "a layer with another digest was added");
     let left = fs::read_dir(cage.inside().join("store/layers")).expect("a directory");
     assert_eq!(left.count(), 0, "something is left of a layer");
     cage.assert_untouched();
+}
+
+/// A layer as it comes: an archive, as it is or compressed, and once compressed it may be spoiled.
+fn content(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let packing = u.int_in_range(0..=15u8)?;
+    if packing < 12 {
+        return archive(u);
+    }
+    let spoiled = match u.arbitrary()? {
+        true => Some((u.arbitrary::<u16>()?, u.arbitrary::<u8>()?)),
+        false => None,
+    };
+    let mut packed = pack(&archive(u)?, packing).expect("memory to write to");
+    if let Some((at, byte)) = spoiled {
+        let at = usize::from(at) % packed.len();
+        match byte {
+            0 => packed.truncate(at),
+            _ => packed[at] ^= byte,
+        }
+    }
+    Ok(packed)
+}
+
+fn pack(archive: &[u8], packing: u8) -> io::Result<Vec<u8>> {
+    if packing < 14 {
+        return zstd::bulk::compress(archive, 1);
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(archive)?;
+    encoder.finish()
 }
 
 /// An archive such as a layer is.
