@@ -93,7 +93,7 @@ pub struct MeasuringArgs {
     /// Runs are followed no further than that needs, and killed then. With figures, they are followed to
     /// their end for what the command reports of itself. memory is what can't be reclaimed 2 s after main, or
     /// when it is ready; cpu is the processor time. Both are of all that the instance needs. For idle and
-    /// stop the command must go on: idle is the processor time a minute, of 2 s, as it waits; stop is the time
+    /// stop the command must go on: idle is the processor time a minute, of 5 s, as it waits; stop is the time
     /// from SIGKILL to its exit status.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = wanted)]
     metrics: Vec<Wanted>,

@@ -23,7 +23,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 dt { (Metric::Cpu) }
                 dd { "What the instance's cgroup has used until its run was over: the container's processes, or the monitor with its guest." }
                 dt { (Metric::Idle) }
-                dd { "The same of two seconds in which the command waits, counted as of a minute: from two seconds after main on, or from when it was ready." }
+                dd { "The same of five seconds in which the command waits, counted as of a minute: from two seconds after main on, or from when it was ready." }
                 dt { (Metric::Exit) }
                 dd { "From the entry of launch() until the host knows the command's exit status." }
                 dt { (Metric::Stop) }

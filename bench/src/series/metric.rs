@@ -17,7 +17,7 @@ pub enum Metric {
     /// or, if it is ended as soon as it is ready, then.
     Memory,
     /// The processor time that the instance uses in a minute as it does nothing, with all that serves it:
-    /// from where it was followed, for two seconds.
+    /// from where it was followed, for five seconds.
     Idle,
     /// The processor time that the instance has used from its launch to where it was followed, with all
     /// that serves it: a VM's monitor and its guest.
