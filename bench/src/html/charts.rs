@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::chart::{cdf, footprint, operations, order, timeline};
-use super::id;
+use super::chart::{cdf, distribution, footprint, operations, order, timeline};
 use super::series::{drawn, spans};
-use crate::{Comparison, Metric, Series};
+use super::{id, legend};
+use crate::{Comparison, Contender, FigureResult, FigureRow, Metric, Series};
 
 pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
     html! {
@@ -28,7 +28,10 @@ fn startup(key: &str, comparison: &Comparison, series: &Series) -> Markup {
     let drawn = drawn(comparison, series);
     figure(
         "How often a start is how quick",
-        cdf::draw(&id(key, "cdf"), &drawn, Metric::Main),
+        html! {
+            (legend(drawn.iter().map(|it| it.contender)))
+            (cdf::draw(&id(key, "cdf"), &drawn, Metric::Main))
+        },
         html! {
             "Share of the runs that were at main after this time, on a logarithmic axis: the steeper a line, the more a start can be relied on; "
             "where two lines do not overlap, every start of one was quicker than every start of the other."
@@ -42,7 +45,10 @@ fn reported(key: &str, comparison: &Comparison) -> Markup {
         @if let Some(svg) = operations::ratios(&id(key, "ratios"), figures) {
             (figure(
                 "What each operation costs, as a ratio",
-                svg,
+                html! {
+                    (legend(telling(figures, |row| row.of_runs.against.is_some())))
+                    (svg)
+                },
                 html! {
                     "How many times as long each operation takes as for what it is held against (a VM against the container, that against a process of the host), on a logarithmic axis: "
                     "what the processor does by itself is near 1, and what a guest's kernel must ask its host for is far to the right."
@@ -52,14 +58,56 @@ fn reported(key: &str, comparison: &Comparison) -> Markup {
         @if let Some(svg) = operations::latencies(&id(key, "latencies"), figures) {
             (figure(
                 "How long each operation takes",
-                svg,
+                html! {
+                    (legend(telling(figures, |row| row.of_runs.summary.is_some())))
+                    (svg)
+                },
                 html! {
                     "From the median, the dot, to the 99th percentile, the stroke, on a logarithmic axis: a long line is an operation that is mostly quick and sometimes waits. "
                     "A dot alone had too few values for a percentile."
                 },
             ))
         }
+        (distributions(key, figures))
     }
+}
+
+/// One for each operation.
+fn distributions(key: &str, figures: &[FigureResult]) -> Markup {
+    let draw = |result: &FigureResult| {
+        distribution::draw(&id(key, &format!("spread-{}", result.figure)), result)
+    };
+    let drawn = figures
+        .iter()
+        .filter_map(|result| Some((&result.figure, draw(result)?)));
+    let drawn: Vec<_> = drawn.collect();
+    if drawn.is_empty() {
+        return html! {};
+    }
+    figure(
+        "How often an operation is how quick",
+        html! {
+            (legend(telling(figures, |row| row.quantiles_ns.len() > 1)))
+            div.multiples {
+                @for (name, svg) in drawn { div { h5 { (name) } (svg) } }
+            }
+        },
+        html! {
+            "Share of the operations of all runs that took at most so long, each chart on a logarithmic axis of its own: "
+            "a steep line is an operation that always takes the same, a foot or a shoulder one that sometimes waits for something else."
+        },
+    )
+}
+
+/// Those with such a row, in the order in which they are shown.
+fn telling(figures: &[FigureResult], has: impl Fn(&FigureRow) -> bool) -> Vec<Contender> {
+    let mut contenders = Vec::new();
+    for row in figures.iter().flat_map(|result| &result.rows) {
+        if has(row) && !contenders.contains(&row.of_runs.contender) {
+            contenders.push(row.of_runs.contender);
+        }
+    }
+    contenders
 }
 
 fn timelines(key: &str, comparison: &Comparison) -> Markup {
@@ -105,11 +153,10 @@ fn footprints(key: &str, comparison: &Comparison) -> Markup {
 fn run_order(key: &str, comparison: &Comparison, series: &Series) -> Markup {
     figure(
         "In which order they ran",
-        order::draw(
-            &id(key, "order"),
-            &drawn(comparison, series),
-            series.samples.len(),
-        ),
+        html! {
+            (legend(drawn(comparison, series).iter().map(|it| it.contender)))
+            (order::draw(&id(key, "order"), &drawn(comparison, series), series.samples.len()))
+        },
         html! {
             "Every run in the order in which it was made, by its time to main: dots that climb or fall from left to right "
             "would mean that the host changed meanwhile, and hollow ones failed."

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart::{concurrency, density, elasticity};
-use super::{id, named};
+use super::{id, legend, named};
 use crate::load::{Concurrency, Density, Elasticity, Load};
 use crate::table::load::{TOLD_AFTER, in_words, percent, why};
 use crate::units::{signed_size, size, time};
@@ -35,6 +35,7 @@ fn of_density(key: &str, density: &Density) -> Markup {
         @if let Some(svg) = density::draw(&id(key, "density"), density) {
             figure {
                 h4 { "What one more costs in memory" }
+                (legend(density.ways.iter().map(|it| it.contender)))
                 (svg)
                 figcaption {
                     "How much less memory the host has available while so many instances run, against none: the steeper a line, the more one more costs. Dashed is what their cgroups are charged. "
@@ -127,6 +128,7 @@ fn of_elasticity(key: &str, elasticity: &Elasticity) -> Markup {
         }
         @if let Some(svg) = elasticity::draw(&id(key, "elasticity"), elasticity) {
             figure {
+                (legend(elasticity.ways.iter().map(|it| it.contender)))
                 (svg)
                 figcaption {
                     "What the host is charged for the instance from the moment when its command has freed its memory, the most before as a dot: "

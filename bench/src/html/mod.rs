@@ -125,5 +125,10 @@ fn named(contender: Contender) -> Markup {
     html! { span class=(format!("name {}", class(contender))) { (contender) } }
 }
 
+/// Whose each colour of a chart is.
+fn legend(contenders: impl IntoIterator<Item = Contender>) -> Markup {
+    html! { p.legend { @for contender in contenders { (named(contender)) " " } } }
+}
+
 #[cfg(test)]
 pub(crate) mod tests;

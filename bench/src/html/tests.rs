@@ -123,6 +123,7 @@ fn reported(way: Way, order: u64) -> Reported {
         batch: 1,
         p50_ns,
         p99_ns: Some(2 * p50_ns),
+        quantiles_ns: vec![p50_ns / 2, p50_ns, 3 * p50_ns],
     };
     let getppid = match way {
         Way::Container => 100 + order,
@@ -293,9 +294,11 @@ fn nothing_is_fetched() {
 fn every_drawing_has_a_name_and_a_sentence() {
     let page = render(&comparison());
     let drawings = page.matches("<svg").count();
-    assert_eq!(drawings, 10);
+    assert_eq!(drawings, 12);
     assert_eq!(page.matches("role=\"img\"").count(), drawings);
-    assert_eq!(page.matches("<figcaption>").count(), drawings);
+    // Two operations have a drawing each, and one sentence.
+    assert_eq!(page.matches("<figcaption>").count(), drawings - 1);
+    assert!(page.contains("container: from 50 ns, half of them within"));
     for labels in page.split("aria-labelledby=\"").skip(1) {
         let (ids, _) = labels.split_once('"').unwrap();
         for id in ids.split(' ') {
@@ -348,7 +351,7 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     };
     let page = render_suite(&[measured("startup"), measured("hash")]).unwrap();
     assert_eq!(page.matches("<article").count(), 2);
-    assert_eq!(page.matches("<svg").count(), 20);
+    assert_eq!(page.matches("<svg").count(), 24);
     assert!(page.contains("slower, 116 times the container"));
     let ids: Vec<_> = page
         .split(" id=\"")

@@ -3,6 +3,7 @@
 //! They are read from its standard output, which is as hostile as all that comes from inside: see
 //! [`Reported::read`] for their form.
 
+mod distribution;
 mod parse;
 mod results;
 mod tally;
@@ -35,6 +36,10 @@ pub struct Figure {
     pub p50_ns: u64,
     /// The 99th percentile, likewise, if there are enough values to tell.
     pub p99_ns: Option<u64>,
+    /// Values from the least to the most with as many of all between any two, likewise; none if they
+    /// were not told.
+    #[serde(default)]
+    pub quantiles_ns: Vec<u64>,
 }
 
 /// What a workload reports.

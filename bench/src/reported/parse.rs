@@ -1,8 +1,16 @@
+use super::distribution::MOST_QUANTILES;
 use super::{Figure, Reported};
 use crate::Captured;
 
-/// What the output of a workload begins with that reports figures.
-const FIRST_LINE: &str = "jaula-figures 1";
+/// What the output of a workload begins with that reports figures; the version of the form follows.
+const FIRST_WORD: &str = "jaula-figures ";
+
+/// The forms that are understood: quantiles came with the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    One,
+    Two,
+}
 
 /// Most figures in a report.
 const MOST_FIGURES: usize = 64;
@@ -12,6 +20,9 @@ const LONGEST_NAME: usize = 40;
 
 /// The longest line, in bytes: a name and five numbers need less.
 const LONGEST_LINE: usize = 200;
+
+/// The longest with quantiles: 41 numbers of 15 digits, and what is between them.
+const LONGEST_WITH_QUANTILES: usize = LONGEST_LINE + MOST_QUANTILES * (MOST_DIGITS + 1) + 20;
 
 /// The most digits of a number: some days in nanoseconds.
 const MOST_DIGITS: usize = 15;
@@ -33,17 +44,22 @@ pub enum ReportError {
 }
 
 impl Reported {
-    /// Reads a report, if the output is one: the line `jaula-figures 1`, then for each figure
+    /// Reads a report, if the output is one: the line `jaula-figures 2`, then for each figure
     ///
     /// ```text
-    /// NAME values=N batch=N p50_ns=N [p99_ns=N]
+    /// NAME values=N batch=N p50_ns=N [p99_ns=N] [quantiles_ns=N,N,...]
     /// ```
     ///
-    /// and at last `end took_ns=N`. All with single spaces, in this order, and nothing else. Its first
+    /// and at last `end took_ns=N`. After `jaula-figures 1` there are no quantiles. All with single spaces, in this order, and nothing else. Its first
     /// and its last bytes arrived `host_ns` apart.
     pub(crate) fn read(stdout: &Captured, host_ns: u64) -> Option<Result<Self, ReportError>> {
-        let rest = stdout.text.strip_prefix(FIRST_LINE)?.strip_prefix('\n')?;
-        Some(read(rest).map(|(figures, took_ns)| Self {
+        let rest = stdout.text.strip_prefix(FIRST_WORD)?;
+        let (form, rest) = match rest.split_once('\n')? {
+            ("1", rest) => (Form::One, rest),
+            ("2", rest) => (Form::Two, rest),
+            _ => return None,
+        };
+        Some(read(rest, form).map(|(figures, took_ns)| Self {
             figures,
             took_ns,
             host_ns,
@@ -52,12 +68,16 @@ impl Reported {
 }
 
 /// What follows the first line.
-fn read(text: &str) -> Result<(Vec<Figure>, u64), ReportError> {
+fn read(text: &str, form: Form) -> Result<(Vec<Figure>, u64), ReportError> {
+    let longest = match form {
+        Form::One => LONGEST_LINE,
+        Form::Two => LONGEST_WITH_QUANTILES,
+    };
     let mut figures: Vec<Figure> = Vec::new();
     let mut lines = text.split_inclusive('\n').zip(2..);
     while let Some((with_end, line)) = lines.next() {
         let error = |problem| ReportError::Line { line, problem };
-        if with_end.len() > LONGEST_LINE {
+        if with_end.len() > longest {
             return Err(error("it is too long"));
         }
         let words = with_end.strip_suffix('\n').ok_or(ReportError::NoEnd)?;
@@ -71,7 +91,7 @@ fn read(text: &str) -> Result<(Vec<Figure>, u64), ReportError> {
                 }),
             };
         }
-        let figure = figure(words).map_err(error)?;
+        let figure = figure(words, form).map_err(error)?;
         if figures.len() == MOST_FIGURES {
             return Err(error("there are too many"));
         }
@@ -83,8 +103,8 @@ fn read(text: &str) -> Result<(Vec<Figure>, u64), ReportError> {
     Err(ReportError::NoEnd)
 }
 
-fn figure(line: &str) -> Result<Figure, &'static str> {
-    let mut words = line.split(' ');
+fn figure(line: &str, form: Form) -> Result<Figure, &'static str> {
+    let mut words = line.split(' ').peekable();
     let name = words.next().unwrap_or_default();
     let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !(1..=LONGEST_NAME).contains(&name.len()) || !name.bytes().all(is_good) {
@@ -94,11 +114,17 @@ fn figure(line: &str) -> Result<Figure, &'static str> {
     let values = next("values", "values is no number")?;
     let batch = next("batch", "batch is no number")?;
     let p50_ns = next("p50_ns", "p50_ns is no number")?;
-    let p99_ns = words.next().map(|it| number(it, "p99_ns"));
-    let p99_ns = match p99_ns {
+    let may_have_quantiles = form == Form::Two;
+    let is_quantiles = |word: &&str| may_have_quantiles && word.starts_with(QUANTILES);
+    let p99_ns = words.next_if(|word| !is_quantiles(word));
+    let p99_ns = match p99_ns.map(|it| number(it, "p99_ns")) {
         None => None,
         Some(Some(p99_ns)) if p99_ns >= p50_ns => Some(p99_ns),
         Some(_) => return Err("p99_ns is no number, or below p50_ns"),
+    };
+    let quantiles_ns = match words.next_if(is_quantiles) {
+        None => Vec::new(),
+        Some(word) => quantiles(word, p50_ns)?,
     };
     if words.next().is_some() {
         return Err("there is too much in it");
@@ -112,14 +138,37 @@ fn figure(line: &str) -> Result<Figure, &'static str> {
         batch,
         p50_ns,
         p99_ns,
+        quantiles_ns,
     })
+}
+
+/// What quantiles begin with.
+const QUANTILES: &str = "quantiles_ns=";
+
+fn quantiles(word: &str, p50_ns: u64) -> Result<Vec<u64>, &'static str> {
+    let list = word.strip_prefix(QUANTILES).unwrap_or_default();
+    // One more than there may be is enough to see that there are too many.
+    let numbers = list.split(',').take(MOST_QUANTILES + 1).map(digits);
+    let quantiles = numbers.collect::<Option<Vec<_>>>();
+    let quantiles = quantiles.ok_or("quantiles_ns are no numbers")?;
+    if !(2..=MOST_QUANTILES).contains(&quantiles.len()) {
+        return Err("quantiles_ns are 2 to 41 numbers");
+    }
+    let has_median = quantiles[0] <= p50_ns && p50_ns <= quantiles[quantiles.len() - 1];
+    if !quantiles.is_sorted() || !has_median {
+        return Err("quantiles_ns are not in order, or p50_ns is not among them");
+    }
+    Ok(quantiles)
 }
 
 /// `KEY=N`.
 fn number(word: &str, key: &str) -> Option<u64> {
-    let digits = word.strip_prefix(key)?.strip_prefix('=')?;
-    let is_good = digits.len() <= MOST_DIGITS && digits.bytes().all(|it| it.is_ascii_digit());
-    digits.parse().ok().filter(|_| is_good)
+    digits(word.strip_prefix(key)?.strip_prefix('=')?)
+}
+
+fn digits(text: &str) -> Option<u64> {
+    let is_good = text.len() <= MOST_DIGITS && text.bytes().all(|it| it.is_ascii_digit());
+    text.parse().ok().filter(|_| is_good)
 }
 
 #[cfg(test)]
@@ -146,6 +195,7 @@ mod tests {
             batch,
             p50_ns,
             p99_ns,
+            quantiles_ns: Vec::new(),
         };
         assert_eq!(
             reported.figures,
@@ -157,11 +207,53 @@ mod tests {
     }
 
     #[test]
+    fn quantiles_came_with_the_second_form() {
+        let with = |form: &str, rest: &str| {
+            let text =
+                format!("jaula-figures {form}\nx values=9 batch=1 p50_ns=5{rest}\nend took_ns=1\n");
+            let read = read_all(&text).unwrap();
+            read.map(|it| it.figures[0].quantiles_ns.clone())
+                .map_err(|error| error.to_string())
+        };
+        let many = vec!["5"; 42].join(",");
+        let most = "9".repeat(15);
+        for (rest, expected) in [
+            ("", Ok(vec![])),
+            (" p99_ns=9", Ok(vec![])),
+            (" quantiles_ns=1,5,9", Ok(vec![1, 5, 9])),
+            (" p99_ns=9 quantiles_ns=5,5", Ok(vec![5, 5])),
+            (" quantiles_ns=5", Err("2 to 41 numbers")),
+            (&format!(" quantiles_ns={many}"), Err("2 to 41 numbers")),
+            (" quantiles_ns=", Err("are no numbers")),
+            (" quantiles_ns=5,,6", Err("are no numbers")),
+            (" quantiles_ns=5,+6", Err("are no numbers")),
+            (&format!(" quantiles_ns=5,{most}9"), Err("are no numbers")),
+            (" quantiles_ns=6,5", Err("not in order")),
+            (" quantiles_ns=6,7", Err("not among them")),
+            (" quantiles_ns=1,4", Err("not among them")),
+            (" quantiles_ns=1,9 p99_ns=9", Err("too much in it")),
+        ] {
+            let read = with("2", rest);
+            match expected {
+                Ok(quantiles) => assert_eq!(read, Ok(quantiles), "{rest}"),
+                Err(problem) => {
+                    let error = read.unwrap_err();
+                    assert!(error.contains(problem), "{rest}: {error}");
+                }
+            }
+        }
+        let error = with("1", " quantiles_ns=1,9").unwrap_err();
+        assert!(error.contains("line 2: p99_ns is no number"), "{error}");
+    }
+
+    #[test]
     fn other_output_is_no_report() {
         for text in [
             "",
             "jaula-figures 1",
             "jaula-figures 10\n",
+            "jaula-figures 3\n",
+            "jaula-figures 2 \n",
             " jaula-figures 1\n",
             "x\n",
         ] {
@@ -241,17 +333,25 @@ mod tests {
             number.clone(),
             number,
             any::<bool>(),
+            0..MOST_QUANTILES - 1,
         );
-        let with_name =
-            |(index, (values, batch, low, high, has_tail)): (usize, (u64, u64, u64, u64, bool))| {
-                Figure {
-                    name: format!("f-{index}"),
-                    values,
-                    batch,
-                    p50_ns: low.min(high),
-                    p99_ns: has_tail.then(|| low.max(high)),
-                }
-            };
+        type Drawn = (usize, (u64, u64, u64, u64, bool, usize));
+        let with_name = |(index, (values, batch, low, high, has_tail, more)): Drawn| {
+            let quantiles = [low.min(high)].into_iter();
+            let quantiles = quantiles.chain(std::iter::repeat_n(low.max(high), more));
+            Figure {
+                name: format!("f-{index}"),
+                values,
+                batch,
+                p50_ns: low.min(high),
+                p99_ns: has_tail.then(|| low.max(high)),
+                quantiles_ns: if more > 0 {
+                    quantiles.collect()
+                } else {
+                    Vec::new()
+                },
+            }
+        };
         prop::collection::vec(figure, 0..64)
             .prop_map(move |all| all.into_iter().enumerate().map(with_name).collect())
     }
@@ -261,9 +361,14 @@ mod tests {
         fn what_is_written_as_it_must_be_is_read_as_it_was_meant(figures in figures(), took in 0..1_000_000_000_000_000_u64) {
             let lines: String = figures.iter().map(|it| {
                 let tail = it.p99_ns.map_or_else(String::new, |ns| format!(" p99_ns={ns}"));
-                format!("{} values={} batch={} p50_ns={}{tail}\n", it.name, it.values, it.batch, it.p50_ns)
+                let quantiles: Vec<_> = it.quantiles_ns.iter().map(u64::to_string).collect();
+                let quantiles = match quantiles[..] {
+                    [] => String::new(),
+                    _ => format!(" quantiles_ns={}", quantiles.join(",")),
+                };
+                format!("{} values={} batch={} p50_ns={}{tail}{quantiles}\n", it.name, it.values, it.batch, it.p50_ns)
             }).collect();
-            let reported = read_all(&format!("jaula-figures 1\n{lines}end took_ns={took}\n"));
+            let reported = read_all(&format!("jaula-figures 2\n{lines}end took_ns={took}\n"));
             let reported = reported.unwrap().unwrap();
             prop_assert_eq!(reported.figures, figures);
             prop_assert_eq!(reported.took_ns, took);
@@ -271,10 +376,12 @@ mod tests {
 
         #[test]
         fn whatever_follows_the_first_line_is_a_report_or_an_error_in_a_line(
-            text in "(([a-z-]{1,4}|end|x) ?(values=|batch=|p50_ns=|p99_ns=|took_ns=)?[0-9 \u{0}-\u{ff}]{0,20}\n?){0,8}"
+            text in "(([a-z-]{1,4}|end|x) ?(values=|batch=|p50_ns=|p99_ns=|quantiles_ns=|took_ns=)?[0-9, \u{0}-\u{ff}]{0,20}\n?){0,8}"
         ) {
-            if let Err(error) = read_all(&format!("jaula-figures 1\n{text}")).unwrap() {
-                prop_assert!(!error.to_string().contains('\n'));
+            for form in [1, 2] {
+                if let Err(error) = read_all(&format!("jaula-figures {form}\n{text}")).unwrap() {
+                    prop_assert!(!error.to_string().contains('\n'));
+                }
             }
         }
     }

@@ -2,6 +2,7 @@ use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use super::Figure;
+use super::distribution::pooled;
 use crate::results::row;
 use crate::statistics::{Random, Summary, median};
 use crate::{Contender, ResultRow, Series, WayReport, Ways};
@@ -23,6 +24,10 @@ pub struct FigureRow {
     pub of_runs: ResultRow,
     /// The median of the 99th percentiles that runs reported; `None` if none did.
     pub p99_ns: Option<u64>,
+    /// Values from the least to the most with as many of all between any two, of all runs together;
+    /// none if no run told them.
+    #[serde(default)]
+    pub quantiles_ns: Vec<u64>,
 }
 
 /// What follows from a series of these contenders, figure by figure.
@@ -39,6 +44,11 @@ pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<Figure
             series
                 .timed(contender)
                 .filter_map(|sample| sample.figure(name)?.p99_ns),
+        ),
+        quantiles_ns: pooled(
+            series
+                .timed(contender)
+                .filter_map(|sample| Some(&sample.figure(name)?.quantiles_ns[..])),
         ),
     };
     let timed = contenders.iter().flat_map(|&it| series.timed(it));
@@ -70,6 +80,7 @@ pub(crate) fn of_checked(ways: &Ways<WayReport>) -> Vec<FigureResult> {
                 against: None,
             },
             p99_ns: figure.p99_ns,
+            quantiles_ns: pooled([&figure.quantiles_ns[..]].into_iter()),
         })
     };
     names

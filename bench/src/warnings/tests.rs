@@ -92,6 +92,7 @@ const FAULTS: [Fault; 18] = [
             rows: vec![FigureRow {
                 of_runs: it.results[0].rows[0].clone(),
                 p99_ns: None,
+                quantiles_ns: Vec::new(),
             }],
         };
         let summary = result.rows[0].of_runs.summary.as_mut().unwrap();

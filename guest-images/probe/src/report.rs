@@ -9,10 +9,13 @@ use crate::sampling::Values;
 
 /// The first line: which form this is in. It is out before anything is measured, so that whoever
 /// reads it can hold [`Report::end`] against a clock of his own.
-const FIRST_LINE: &str = "jaula-figures 1\n";
+const FIRST_LINE: &str = "jaula-figures 2\n";
 
 /// From so many values on, the 99th percentile is one that some lie above.
 const TAIL_FROM: usize = 300;
+
+/// So many quantiles are told, from the least value to the most; of fewer values, all.
+const MOST_QUANTILES: usize = 41;
 
 /// It all takes no less: over a few milliseconds, whoever holds this clock against his own would see
 /// little but what the lines take on their way.
@@ -64,6 +67,13 @@ impl Report {
         if values.len() >= TAIL_FROM {
             let _ = write!(self.lines, " p99_ns={}", at(0.99));
         }
+        let count = values.len().min(MOST_QUANTILES);
+        if let Some(last) = count.checked_sub(1).filter(|last| *last > 0) {
+            let index = |step: usize| (step * (values.len() - 1) + last / 2) / last;
+            let quantile = |step: usize| of_one(values[index(step)]).to_string();
+            let quantiles: Vec<_> = (0..count).map(quantile).collect();
+            let _ = write!(self.lines, " quantiles_ns={}", quantiles.join(","));
+        }
         self.lines.push('\n');
     }
 
@@ -89,15 +99,23 @@ mod tests {
 
     #[test]
     fn a_figure_is_of_one_operation_and_has_a_tail_only_if_there_are_many_values() {
+        let of_many: Vec<_> = (0..=40)
+            .map(|step| (1 + (step * 299 + 20) / 40).to_string())
+            .collect();
+        let of_many = of_many.join(",");
         let mut report = Report::empty();
         report.add("few", 10, Values::from((1..=9).map(|n| n * 10)));
         report.add("many", 1, Values::from(1..=300));
         report.add("many", 1, Values::from(1..=2));
+        report.add("one", 1, Values::from(7..=7));
         report.add("none", 1, Values::from(0..0));
         assert_eq!(
             report.lines,
-            "few values=9 batch=10 p50_ns=5\n\
-             many values=300 batch=1 p50_ns=150 p99_ns=297\n"
+            format!(
+                "few values=9 batch=10 p50_ns=5 quantiles_ns=1,2,3,4,5,6,7,8,9\n\
+                 many values=300 batch=1 p50_ns=150 p99_ns=297 quantiles_ns={of_many}\n\
+                 one values=1 batch=1 p50_ns=7\n"
+            )
         );
     }
 }

@@ -9,9 +9,10 @@ use crate::html::class;
 use crate::html::series::Drawn;
 use crate::units::time;
 
-const LEFT: f64 = 48.0;
-const TOP: f64 = 24.0;
-const BOTTOM: f64 = 220.0;
+const LEFT: f64 = 56.0;
+const RIGHT: f64 = WIDTH - 24.0;
+const TOP: f64 = 8.0;
+const BOTTOM: f64 = 170.0;
 
 /// A stair for each.
 pub(in crate::html) fn draw(id: &str, drawn: &[Drawn<'_>], metric: Metric) -> Markup {
@@ -20,7 +21,7 @@ pub(in crate::html) fn draw(id: &str, drawn: &[Drawn<'_>], metric: Metric) -> Ma
         .map(|it| (it.contender, it.values(metric)))
         .collect();
     let values = all.iter().flat_map(|(_, values)| values.iter().copied());
-    let scale = Scale::logarithmic(values, LEFT, WIDTH - 8.0);
+    let scale = Scale::logarithmic(values, LEFT, RIGHT);
     let description: Vec<_> = all
         .iter()
         .filter_map(|(contender, values)| {
@@ -39,14 +40,13 @@ pub(in crate::html) fn draw(id: &str, drawn: &[Drawn<'_>], metric: Metric) -> Ma
         html! {
             (axis(&scale, TOP, BOTTOM))
             @for percent in [0, 50, 100] {
-                line.grid x1=(px(LEFT)) x2=(px(WIDTH - 8.0)) y1=(px(height(percent as f64 / 100.0))) y2=(px(height(percent as f64 / 100.0))) {}
+                line.grid x1=(px(LEFT)) x2=(px(RIGHT)) y1=(px(height(percent as f64 / 100.0))) y2=(px(height(percent as f64 / 100.0))) {}
                 text.faint x=(px(LEFT - 8.0)) y=(px(height(percent as f64 / 100.0) + 4.0)) text-anchor="end" { (percent) " %" }
             }
             @for (contender, values) in &all {
                 @if !values.is_empty() {
                     g class=(class(*contender)) {
                         path.line d=(stair(values, &scale)) {}
-                        text x=(px(label_at(values, &scale))) y=(px(TOP - 8.0)) text-anchor="middle" { (contender) }
                     }
                 }
             }
@@ -56,12 +56,6 @@ pub(in crate::html) fn draw(id: &str, drawn: &[Drawn<'_>], metric: Metric) -> Ma
 
 fn height(share: f64) -> f64 {
     BOTTOM - share * (BOTTOM - TOP)
-}
-
-fn label_at(values: &[u64], scale: &Scale) -> f64 {
-    scale
-        .at(values[values.len() / 2])
-        .clamp(LEFT + 30.0, WIDTH - 40.0)
 }
 
 fn stair(values: &[u64], scale: &Scale) -> String {

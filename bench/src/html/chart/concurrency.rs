@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use super::scale::Scale;
-use super::svg::{WIDTH, axis, drawing, px};
+use super::svg::{LINE, WIDTH, axis, drawing, px};
 use crate::html::class;
 use crate::load::{Concurrency, ConcurrencyOfWay};
 use crate::units::time;
 
-const LEFT: f64 = 84.0;
-const RIGHT: f64 = WIDTH - 16.0;
+const LEFT: f64 = 96.0;
+const RIGHT: f64 = WIDTH - 24.0;
 const ROW: f64 = 44.0;
 const TOP: f64 = 8.0;
 
@@ -33,7 +33,7 @@ pub(in crate::html) fn draw(id: &str, concurrency: &Concurrency) -> Option<Marku
     let description: Vec<_> = description.collect();
     Some(drawing(
         id,
-        bottom + 24.0,
+        bottom + LINE + 6.0,
         "Launched at once",
         &format!("{}.", description.join("; ")),
         html! {

@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use super::axis::Axis;
-use super::svg::{WIDTH, drawing, px};
+use super::svg::{LINE, WIDTH, drawing, px};
 use crate::html::class;
 use crate::load::{Density, DensityOfWay};
 use crate::table::load::in_words;
 
-const LEFT: f64 = 76.0;
-const RIGHT: f64 = WIDTH - 90.0;
+const LEFT: f64 = 84.0;
+const RIGHT: f64 = WIDTH - 24.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 230.0;
 const MIB: f64 = (1 << 20) as f64;
@@ -37,7 +37,7 @@ pub(in crate::html) fn draw(id: &str, density: &Density) -> Option<Markup> {
     let description: Vec<_> = description.collect();
     Some(drawing(
         id,
-        BOTTOM + 40.0,
+        BOTTOM + 2.0 * LINE + 6.0,
         "Memory taken by many instances",
         &format!("{}.", description.join("; ")),
         html! {
@@ -46,10 +46,10 @@ pub(in crate::html) fn draw(id: &str, density: &Density) -> Option<Markup> {
                 text.faint x=(px(LEFT - 8.0)) y=(px(y(value) + 4.0)) text-anchor="end" { (value) " MiB" }
             }
             @for count in instances.marks() {
-                text.faint x=(px(x(count))) y=(px(BOTTOM + 16.0)) text-anchor="middle" { (count) }
+                text.faint x=(px(x(count))) y=(px(BOTTOM + LINE)) text-anchor="middle" { (count) }
             }
-            text.faint x=(px((LEFT + RIGHT) / 2.0)) y=(px(BOTTOM + 34.0)) text-anchor="middle" { "instances" }
-            @for (way, label_at) in ways.iter().zip(labels(&ways, y)) {
+            text.faint x=(px((LEFT + RIGHT) / 2.0)) y=(px(BOTTOM + 2.0 * LINE)) text-anchor="middle" { "instances" }
+            @for way in &ways {
                 g class=(class(way.contender)) {
                     path.line d=(path(&mut points(way))) {}
                     @if charged(way).count() > 1 { path.line.dashed d=(path(&mut charged(way))) {} }
@@ -57,9 +57,6 @@ pub(in crate::html) fn draw(id: &str, density: &Density) -> Option<Markup> {
                         circle.dot cx=(px(x(count))) cy=(px(y(value))) r="3.5" {
                             title { (way.contender) ", " (count) " instances: " (format!("{value:.1}")) " MiB" }
                         }
-                    }
-                    @if let Some((count, _)) = points(way).last() {
-                        text x=(px(x(count) + 10.0)) y=(px(label_at)) { (way.contender) }
                     }
                 }
             }
@@ -79,22 +76,4 @@ fn charged(way: &DensityOfWay) -> impl Iterator<Item = (f64, f64)> {
     way.steps
         .iter()
         .filter_map(|step| Some((step.instances as f64, step.charged_bytes? as f64 / MIB)))
-}
-
-/// The height of each line's name: at its end, and apart from those of others that end beside it.
-fn labels(ways: &[&DensityOfWay], y: impl Fn(f64) -> f64) -> Vec<f64> {
-    const LINE: f64 = 16.0;
-    let mut placed: Vec<(usize, f64)> = Vec::new();
-    for way in ways {
-        let (_, value) = points(way).last().unwrap_or_default();
-        let mut at = y(value) + 4.0;
-        while placed
-            .iter()
-            .any(|(ran, other)| *ran == way.ran && (other - at).abs() < LINE)
-        {
-            at -= LINE;
-        }
-        placed.push((way.ran, at));
-    }
-    placed.into_iter().map(|(_, at)| at).collect()
 }

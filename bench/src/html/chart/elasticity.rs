@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use super::axis::Axis;
-use super::svg::{WIDTH, drawing, px};
+use super::svg::{LINE, WIDTH, drawing, px};
 use crate::html::class;
 use crate::load::{Elasticity, ElasticityOfWay};
 use crate::table::load::returned;
 
-const LEFT: f64 = 76.0;
-const RIGHT: f64 = WIDTH - 90.0;
+const LEFT: f64 = 84.0;
+const RIGHT: f64 = WIDTH - 24.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 200.0;
 const MIB: f64 = (1 << 20) as f64;
@@ -40,7 +40,7 @@ pub(in crate::html) fn draw(id: &str, elasticity: &Elasticity) -> Option<Markup>
     let description: Vec<_> = description.collect();
     Some(drawing(
         id,
-        BOTTOM + 40.0,
+        BOTTOM + 2.0 * LINE + 6.0,
         "Memory charged after it was freed",
         &format!("{}.", description.join("; ")),
         html! {
@@ -49,17 +49,15 @@ pub(in crate::html) fn draw(id: &str, elasticity: &Elasticity) -> Option<Markup>
                 text.faint x=(px(LEFT - 8.0)) y=(px(y(value) + 4.0)) text-anchor="end" { (value) " MiB" }
             }
             @for value in seconds.marks() {
-                text.faint x=(px(x(value))) y=(px(BOTTOM + 16.0)) text-anchor="middle" { (value) " s" }
+                text.faint x=(px(x(value))) y=(px(BOTTOM + LINE)) text-anchor="middle" { (value) " s" }
             }
-            text.faint x=(px((LEFT + RIGHT) / 2.0)) y=(px(BOTTOM + 34.0)) text-anchor="middle" { "since the command freed it" }
-            @for (row, way) in ways.iter().enumerate() {
+            text.faint x=(px((LEFT + RIGHT) / 2.0)) y=(px(BOTTOM + 2.0 * LINE)) text-anchor="middle" { "since the command freed it" }
+            @for way in &ways {
                 g class=(class(way.contender)) {
                     path.line d=(path(way)) {}
                     circle.dot cx=(px(x(0.0))) cy=(px(y(way.most_bytes.unwrap_or_default() as f64 / MIB))) r="3.5" {
                         title { (way.contender) ", the most" }
                     }
-                    path.line d=(format!("M{} {}h14", px(RIGHT + 8.0), px(TOP + row as f64 * 18.0 - 4.0))) {}
-                    text x=(px(RIGHT + 27.0)) y=(px(TOP + row as f64 * 18.0)) { (way.contender) }
                 }
             }
         },

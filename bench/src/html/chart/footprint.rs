@@ -3,20 +3,20 @@
 use launch::Footprint;
 use maud::{Markup, html};
 
-use super::svg::{WIDTH, drawing, px};
+use super::svg::{CHARACTER, LINE, WIDTH, drawing, px};
 use crate::units::size;
 use crate::{Comparison, Contender, FootprintReading};
 
-const LEFT: f64 = 84.0;
-const RIGHT: f64 = WIDTH - 90.0;
-const BAR: f64 = 28.0;
-const GAP: f64 = 16.0;
-const TOP: f64 = 28.0;
+const LEFT: f64 = 4.0;
+const RIGHT: f64 = WIDTH - 4.0;
+const BAR: f64 = 24.0;
+const GAP: f64 = 8.0;
+const TOP: f64 = LINE + 8.0;
 
 /// What it is made of: the names of colours, and of what they stand for.
 const PARTS: [(&str, &str); 3] = [
     ("anon", "memory"),
-    ("kernel", "the kernel's own"),
+    ("kernel", "kernel's own"),
     ("file", "files, reclaimable"),
 ];
 
@@ -54,17 +54,17 @@ pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup>
         .collect();
     Some(drawing(
         id,
-        TOP + rows.len() as f64 * (BAR + GAP),
+        TOP + rows.len() as f64 * (LINE + BAR + GAP),
         "Memory charged for one instance",
         &format!("{}.", description.join("; ")),
         html! {
             @for (index, (colour, name)) in PARTS.iter().enumerate() {
-                rect class=(colour) x=(px(LEFT + index as f64 * 160.0)) y="2" width="12" height="12" {}
-                text.faint x=(px(LEFT + index as f64 * 160.0 + 18.0)) y="12" { (name) }
+                rect class=(colour) x=(px(key(index))) y="2" width="12" height="12" {}
+                text.faint x=(px(key(index) + 17.0)) y="13" { (name) }
             }
             @for (row, (contender, footprint)) in rows.iter().enumerate() {
-                @let top = TOP + row as f64 * (BAR + GAP);
-                text x=(px(LEFT - 10.0)) y=(px(top + 18.0)) text-anchor="end" { (contender) }
+                @let top = TOP + row as f64 * (LINE + BAR + GAP) + LINE;
+                text x=(px(LEFT)) y=(px(top - 6.0)) { (contender) ", " (size(total(footprint))) }
                 @for (index, (colour, name)) in PARTS.iter().enumerate() {
                     @let parts = parts(footprint);
                     @let before: u64 = parts[..index].iter().sum();
@@ -72,10 +72,15 @@ pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup>
                         title { (name) ", " (size(parts[index])) }
                     }
                 }
-                text.faint x=(px(LEFT + width(total(footprint)) + 8.0)) y=(px(top + 18.0)) { (size(total(footprint))) }
             }
         },
     ))
+}
+
+/// Where what stands for a part is told, beside those before it.
+fn key(index: usize) -> f64 {
+    let width = |(_, name): &(&str, &str)| 17.0 + name.len() as f64 * CHARACTER + 8.0;
+    LEFT + PARTS[..index].iter().map(width).sum::<f64>()
 }
 
 fn total(footprint: &Footprint) -> u64 {

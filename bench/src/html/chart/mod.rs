@@ -4,6 +4,7 @@ mod axis;
 pub(super) mod cdf;
 pub(super) mod concurrency;
 pub(super) mod density;
+pub(super) mod distribution;
 pub(super) mod elasticity;
 pub(super) mod footprint;
 pub(super) mod operations;

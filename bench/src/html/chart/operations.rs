@@ -3,19 +3,18 @@
 use maud::{Markup, html};
 
 use super::scale::Scale;
-use super::svg::{WIDTH, axis, axis_of, drawing, px};
+use super::svg::{LINE, WIDTH, axis, axis_of, drawing, px};
 use crate::html::class;
 use crate::units::{three_digits, time};
 use crate::{Contender, FigureResult, FigureRow};
 
-const LEFT: f64 = 170.0;
+const LEFT: f64 = 24.0;
 const RIGHT: f64 = WIDTH - 24.0;
-const TOP: f64 = 30.0;
+const TOP: f64 = 0.0;
 const LANE: f64 = 11.0;
 
-/// Between two rows; and the least height of one, in which its name has room.
-const GAP: f64 = 10.0;
-const LEAST: f64 = 16.0;
+/// Between two rows.
+const GAP: f64 = 8.0;
 
 /// One lane of one row.
 struct Mark {
@@ -114,23 +113,16 @@ fn values<'a>(rows: &'a [Row<'a>]) -> impl Iterator<Item = u64> + Clone + 'a {
 }
 
 fn lanes(rows: &[Row<'_>], scale: &Scale) -> Markup {
-    let contenders = contenders(rows);
     let tops = rows.iter().scan(TOP + GAP / 2.0, |top, row| {
         let this = *top;
         *top += height(row) + GAP;
         Some(this)
     });
     html! {
-        @for (index, contender) in contenders.iter().enumerate() {
-            @let left = LEFT + index as f64 * 130.0;
-            g class=(class(*contender)) { circle.dot cx=(px(left + 5.0)) cy="9" r="5" {} }
-            text.faint x=(px(left + 16.0)) y="14" { (contender) }
-        }
         @for ((name, marks), top) in rows.iter().zip(tops) {
-            @let row = height_of(marks.len());
-            text x=(px(LEFT - 12.0)) y=(px(top + row / 2.0 + 5.0)) text-anchor="end" { (name) }
+            text x="0" y=(px(top + LINE - 6.0)) { (name) }
             @for (lane, mark) in marks.iter().enumerate() {
-                @let middle = top + (row - marks.len() as f64 * LANE) / 2.0 + (lane as f64 + 0.5) * LANE;
+                @let middle = top + LINE + (lane as f64 + 0.5) * LANE;
                 g class=(class(mark.contender)) {
                     title { (name) ", " (mark.title) }
                     @if let Some(to) = mark.to {
@@ -143,23 +135,8 @@ fn lanes(rows: &[Row<'_>], scale: &Scale) -> Markup {
     }
 }
 
-/// Those that have a mark, in the order in which they are shown.
-fn contenders(rows: &[Row<'_>]) -> Vec<Contender> {
-    let mut contenders = Vec::new();
-    for mark in rows.iter().flat_map(|(_, marks)| marks) {
-        if !contenders.contains(&mark.contender) {
-            contenders.push(mark.contender);
-        }
-    }
-    contenders
-}
-
 fn height((_, marks): &Row<'_>) -> f64 {
-    height_of(marks.len())
-}
-
-fn height_of(marks: usize) -> f64 {
-    (marks as f64 * LANE).max(LEAST)
+    LINE + marks.len() as f64 * LANE
 }
 
 fn bottom(rows: &[Row<'_>]) -> f64 {

@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 
 use super::scale::{Scale, time_label};
-use super::svg::{WIDTH, drawing, px};
+use super::svg::{LINE, WIDTH, drawing, px};
 use crate::Metric;
 use crate::html::class;
 use crate::html::series::Drawn;
 
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 72.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 150.0;
 
@@ -23,7 +23,7 @@ pub(in crate::html) fn draw(id: &str, drawn: &[Drawn<'_>], runs: usize) -> Marku
     };
     drawing(
         id,
-        BOTTOM + 24.0,
+        BOTTOM + LINE + 6.0,
         "Runs in their order",
         &format!("{runs} runs from left to right, each at the height of its time to main."),
         html! {
@@ -41,8 +41,8 @@ pub(in crate::html) fn draw(id: &str, drawn: &[Drawn<'_>], runs: usize) -> Marku
                     }
                 }
             }
-            text.faint x=(px(LEFT)) y=(px(BOTTOM + 18.0)) { "first run" }
-            text.faint x=(px(WIDTH - 8.0)) y=(px(BOTTOM + 18.0)) text-anchor="end" { "last run" }
+            text.faint x=(px(LEFT)) y=(px(BOTTOM + LINE)) { "first run" }
+            text.faint x=(px(WIDTH - 8.0)) y=(px(BOTTOM + LINE)) text-anchor="end" { "last run" }
         },
     )
 }

@@ -12,6 +12,9 @@ pub(super) struct Scale {
     right: f64,
 }
 
+/// Marks are so far apart at least, so that each has room for what is written at it.
+const APART: f64 = 62.0;
+
 /// A mark of an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
@@ -65,24 +68,15 @@ impl Scale {
 
     /// Its marks, few enough to be read, written as `label` does.
     pub fn ticks(&self, label: impl Fn(u64) -> String) -> Vec<Tick> {
+        let most = ((self.right - self.left).abs() / APART).max(2.0) as usize;
         let values: Vec<u64> = if self.is_logarithmic {
-            let within: Vec<u64> = steps()
-                .filter(|&step| step as f64 >= self.low && step as f64 <= self.high)
-                .collect();
-            if within.len() <= 8 {
-                within
-            } else {
-                within
-                    .into_iter()
-                    .filter(|step| is_power_of_ten(*step))
-                    .collect()
-            }
+            self.logarithmic_ticks(most)
         } else {
             let step = steps()
-                .find(|&step| self.high / step as f64 <= 6.0)
+                .find(|&step| self.high / step as f64 <= most as f64)
                 .unwrap_or(u64::MAX);
-            (0..=6)
-                .map(|n| n * step)
+            (0..=most as u64)
+                .map_while(|n| n.checked_mul(step))
                 .take_while(|&value| value as f64 <= self.high)
                 .collect()
         };
@@ -93,6 +87,21 @@ impl Scale {
                 label: label(value),
             })
             .collect()
+    }
+}
+
+impl Scale {
+    /// All steps, or the powers of ten, or every second one of those, and so on.
+    fn logarithmic_ticks(&self, most: usize) -> Vec<u64> {
+        let within: Vec<u64> = steps()
+            .filter(|&step| step as f64 >= self.low && step as f64 <= self.high)
+            .collect();
+        if within.len() <= most {
+            return within;
+        }
+        let powers = || within.iter().copied().filter(|it| is_power_of_ten(*it));
+        let every = powers().count().div_ceil(most).max(1);
+        powers().step_by(every).collect()
     }
 }
 
@@ -138,20 +147,22 @@ mod tests {
 
     #[test]
     fn a_linear_axis_begins_at_zero() {
-        let scale = Scale::linear(45_000_000, 100.0, 700.0);
+        let scale = Scale::linear(45_000_000, 100.0, 500.0);
         assert_eq!(scale.at(0), 100.0);
-        assert_eq!(scale.at(45_000_000), 700.0);
+        assert_eq!(scale.at(45_000_000), 500.0);
         assert_eq!(labels(&scale), ["0", "10 ms", "20 ms", "30 ms", "40 ms"]);
     }
 
     #[test]
     fn a_logarithmic_axis_holds_all_values() {
         let values = [3_000_000_u64, 6_000_000_000];
-        let scale = Scale::logarithmic(values.into_iter(), 0.0, 100.0);
+        let scale = Scale::logarithmic(values.into_iter(), 0.0, 400.0);
         assert!(scale.at(values[0]) > 0.0);
-        assert!(scale.at(values[1]) < 100.0);
+        assert!(scale.at(values[1]) < 400.0);
         assert_eq!(labels(&scale), ["10 ms", "100 ms", "1 s", "10 s"]);
-        let narrow = Scale::logarithmic([1_500_000, 4_000_000].into_iter(), 0.0, 100.0);
+        let slim = Scale::logarithmic(values.into_iter(), 0.0, 150.0);
+        assert_eq!(labels(&slim), ["10 ms", "1 s"]);
+        let narrow = Scale::logarithmic([1_500_000, 4_000_000].into_iter(), 0.0, 400.0);
         assert_eq!(labels(&narrow), ["1 ms", "2 ms", "5 ms"]);
     }
 

@@ -4,18 +4,15 @@ use launch::Span;
 use maud::{Markup, html};
 
 use super::scale::Scale;
-use super::svg::{WIDTH, axis, drawing, px};
+use super::svg::{CHARACTER, LINE, WIDTH, axis, drawing, px};
 use crate::Contender;
 use crate::html::{class, named};
 use crate::units::time;
 
-const LEFT: f64 = 84.0;
-const RIGHT: f64 = WIDTH - 70.0;
-const BAR: f64 = 34.0;
-const GAP: f64 = 18.0;
-
-/// About how wide a character is.
-const CHARACTER: f64 = 6.6;
+const LEFT: f64 = 4.0;
+const RIGHT: f64 = WIDTH - 24.0;
+const BAR: f64 = 30.0;
+const GAP: f64 = 8.0;
 
 /// All from the same zero.
 pub(in crate::html) fn on_one_scale(id: &str, all: &[(Contender, &[Span])]) -> Markup {
@@ -79,8 +76,7 @@ fn share(span: &Span, of: &[Span]) -> String {
 }
 
 fn bar(contender: Contender, spans: &[Span], row: usize, scale: &Scale) -> Markup {
-    let top = row as f64 * (BAR + GAP);
-    let middle = top + BAR / 2.0 + 4.0;
+    let top = row as f64 * (LINE + BAR + GAP) + LINE;
     let mut end_ns = 0;
     let parts = spans.iter().enumerate().map(|(index, span)| {
         let from = scale.at(end_ns);
@@ -89,9 +85,8 @@ fn bar(contender: Contender, spans: &[Span], row: usize, scale: &Scale) -> Marku
     });
     let parts: Vec<_> = parts.collect();
     html! {
-        text x=(px(LEFT - 10.0)) y=(px(middle)) text-anchor="end" { (contender) }
+        text x=(px(LEFT)) y=(px(top - 6.0)) { (contender) ", " (time(end_ns)) }
         g class=(class(contender)) { @for part in &parts { (part) } }
-        text.faint x=(px(scale.at(end_ns) + 8.0)) y=(px(middle)) { (time(end_ns)) }
     }
 }
 
@@ -107,13 +102,13 @@ fn part(span: &Span, index: usize, (from, to): (f64, f64), top: f64) -> Markup {
             title { (span.name) ", " (time(span.duration_ns)) }
         }
         @if has_room {
-            text.label-in x=(px((from + to) / 2.0)) y=(px(top + BAR / 2.0 + 4.0)) text-anchor="middle" { (span.name) }
+            text.label-in x=(px((from + to) / 2.0)) y=(px(top + BAR / 2.0 + 5.0)) text-anchor="middle" { (span.name) }
         }
     }
 }
 
 fn bottom(rows: usize) -> f64 {
-    rows as f64 * (BAR + GAP) - GAP / 2.0
+    rows as f64 * (LINE + BAR + GAP) - GAP / 2.0
 }
 
 fn total(spans: &[Span]) -> u64 {
