@@ -129,13 +129,11 @@ impl Results {
     /// Writes what is for people and programs, `report` being the text. Where the page is, if there is
     /// anything to show.
     pub fn write(&self, all: &[Measured], report: &str) -> Result<Option<PathBuf>, launch::Error> {
-        let summaries =
-            serde_json::to_string_pretty(&summaries(all)).map_err(launch::Error::new)?;
         let page = html::render_suite(all);
         let samples: String = all.iter().map(export::samples).collect();
         for (name, text) in [
             ("samples.jsonl", samples),
-            ("summary.json", summaries),
+            ("summary.json", export::summary(all)),
             ("results.csv", export::csv(all)),
             ("report.md", report.to_owned()),
             ("hyperfine.json", export::hyperfine(all)),
@@ -166,16 +164,4 @@ impl Results {
     fn of(&self, name: &str) -> PathBuf {
         self.dir.join(OF_EACH).join(format!("{name}.json"))
     }
-}
-
-/// Without the single runs, which are in a file of their own.
-fn summaries(all: &[Measured]) -> Vec<Measured> {
-    let without_samples = |measured: &Measured| {
-        let mut measured = measured.clone();
-        if let Some(series) = &mut measured.comparison.series {
-            series.samples.clear();
-        }
-        measured
-    };
-    all.iter().map(without_samples).collect()
 }

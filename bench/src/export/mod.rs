@@ -5,12 +5,14 @@ mod hyperfine;
 mod load;
 mod markdown;
 mod samples;
+mod summary;
 
 pub use csv::csv;
 pub use hyperfine::hyperfine;
 pub use load::{concurrency_csv, density_csv, elasticity_csv};
 pub use markdown::{markdown, markdown_of_changes, markdown_of_judgements};
 pub use samples::samples;
+pub use summary::summary;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,5 +29,7 @@ pub struct Measured {
     pub comparison: Comparison,
 }
 
+#[cfg(test)]
+mod formats;
 #[cfg(test)]
 pub(crate) mod tests;
