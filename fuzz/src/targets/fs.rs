@@ -397,7 +397,7 @@ impl Subject for Shares {
         Ok((queue, buffers))
     }
 
-    fn host_step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+    fn host_step(&mut self, _: &mut Fs, u: &mut Unstructured<'_>) -> Result<()> {
         // Somebody else has the files, too. It fails if the guest was faster.
         let at = |name: &str| self.place.writable.join(name);
         let _ = match u.int_in_range(0..=5u8)? {

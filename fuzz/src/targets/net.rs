@@ -98,7 +98,7 @@ impl Subject for Wired {
         Ok((FROM_GUEST, vec![header, guest.holding(&frame)]))
     }
 
-    fn host_step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+    fn host_step(&mut self, _: &mut Net, u: &mut Unstructured<'_>) -> Result<()> {
         match u.arbitrary()? {
             true => {
                 let mut frame = bytes(u, 32)?.to_vec();

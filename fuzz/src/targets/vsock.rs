@@ -1,4 +1,4 @@
-//! A guest's sockets, with streams of the host's behind three ports.
+//! A guest's sockets, with streams of the host's behind three ports, and behind others that come and go.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -16,6 +16,8 @@ const FROM_GUEST: u16 = 1;
 const GUEST_CID: u64 = 3;
 const HOST_CID: u64 = 2;
 const PORTS: [u32; 3] = [1024, 1025, 1026];
+/// Ports such as a further command has: added while the guest runs, and taken away.
+const PASSING: [u32; 2] = [1027, 1028];
 
 struct Host {
     /// The host's ends, each until it is closed.
@@ -66,6 +68,29 @@ impl Packet {
     }
 }
 
+impl Host {
+    fn add(&mut self, port: u32, device: &mut Vsock) {
+        let (ours, theirs) = pair();
+        // It may be there already.
+        if device.add_ports(BTreeMap::from([(port, theirs)])).is_ok() {
+            self.streams.insert(port, ours);
+        }
+    }
+}
+
+fn any_port(u: &mut Unstructured<'_>) -> Result<u32> {
+    let [a, b, c] = PORTS;
+    let [d, e] = PASSING;
+    u.choose(&[a, b, c, d, e]).copied()
+}
+
+/// The host's end of a stream, which does not block, and the device's.
+fn pair() -> (UnixStream, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    ours.set_nonblocking(true).expect("to be set");
+    (ours, theirs)
+}
+
 impl Subject for Host {
     type Device = Vsock;
 
@@ -78,8 +103,7 @@ impl Subject for Host {
     fn device(&mut self) -> Vsock {
         let mut behind = BTreeMap::new();
         for port in PORTS {
-            let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
-            ours.set_nonblocking(true).expect("to be set");
+            let (ours, theirs) = pair();
             self.streams.insert(port, ours);
             behind.insert(port, theirs);
         }
@@ -107,7 +131,7 @@ impl Subject for Host {
         }
         let port = match seldom(u, 16)? {
             true => number32(u, 2000)?,
-            false => *u.choose(&PORTS)?,
+            false => any_port(u)?,
         };
         let mut packet = Packet::request(port);
         packet.op = match seldom(u, 16)? {
@@ -143,12 +167,21 @@ impl Subject for Host {
         Ok((FROM_GUEST, vec![header, guest.holding(&data)]))
     }
 
-    fn host_step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
-        let port = *u.choose(&PORTS)?;
+    fn host_step(&mut self, device: &mut Vsock, u: &mut Unstructured<'_>) -> Result<()> {
+        let step = u.int_in_range(0..=9u8)?;
+        if step >= 8 {
+            let port = *u.choose(&PASSING)?;
+            match step {
+                8 => self.add(port, device),
+                _ => device.remove_ports([port]),
+            }
+            return Ok(());
+        }
+        let port = any_port(u)?;
         let Some(stream) = self.streams.get_mut(&port) else {
             return Ok(());
         };
-        match u.int_in_range(0..=7u8)? {
+        match step {
             0..=2 => {
                 let mut data = bytes(u, 32)?.to_vec();
                 if seldom(u, 4)? {

@@ -64,7 +64,7 @@ pub trait Subject: Sized {
     /// # Errors
     ///
     /// When there is no more input.
-    fn host_step(&mut self, _u: &mut Unstructured<'_>) -> Result<()> {
+    fn host_step(&mut self, _device: &mut Self::Device, _u: &mut Unstructured<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -211,7 +211,10 @@ impl<S: Subject> Machine<S> {
                 let queue = number32(u, 4)?;
                 self.notify(queue);
             }
-            _ => self.subject.host_step(u)?,
+            _ => {
+                let mut device = lock(&self.attached.device);
+                self.subject.host_step(&mut device, u)?;
+            }
         }
         if !seldom(u, 4)? {
             self.wake();
@@ -427,10 +430,7 @@ impl<S: Subject> Machine<S> {
     }
 
     fn lock(&self) -> MutexGuard<'_, S::Device> {
-        self.attached
-            .device
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.attached.device)
     }
 
     /// A device that has told its driver to reset it touches no queue any more.
@@ -465,4 +465,8 @@ impl<S: Subject> Machine<S> {
             "a device does not work after a reset"
         );
     }
+}
+
+fn lock<D>(device: &Mutex<D>) -> MutexGuard<'_, D> {
+    device.lock().unwrap_or_else(PoisonError::into_inner)
 }
