@@ -47,7 +47,8 @@ pub fn print(error: &(dyn StdError + 'static)) {
     let _ = writeln!(io::stderr(), "jaula: {}", one_line(error));
 }
 
-fn one_line(error: &(dyn StdError + 'static)) -> String {
+/// The same without the program's name.
+pub fn one_line(error: &(dyn StdError + 'static)) -> String {
     let mut line = Chain(error).to_string();
     // The outermost remedy knows best what the user was about to do.
     let remedy = successors(Some(error), |&error| error.source()).find_map(remedy_of);

@@ -99,6 +99,30 @@ fn a_suite_that_means_nothing_is_refused_before_anything_runs() {
     }
 }
 
+#[test]
+fn what_cant_be_measured_is_in_the_report_and_the_suite_goes_on() {
+    let world = World::new();
+    let path = |name: &str| world.dir().join(name).to_str().unwrap().to_owned();
+    let [suite, out] = ["suite.toml", "out"].map(path);
+    // Asked over the network, and on none: nothing of it runs.
+    let workload = SUITE.replace("--metrics=main", "--ready=tcp:80");
+    let two = [
+        workload.clone(),
+        workload.replace("\"startup\"", "\"other\""),
+    ];
+    fs::write(&suite, two.concat()).unwrap();
+    let seen = world.run(["bench", "--suite", &suite, "--out", &out]);
+    assert_eq!(seen.code, Some(125), "{}", seen.stderr);
+    let reason = "what is not on a bridge can't be asked whether it is ready";
+    let report = read(&Path::new(&out).join("report.md"));
+    assert_eq!(report, seen.stdout_text());
+    assert!(report.contains("## Not measured"), "{report}");
+    for name in ["startup", "other"] {
+        assert!(report.contains(&format!("- {name}: {reason}")), "{report}");
+    }
+    assert_eq!(seen.stderr.matches(reason).count(), 2, "{}", seen.stderr);
+}
+
 /// A limit of the median that any run exceeds, or none does.
 fn budget(p50: &str) -> String {
     format!(
@@ -147,7 +171,14 @@ fn two_results_are_held_against_each_other_and_against_a_budget() {
     assert!(text.contains("too few runs"), "{text}");
     assert!(text.trim_end().ends_with("kept"), "{text}");
 
-    let json = world.run(["bench", "diff", "--json", &before, &after]);
+    let page = path("changes.html");
+    let json = world.run(["bench", "diff", "--json", "--html", &page, &before, &after]);
+    let page = read(Path::new(&page));
+    assert!(page.contains("What changed between two results?"));
+    assert!(page.contains("<td>too few runs</td>"), "{page}");
+    // What was measured with a baseline and a budget has both on its page.
+    let page = read(&Path::new(&after).join("report.html"));
+    assert!(page.contains("What changed") && page.contains("<td>BROKEN</td>"));
     let json: Value = serde_json::from_str(&json.stdout_text()).unwrap();
     assert_eq!(json["changes"]["rows"].as_array().unwrap().len(), 3);
     assert_eq!(json["changes"]["circumstances"], Value::Array(Vec::new()));

@@ -266,20 +266,20 @@ fn floors(floors: &Floors) -> Option<String> {
     ))
 }
 
+/// What figures of VMs say of the host that they were measured on, and not of VMs.
+pub(crate) fn is_about_this_host(comparison: &Comparison) -> Option<&'static str> {
+    let ring0 = comparison.environment.guest_ring0.as_ref();
+    matches!(ring0, Some(Ring0::Emulated { .. })).then_some(
+        "this host emulates the guest's kernel mode, some thousand times slower than \
+         hardware runs it: the time that vm cold takes to boot, and most of what vm warm takes \
+         after its restore, are facts about this host, not about VMs",
+    )
+}
+
 /// What must be known to read the figures.
 pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = Vec::new();
-    if matches!(
-        comparison.environment.guest_ring0,
-        Some(Ring0::Emulated { .. })
-    ) {
-        notes.push(
-            "this host emulates the guest's kernel mode, some thousand times slower than \
-             hardware runs it: the time that vm cold takes to boot, and most of what vm warm takes \
-             after its restore, are facts about this host, not about VMs"
-                .into(),
-        );
-    }
+    notes.extend(is_about_this_host(comparison).map(str::to_owned));
     notes.extend(
         comparison
             .others

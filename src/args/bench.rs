@@ -16,7 +16,8 @@ Examples:
 pub(super) const DIFF_EXAMPLES: &str = "\
 Examples:
   jaula bench diff yesterday today
-  jaula bench diff --budget limits.toml yesterday today";
+  jaula bench diff --budget limits.toml yesterday today
+  jaula bench diff --html changes.html yesterday today";
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -79,6 +80,10 @@ pub struct DiffArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+
+    /// Also write it to this file: one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 
     #[command(flatten)]
     pub limits: LimitArgs,

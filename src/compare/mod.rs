@@ -2,6 +2,7 @@
 
 mod opponents;
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, Write};
@@ -40,7 +41,10 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     let progress = progress::on_stderr();
     let comparison = signals.during(
         |signal| call_off(signal, &interrupt, &interruption),
-        || measure(args, stdin.as_ref(), progress.as_ref(), &interrupt),
+        || {
+            let (stdin, floors) = (stdin.as_ref(), OnceCell::new());
+            measure(args, stdin, &floors, progress.as_ref(), &interrupt)
+        },
     )?;
     let comparison = match comparison {
         Ok(comparison) => comparison,
@@ -72,7 +76,7 @@ pub fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interrupti
 }
 
 /// Where the HTML goes. It is opened before hours of measuring, and written to after them.
-struct Page<'a> {
+pub struct Page<'a> {
     path: &'a Path,
     file: File,
 }
@@ -86,7 +90,8 @@ struct PageError {
 }
 
 impl<'a> Page<'a> {
-    fn open(path: &'a Path) -> Result<Self, launch::Error> {
+    /// Opens it, or makes it.
+    pub fn open(path: &'a Path) -> Result<Self, launch::Error> {
         // What is there stays until there is something better.
         let file = File::options()
             .write(true)
@@ -97,7 +102,8 @@ impl<'a> Page<'a> {
         Ok(Self { path, file })
     }
 
-    fn write(mut self, text: &str) -> Result<(), launch::Error> {
+    /// Puts a report in the place of what is there.
+    pub fn write(mut self, text: &str) -> Result<(), launch::Error> {
         let written = self
             .file
             .set_len(0)
@@ -122,10 +128,11 @@ fn print(args: &CompareArgs, comparison: &Comparison) -> Result<(), Error> {
     Ok(output::print(&text)?)
 }
 
-/// Compares as these flags say.
+/// Compares as these flags say. What the kernel takes at least is measured if it is not in `floors`.
 pub fn measure(
     args: &CompareArgs,
     stdin: Option<&File>,
+    floors: &OnceCell<Floors>,
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Comparison, launch::Error> {
@@ -154,7 +161,8 @@ pub fn measure(
     // Before anything else of ours runs: the load is that of others.
     let mut environment = Environment::of_this_host(installation::ring0());
     if args.measuring.runs > 0 {
-        environment.floors = Floors::measure(vmm::kvm::open().ok().as_ref());
+        let measured = floors.get_or_init(|| Floors::measure(vmm::kvm::open().ok().as_ref()));
+        environment.floors = measured.clone();
     }
     let plan = Plan {
         launchers: Ways {

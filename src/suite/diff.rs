@@ -2,11 +2,12 @@
 
 use bench::budget::Judgement;
 use bench::changes::Changes;
-use bench::table;
+use bench::{html, table};
 use serde::Serialize;
 
 use super::{limits, results};
 use crate::args::DiffArgs;
+use crate::compare::Page;
 use crate::error::Error;
 use crate::output;
 
@@ -16,6 +17,7 @@ pub fn diff(args: &DiffArgs) -> Result<u8, Error> {
     let after = results::read(&args.after)?;
     let workloads: Vec<_> = after.iter().map(|it| it.name.as_str()).collect();
     let budget = limits::read(&args.limits, &workloads, true)?;
+    let page = args.html.as_deref().map(Page::open).transpose()?;
     let changes = Changes::between(&before, &after);
     let judgements = budget.as_ref().map(|it| it.judge(&after, Some(&changes)));
     if args.json {
@@ -30,6 +32,9 @@ pub fn diff(args: &DiffArgs) -> Result<u8, Error> {
         let mut parts = vec![table::changes(&changes, width)];
         parts.extend(judgements.as_ref().map(|it| table::judgements(it, width)));
         output::print(&parts.join("\n\n"))?;
+    }
+    if let Some(page) = page {
+        page.write(&html::render_changes(&changes, judgements.as_deref()))?;
     }
     Ok(match judgements {
         Some(judgements) if !limits::are_kept(&judgements) => limits::BROKEN,

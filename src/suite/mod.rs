@@ -4,13 +4,15 @@ mod diff;
 mod limits;
 mod results;
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 use bench::Interrupt;
 use bench::changes::Changes;
-use bench::export::{self, Measured};
+use bench::export::{self, Measured, Unmeasured};
+use bench::html::SuitePage;
 use bench::suite::{Suite, SuiteError, SuiteWorkload};
 use launch::ExitStatus;
 
@@ -53,7 +55,8 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
     let progress = progress::on_stderr();
     let interruption = Interruption::default();
     let mut all: Vec<Measured> = Vec::new();
-    let mut failed = false;
+    let mut unmeasured: Vec<Unmeasured> = Vec::new();
+    let floors = OnceCell::new();
     for (workload, compare) in &workloads {
         if let Some(measured) = results.earlier(&workload.name)? {
             progress.note(&format!("{} was measured before", workload.name));
@@ -63,13 +66,13 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
         progress.note(&format!(
             "{} ({} of {})",
             workload.name,
-            all.len() + 1,
+            all.len() + unmeasured.len() + 1,
             workloads.len()
         ));
         let interrupt = Interrupt::default();
         let comparison = signals.during(
             |signal| compare::call_off(signal, &interrupt, &interruption),
-            || compare::measure(compare, None, progress.as_ref(), &interrupt),
+            || compare::measure(compare, None, &floors, progress.as_ref(), &interrupt),
         )?;
         match comparison {
             Ok(comparison) => {
@@ -86,8 +89,11 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
             Err(_) if interruption.check().is_err() => {}
             // The others can still be measured.
             Err(error) => {
-                failed = true;
                 error::print(&error);
+                unmeasured.push(Unmeasured {
+                    name: workload.name.clone(),
+                    reason: error::one_line(&error),
+                });
             }
         }
         if interruption.check().is_err() {
@@ -97,11 +103,22 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
     let changes = baseline.map(|baseline| Changes::between(&baseline, &all));
     let judgements = budget.as_ref().map(|it| it.judge(&all, changes.as_ref()));
     let mut report = vec![export::markdown(&all)];
+    if !unmeasured.is_empty() {
+        report.push(export::markdown_of_unmeasured(&unmeasured));
+    }
     report.extend(changes.as_ref().map(export::markdown_of_changes));
     report.extend(judgements.as_deref().map(export::markdown_of_judgements));
     let report = report.iter().map(|part| part.trim_end());
     let report = report.collect::<Vec<_>>().join("\n\n") + "\n";
-    let page = results.write(&all, &report)?;
+    let page = {
+        let suite = SuitePage {
+            all: &all,
+            unmeasured: &unmeasured,
+            changes: changes.as_ref(),
+            judgements: judgements.as_deref(),
+        };
+        results.write(suite, &report)?
+    };
     output::print(&report)?;
     if let Some(page) = page {
         progress.note(&format!("the report is {}", page.display()));
@@ -109,7 +126,7 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
     // What there is was written.
     interruption.check()?;
     Ok(match judgements {
-        _ if failed => ExitStatus::LAUNCHER_FAILED,
+        _ if !unmeasured.is_empty() => ExitStatus::LAUNCHER_FAILED,
         Some(judgements) if !limits::are_kept(&judgements) => limits::BROKEN,
         _ => 0,
     })

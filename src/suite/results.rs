@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use bench::export::{self, Measured};
-use bench::html;
+use bench::html::{self, SuitePage};
 
 /// What keeps results from being written or read.
 #[derive(Debug, thiserror::Error)]
@@ -128,8 +128,13 @@ impl Results {
 
     /// Writes what is for people and programs, `report` being the text. Where the page is, if there is
     /// anything to show.
-    pub fn write(&self, all: &[Measured], report: &str) -> Result<Option<PathBuf>, launch::Error> {
-        let page = html::render_suite(all);
+    pub fn write(
+        &self,
+        suite: SuitePage<'_>,
+        report: &str,
+    ) -> Result<Option<PathBuf>, launch::Error> {
+        let all = suite.all;
+        let page = html::render_suite(suite);
         let samples: String = all.iter().map(export::samples).collect();
         for (name, text) in [
             ("samples.jsonl", samples),

@@ -1,4 +1,4 @@
-use super::{Measured, load};
+use super::{Measured, Unmeasured, load};
 use crate::budget::Judgement;
 use crate::changes::{Change, Changes};
 use crate::measurand::Measurand;
@@ -47,6 +47,13 @@ pub fn markdown_of_changes(changes: &Changes) -> String {
         text.push_str(&format!("- {}.\n", plain(note)));
     }
     text
+}
+
+/// What could not be measured, and why.
+pub fn markdown_of_unmeasured(unmeasured: &[Unmeasured]) -> String {
+    let line = |it: &Unmeasured| format!("- {}: {}.\n", plain(&it.name), plain(&it.reason));
+    let lines: String = unmeasured.iter().map(line).collect();
+    format!("## Not measured\n\n{lines}")
 }
 
 /// What came of a budget, likewise.

@@ -10,7 +10,7 @@ mod summary;
 pub use csv::csv;
 pub use hyperfine::hyperfine;
 pub use load::{concurrency_csv, density_csv, elasticity_csv};
-pub use markdown::{markdown, markdown_of_changes, markdown_of_judgements};
+pub use markdown::{markdown, markdown_of_changes, markdown_of_judgements, markdown_of_unmeasured};
 pub use samples::samples;
 pub use summary::summary;
 
@@ -27,6 +27,15 @@ pub struct Measured {
     pub about: String,
     /// What came of it.
     pub comparison: Comparison,
+}
+
+/// A workload of a suite that could not be measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmeasured {
+    /// The workload's name.
+    pub name: String,
+    /// Why, with what can be done about it, in one line.
+    pub reason: String,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::reported;
 use super::{class, id, named};
 use crate::reported::tallies;
-use crate::statistics::Verdict;
+use crate::statistics::{MIN_PAIRS, Verdict};
 use crate::table::notes;
 use crate::{Against, Comparison, MetricResult, ResultRow};
 
@@ -16,18 +16,41 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
             ul.verdicts {
                 @for result in &comparison.results {
                     @for row in &result.rows {
-                        @if let Some(against) = &row.against {
+                        @if let Some(against) = row.against.as_ref().filter(|it| has_verdict(it)) {
                             (verdict(result, row, against))
                         }
                     }
                 }
-                @for tally in tallies(&comparison.figures) { (reported::verdict(&tally)) }
+                @for tally in tallies(&comparison.figures) {
+                    @if tally.figures > 0 { (reported::verdict(&tally)) }
+                }
             }
+            (without_verdict(comparison))
             @for note in notes(comparison) { p.note { "Note: " (note) "." } }
             @for result in &comparison.results { (table(result)) }
             @if !comparison.figures.is_empty() { (reported::table(&comparison.figures)) }
             @if comparison.series.is_none() {
                 p.note { "Nothing was timed: there are the runs that were checked, one each way." }
+            }
+        }
+    }
+}
+
+fn has_verdict(against: &Against) -> bool {
+    against.comparison.verdict != Verdict::TooFewPairs
+}
+
+/// What there are too few runs of, in a line for all.
+fn without_verdict(comparison: &Comparison) -> Markup {
+    let results = comparison.results.iter();
+    let mut of_metrics = results
+        .flat_map(|it| &it.rows)
+        .filter_map(|it| it.against.as_ref());
+    let mut of_figures = tallies(&comparison.figures).into_iter();
+    html! {
+        @if of_metrics.any(|it| !has_verdict(it)) || of_figures.any(|it| it.figures == 0) {
+            p.note {
+                "What has fewer than " (MIN_PAIRS) " pairs of runs is in the tables, without a verdict."
             }
         }
     }

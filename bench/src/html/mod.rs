@@ -4,6 +4,7 @@
 //! [`render`] and [`render_suite`] are the ways in and read like the page. A chart is a file in `chart/`: it draws, in
 //! SVG, and has one sentence that says what it shows and why.
 
+mod changes;
 mod chart;
 mod charts;
 mod environment;
@@ -16,11 +17,14 @@ mod outputs;
 mod overview;
 mod reported;
 mod series;
+mod short;
 mod warnings;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::export::Measured;
+use crate::budget::Judgement;
+use crate::changes::Changes;
+use crate::export::{Measured, Unmeasured};
 use crate::table::command_line;
 use crate::{Comparison, Contender};
 
@@ -33,16 +37,32 @@ pub fn render(comparison: &Comparison) -> String {
         "jaula compare",
         html! { code { (command) } },
         comparison,
-        html! { (answer("", comparison)) },
+        html! { (short::section(comparison)) (answer("", comparison)) },
     )
 }
 
+/// What the page of a suite shows.
+#[derive(Clone, Copy, Debug)]
+pub struct SuitePage<'a> {
+    /// What was measured.
+    pub all: &'a [Measured],
+    /// What could not be.
+    pub unmeasured: &'a [Unmeasured],
+    /// What changed since a baseline, if there is one.
+    pub changes: Option<&'a Changes>,
+    /// What a budget says, if there is one.
+    pub judgements: Option<&'a [Judgement<'a>]>,
+}
+
 /// The page of a suite; `None` if nothing was measured.
-pub fn render_suite(all: &[Measured]) -> Option<String> {
-    let first = all.first()?;
+pub fn render_suite(suite: SuitePage<'_>) -> Option<String> {
+    let first = suite.all.first()?;
     let content = html! {
-        (overview::section(all))
-        @for measured in all {
+        (short::section(&first.comparison))
+        (overview::section(suite.all, suite.unmeasured))
+        @if let Some(judgements) = suite.judgements { (changes::judgements(judgements)) }
+        @if let Some(changes) = suite.changes { (changes::section(changes)) }
+        @for measured in suite.all {
             article aria-labelledby=(format!("{}-name", measured.name)) {
                 h2.workload id=(format!("{}-name", measured.name)) { (measured.name) }
                 p { (measured.about) " " code { (command_line(&measured.comparison.workload.argv)) } }
@@ -52,6 +72,22 @@ pub fn render_suite(all: &[Measured]) -> Option<String> {
     };
     let title = html! { "What does a VM cost in place of a container?" };
     Some(page("jaula bench", title, &first.comparison, content))
+}
+
+/// The page of what changed between two results, and of what a budget says.
+pub fn render_changes(changes: &Changes, judgements: Option<&[Judgement<'_>]>) -> String {
+    let content = html! {
+        header {
+            p.kicker { "jaula bench diff" }
+            h1 { "What changed between two results?" }
+        }
+        main {
+            @if let Some(judgements) = judgements { (changes::judgements(judgements)) }
+            (changes::section(changes))
+        }
+        footer { "Made by jaula " (env!("CARGO_PKG_VERSION")) "." }
+    };
+    document("jaula bench diff", content)
 }
 
 /// What is said of one comparison; `key` tells its parts from those of others.
@@ -67,6 +103,27 @@ fn answer(key: &str, comparison: &Comparison) -> Markup {
 }
 
 fn page(kicker: &str, title: Markup, any: &Comparison, content: Markup) -> String {
+    let content = html! {
+        header {
+            p.kicker { (kicker) }
+            h1 { (title) }
+            p { (any.environment) }
+        }
+        main {
+            (content)
+            (floors::section(&any.environment.floors))
+            (environment::section(any))
+            (method::section(any))
+        }
+        footer {
+            "Made by jaula " (env!("CARGO_PKG_VERSION")) " at "
+            (any.environment.taken_at) "."
+        }
+    };
+    document(kicker, content)
+}
+
+fn document(title: &str, content: Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -75,26 +132,10 @@ fn page(kicker: &str, title: Markup, any: &Comparison, content: Markup) -> Strin
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 // Nothing can be fetched and nothing run, whatever a workload printed.
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { (kicker) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                header {
-                    p.kicker { (kicker) }
-                    h1 { (title) }
-                    p { (any.environment) }
-                }
-                main {
-                    (content)
-                    (floors::section(&any.environment.floors))
-                    (environment::section(any))
-                    (method::section(any))
-                }
-                footer {
-                    "Made by jaula " (env!("CARGO_PKG_VERSION")) " at "
-                    (any.environment.taken_at) "."
-                }
-            }
+            body { (content) }
         }
     }
     .into_string()

@@ -3,57 +3,119 @@
 use maud::{Markup, html};
 
 use super::named;
-use crate::export::Measured;
+use crate::export::{Measured, Unmeasured};
 use crate::measurand::Measurand;
-use crate::reported::tallies;
+use crate::reported::{Tally, tallies};
 use crate::statistics::Verdict;
 use crate::units::three_digits;
-use crate::{Against, MetricResult, ResultRow};
+use crate::{Against, Contender, MetricResult, ResultRow};
 
-pub(super) fn section(all: &[Measured]) -> Markup {
+pub(super) fn section(all: &[Measured], unmeasured: &[Unmeasured]) -> Markup {
+    let contenders = contenders(all);
     html! {
         section aria-labelledby="overview" {
             h2 #overview { "The answer in one table" }
             p {
-                "How long each workload took in the middle of its runs, and what the statistics say about it "
-                "against the container's. Below, each workload has its own part, with how it came about."
+                "What each workload took in the middle of its runs, each way in a column, and how many times that is of what it is held against: "
+                "a VM of the container, that of a process of the host. "
+                "“≈” stands for no difference of 5 % or more, “?” for one that the runs do not show, and a number in brackets has too few runs for a verdict. "
+                "Below, each workload has its own part, with how it came about."
             }
-            div.wide { table {
+            div.wide { table.matrix {
                 thead { tr {
-                    th scope="col" { "workload" } th scope="col" { "metric" } th scope="col" { "way" }
-                    th.number scope="col" { "runs" } th.number scope="col" { "p50" } th scope="col" { "verdict" }
+                    th scope="col" { "workload" }
+                    @for contender in &contenders { th.number scope="col" { (named(*contender)) } }
                 } }
                 tbody {
                     @for measured in all {
-                        @for result in &measured.comparison.results {
-                            @for row in &result.rows { (line(measured, result, row)) }
-                        }
-                        @for tally in tallies(&measured.comparison.figures) { tr {
-                            th scope="row" { (measured.name) }
-                            td { "reported figures" }
-                            td { (named(tally.contender)) }
-                            td.number { (tally.runs) }
-                            td.number { "-" }
-                            td { (tally) }
-                        } }
+                        @for result in &measured.comparison.results { (line(measured, result, &contenders)) }
+                        (reported(measured, &contenders))
                     }
                 }
             } }
+            @for Unmeasured { name, reason } in unmeasured {
+                p.note { strong { (name) } " was not measured: " (reason) "." }
+            }
         }
     }
 }
 
-fn line(measured: &Measured, result: &MetricResult, row: &ResultRow) -> Markup {
+/// All that were timed, in the order in which they are shown.
+fn contenders(all: &[Measured]) -> Vec<Contender> {
+    let timed = |contender: &Contender| {
+        all.iter().any(|measured| {
+            let results = measured.comparison.results.iter();
+            let mut rows = results.flat_map(|it| &it.rows).map(|it| it.contender);
+            let figures = measured.comparison.figures.iter();
+            let mut reporting = figures
+                .flat_map(|it| &it.rows)
+                .map(|it| it.of_runs.contender);
+            rows.any(|it| it == *contender) || reporting.any(|it| it == *contender)
+        })
+    };
+    Contender::all().filter(timed).collect()
+}
+
+fn head(measured: &Measured, what: impl maud::Render) -> Markup {
+    html! { th scope="row" { (measured.name) " " small { (what) } } }
+}
+
+fn line(measured: &Measured, result: &MetricResult, contenders: &[Contender]) -> Markup {
     let measurand = result.metric.measurand();
     html! {
         tr {
-            th scope="row" { (measured.name) }
-            td { (result.metric) }
-            td { (named(row.contender)) }
-            td.number { (row.summary.map_or(0, |it| it.count)) }
-            td.number { (row.summary.map_or_else(|| "-".into(), |it| measurand.amount(it.p50))) }
-            td { (row.against.as_ref().map_or_else(String::new, |it| words(measurand, it))) }
+            (head(measured, result.metric.to_string()))
+            @for contender in contenders {
+                td.number {
+                    @match result.rows.iter().find(|row| row.contender == *contender) {
+                        None => "-",
+                        Some(row) => (cell(measurand, row)),
+                    }
+                }
+            }
         }
+    }
+}
+
+fn cell(measurand: Measurand, row: &ResultRow) -> Markup {
+    html! {
+        (row.summary.map_or_else(|| "failed".into(), |it| measurand.amount(it.p50)))
+        @if let Some(against) = &row.against { br; small { (times(against)) } }
+    }
+}
+
+/// Of the other's, with a mark where nothing was shown.
+fn times(against: &Against) -> String {
+    let times = against.comparison.ratio.map(three_digits);
+    let times = times.map_or_else(String::new, |ratio| format!("{ratio} ×"));
+    match against.comparison.verdict {
+        Verdict::Faster | Verdict::Slower => times,
+        Verdict::Equivalent => format!("≈ {times}"),
+        Verdict::Inconclusive => format!("? {times}"),
+        Verdict::TooFewPairs => format!("({times})"),
+    }
+}
+
+fn reported(measured: &Measured, contenders: &[Contender]) -> Markup {
+    let tallies = tallies(&measured.comparison.figures);
+    let of = |contender: &Contender| tallies.iter().find(|it| it.contender == *contender);
+    html! {
+        @if !tallies.is_empty() {
+            tr {
+                (head(measured, "reported figures"))
+                @for contender in contenders {
+                    td.number { @match of(contender) { None => "-", Some(tally) => small { (span(tally)) } } }
+                }
+            }
+        }
+    }
+}
+
+fn span(tally: &Tally) -> String {
+    let (least, most) = tally.ratios;
+    match tally.figures {
+        0 => "(too few runs)".into(),
+        _ => format!("{} to {} ×", three_digits(least), three_digits(most)),
     }
 }
 

@@ -349,10 +349,24 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
         about: "It does nothing.".into(),
         comparison: comparison(),
     };
-    let page = render_suite(&[measured("startup"), measured("hash")]).unwrap();
+    let all = [measured("startup"), measured("hash")];
+    let suite = SuitePage {
+        all: &all,
+        unmeasured: &[Unmeasured {
+            name: "web".into(),
+            reason: "no <bridge>".into(),
+        }],
+        changes: None,
+        judgements: None,
+    };
+    let page = render_suite(suite).unwrap();
     assert_eq!(page.matches("<article").count(), 2);
     assert_eq!(page.matches("<svg").count(), 24);
-    assert!(page.contains("slower, 116 times the container"));
+    assert!(page.contains("</strong> was not measured: no &lt;bridge&gt;."));
+    // Each way in a column, and above all what it means.
+    assert!(page.contains("6.00 s<br><small>116 ×</small>"));
+    assert!(page.contains(", 116 times the container</strong>"));
+    assert!(page.contains("6.00 s of 6.00 s, is the boot of its kernel (“kernel boot”)."));
     let ids: Vec<_> = page
         .split(" id=\"")
         .skip(1)
@@ -360,5 +374,5 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
         .collect();
     let distinct: std::collections::HashSet<_> = ids.iter().collect();
     assert_eq!(distinct.len(), ids.len(), "{ids:?}");
-    assert_eq!(render_suite(&[]), None);
+    assert_eq!(render_suite(SuitePage { all: &[], ..suite }), None);
 }

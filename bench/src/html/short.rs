@@ -1,0 +1,131 @@
+//! For who has never seen any of this: what ran, what it cost, and why, in some sentences.
+
+use launch::Span;
+use maud::{Markup, html};
+
+use super::series::spans;
+use super::{class, named};
+use crate::table::is_about_this_host;
+use crate::units::{size, three_digits, time};
+use crate::{
+    Comparison, Contender, FootprintMoment, FootprintReading, Metric, ResultRow, WayReport,
+};
+
+/// One line for each contender that was timed to main; nothing if none was.
+pub(super) fn section(comparison: &Comparison) -> Markup {
+    let starts = comparison.results.iter();
+    let Some(starts) = starts.clone().find(|it| it.metric == Metric::Main) else {
+        return html! {};
+    };
+    html! {
+        section aria-labelledby="short" {
+            h2 #short { "In short" }
+            p {
+                "The same command with the same files, user and limits was started in several ways on one machine, "
+                "in turns. How long each takes until the command begins, and where most of that goes:"
+            }
+            ul.verdicts {
+                @for row in &starts.rows { (one(comparison, row)) }
+            }
+            @if let Some(sentence) = is_about_this_host(comparison) { p.note { "Note: " (sentence) "." } }
+        }
+    }
+}
+
+fn one(comparison: &Comparison, row: &ResultRow) -> Markup {
+    let contender = row.contender;
+    html! {
+        li class=(class(contender)) {
+            strong {
+                (named(contender)) ": "
+                @match row.summary {
+                    Some(summary) => (time(summary.p50)),
+                    None => "no run succeeded",
+                }
+                @if let Some((reference, ratio)) = ratio(row) {
+                    ", " (three_digits(ratio)) " times the " (reference)
+                }
+            }
+            p { (what(contender)) (why(comparison, contender).unwrap_or_default()) (memory(comparison, contender).unwrap_or_default()) }
+        }
+    }
+}
+
+/// How many times what it is held against takes.
+fn ratio(row: &ResultRow) -> Option<(Contender, f64)> {
+    let against = row.against.as_ref()?;
+    Some((against.reference, against.comparison.ratio?))
+}
+
+fn what(contender: Contender) -> &'static str {
+    match contender {
+        Contender::HostProcess => {
+            "A plain process of this machine, with nothing around it: the least that a start can take."
+        }
+        Contender::Container => {
+            "The same with namespaces, limits and a filter of system calls around it. The host's kernel serves it."
+        }
+        Contender::VmWarm => {
+            "A virtual machine that goes on where a kernel of its own has booted before."
+        }
+        Contender::VmCold => "A virtual machine that boots a kernel of its own first.",
+        Contender::JaulaRun => "jaula as a whole process, beside other runners.",
+        Contender::Peer(_) => "Another runner, as a whole process.",
+    }
+}
+
+/// The longest step of its start.
+fn why(comparison: &Comparison, contender: Contender) -> Option<String> {
+    let all = spans(comparison);
+    let (_, spans) = all.iter().find(|(other, _)| *other == contender)?;
+    let total: u64 = spans.iter().map(|it| it.duration_ns).sum();
+    let most = spans.iter().max_by_key(|it| it.duration_ns)?;
+    Some(format!(
+        " Most of it, {} of {}, is {}.",
+        time(most.duration_ns),
+        time(total),
+        step(most)
+    ))
+}
+
+/// What is done in a step, with its name in the charts.
+fn step(span: &Span) -> String {
+    let meaning = match span.name.as_ref() {
+        "cgroup" => "that what limits and counts it is made",
+        "clone" => "that its namespaces are made, with its first process",
+        "join" => "that it enters the cgroup",
+        "network" => "that its network is made",
+        "mounts" => "that its files are mounted",
+        "exec" => "what happens last before the command: rights are given up, and a filter is set",
+        "spawn" => "that the process is started that will be the machine",
+        "memory" => "that its memory is mapped",
+        "create" => "that KVM makes the machine",
+        "devices" => "that its devices are made",
+        "kernel load" => "that a kernel is put into its memory",
+        "vcpu" => "that its processor is set up",
+        "jail" => "that the machine's process gives up its rights",
+        "kernel boot" => "the boot of its kernel",
+        "init" => "that its first process prepares what the command needs",
+        "restore" => "that the saved state of its processor and devices is put back",
+        "connect" => "that its first process is told by the host what to run",
+        "root mount" => "that its kernel mounts the image",
+        _ => return format!("the step “{}”", span.name),
+    };
+    format!("{meaning} (“{}”)", span.name)
+}
+
+/// What it costs in memory while it waits, if that was read then.
+fn memory(comparison: &Comparison, contender: Contender) -> Option<String> {
+    let reports = comparison.ways.as_ref().into_array();
+    let is_meant = |report: &&&WayReport| Contender::from(report.way) == contender;
+    match reports.iter().find(is_meant)?.footprint {
+        FootprintReading::Taken {
+            moment: FootprintMoment::TwoSecondsAfterMain,
+            footprint,
+        } => Some(format!(
+            " Two seconds later the host can't take back {} of memory from it.",
+            size(footprint.unreclaimable_bytes())
+        )),
+        _ => None,
+    }
+}
