@@ -5,15 +5,16 @@
 mod harness;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Instant;
 
 use bench::Way;
 use harness::nobody::is_root;
 use harness::refused::assert_refused;
-use harness::{Place, World, can_run, run, wait};
+use harness::{Place, World, can_run, run, see, wait};
 use launch::Side;
 
 macro_rules! the_same_each_way {
@@ -40,6 +41,7 @@ the_same_each_way! {
     no_link_leads_out: Container as_container, VmWarm as_vm;
     a_users_files_are_that_users: Container as_container, VmWarm as_vm;
     a_file_in_it_is_executed_and_mapped: Container as_container, VmWarm as_vm;
+    what_the_host_changes_shows: Container as_container, VmWarm as_vm;
 }
 
 /// Runs a shell's script; what it said.
@@ -244,6 +246,73 @@ fn map_a_file_and_write_to_it() {
         assert_eq!(libc::munmap(mapped, 8192), 0);
     }
     file.sync_all().unwrap();
+}
+
+/// By its name at once, and soon to who has the file open.
+fn what_the_host_changes_shows(way: Way) {
+    let world = World::new();
+    let (dir, volume) = shared(&world);
+    for (name, what) in [
+        ("same-size", "one\n"),
+        ("larger", "one\n"),
+        ("gone", ""),
+        ("open", "one\n"),
+    ] {
+        fs::write(dir.join(name), what).unwrap();
+    }
+    let script =
+        "cd /d; cat same-size larger gone; ls new 2>&-; exec 3< open; read -r line <&3; echo $line
+        echo ready; read go
+        cat same-size; stat -c %s larger; cat larger new; ls gone 2>&- || echo gone
+        until read -r more <&3; do :; done; echo $more";
+    let flags = ["-i", "-v", &volume];
+    let args = [run(way), &flags, &["busybox", "sh", "-c", script]].concat();
+    let mut child = world.jaula(args).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.ends_with("ready\n") && stdout.read_line(&mut said).unwrap() > 0 {}
+    assert_eq!(said, "one\none\none\nready\n");
+    // In place: the file stays the one that it is.
+    let change = |name, what: &str| {
+        let file = fs::File::options().write(true).open(dir.join(name));
+        file.unwrap().write_all(what.as_bytes()).unwrap();
+    };
+    change("same-size", "two\n");
+    change("larger", "one, two\n");
+    change("open", "one\ntwo\n");
+    fs::write(dir.join("new"), "new\n").unwrap();
+    fs::remove_file(dir.join("gone")).unwrap();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    said.clear();
+    stdout.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "two\n9\none, two\nnew\ngone\ntwo\n");
+    assert_eq!(wait(&mut child).code(), Some(0));
+}
+
+/// What is asked for most: data in large pieces, and attributes now and then.
+#[test]
+fn who_reads_a_file_asks_for_little_else() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let (dir, volume) = shared(&world);
+    fs::write(dir.join("mebibyte"), vec![b'x'; 1 << 20]).unwrap();
+    // Of 4 KiB each.
+    let reads = ["dd", "if=/d/mebibyte", "of=/dev/null", "bs=4k"];
+    let mut command = world.jaula([run(Way::VmWarm), &["-v", &volume, "busybox"], &reads].concat());
+    command.env("JAULA_LOG", "vmm::devices::virtio::fs=trace");
+    let started = Instant::now();
+    let seen = see(command, b"");
+    let at_most_s = started.elapsed().as_secs() as usize + 1;
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    // `FUSE_GETATTR` and `FUSE_READ`.
+    let asked = |opcode| seen.stderr.matches(&format!("request {opcode} of")).count();
+    let (attributes, data) = (asked(3), asked(15));
+    // One a second, and some for what is looked at before.
+    assert!(attributes <= at_most_s + 4, "{attributes} in {at_most_s} s");
+    assert!((8..=16).contains(&data), "{data}");
 }
 
 fn sum_of(bytes: &[u8]) -> String {

@@ -38,6 +38,7 @@ fn try_answer(
     let mut header = InHeader::default();
     readable.copy_to(header.as_mut_bytes())?;
     let (_, body) = readable.split_at(size_of::<InHeader>() as u32)?;
+    tracing::trace!("shares: request {} of node {}", header.opcode, header.node);
 
     if request::is_unanswered(header.opcode) {
         read_body(body, header.opcode, bytes)?;

@@ -5,10 +5,14 @@
 //! guest mounts it once. So a machine that is saved before anything is shared has the device
 //! already.
 //!
-//! Host and guest see the same at any time: the guest's kernel keeps neither names nor
-//! attributes, writes go through, and data that it keeps it drops when the file's size or time of
-//! change is another. Names in a directory that many files were looked up in are all asked for
-//! again; that is the price. Locks are the guest's own.
+//! Who opens a file or looks at one by its name sees what the host has at that moment: no name is
+//! kept, so each is asked for again, and the answer brings the attributes along. With them the
+//! guest's kernel drops the data that it keeps of a file whose size or time of change is another,
+//! and it drops all of it when the file is opened again: writes through a mapping change no time
+//! at once. Writes go through. Only for [`ATTRIBUTES_VALID`] are attributes taken for granted, so
+//! that who has a file open and reads on asks for them once in that time, and not with each call;
+//! what the host changes shows there as much later. Names in a directory that many files were
+//! looked up in are all asked for again; that is the price. Locks are the guest's own.
 //!
 //! `wire` is the protocol, `request` reads what comes, `exchange` brings requests to the `server`
 //! and answers back, and that does what is asked for. `event_handler` is how the device is woken,
@@ -29,6 +33,7 @@ mod state;
 mod wire;
 
 use std::io;
+use std::time::Duration;
 
 use virtio_bindings::virtio_ids::VIRTIO_ID_FS;
 
@@ -51,6 +56,10 @@ const QUEUE_SIZE: u16 = 256;
 const HEADER_DESCRIPTORS: u16 = 4;
 /// Most pages that are read or written at once.
 const MAX_PAGES: u16 = QUEUE_SIZE - HEADER_DESCRIPTORS;
+
+/// How long the guest takes attributes for granted that it was told: what virtiofsd's
+/// `--cache=auto` does.
+const ATTRIBUTES_VALID: Duration = Duration::from_secs(1);
 
 /// Longest tag, in bytes (section 5.11.4).
 const TAG_BYTES: usize = 36;

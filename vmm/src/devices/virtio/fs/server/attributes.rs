@@ -9,8 +9,8 @@ use rustix::path::DecInt;
 
 use super::names::MODE_BITS;
 use super::{Done, Server, look_at};
-use crate::devices::virtio::fs::owners;
 use crate::devices::virtio::fs::wire::{Attr, AttrOut, ROOT_NODE, SetAttrIn, valid};
+use crate::devices::virtio::fs::{ATTRIBUTES_VALID, owners};
 
 /// A directory that only root of the guest's looks into.
 const ROOT: Attr = Attr {
@@ -50,6 +50,7 @@ impl Server {
             }
         };
         self.say(&AttrOut {
+            attr_valid: ATTRIBUTES_VALID.as_secs(),
             attr,
             ..AttrOut::default()
         });

@@ -31,6 +31,7 @@ use rustix::io::Errno;
 use rustix::path::DecInt;
 use zerocopy::{Immutable, IntoBytes};
 
+use super::ATTRIBUTES_VALID;
 use super::handles::Handles;
 use super::inode_numbers::InodeNumbers;
 use super::limits::Limits;
@@ -271,7 +272,8 @@ impl Server {
         self.say(&EntryOut {
             node,
             attr,
-            // Names and attributes are never kept: see the documentation of the device.
+            attr_valid: ATTRIBUTES_VALID.as_secs(),
+            // A name is never kept: see the documentation of the device.
             ..EntryOut::default()
         });
         Ok(node)

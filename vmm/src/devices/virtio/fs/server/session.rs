@@ -13,8 +13,7 @@ const PAGE_BYTES: u32 = 4096;
 
 /// What we can do of what a guest may offer.
 ///
-/// Not among it: that names and attributes are kept, or writes, so that host and guest never see
-/// two things. Nor locks: they hold within the guest, where its kernel keeps them.
+/// Not among it: that writes are kept, so that the host sees them at once. Nor locks: they hold within the guest, where its kernel keeps them.
 const FEATURES: u32 = feature::ASYNC_READ
     | feature::ATOMIC_O_TRUNC
     | feature::BIG_WRITES

@@ -40,8 +40,11 @@ fn what_the_host_changes_is_seen_at_once() {
     fs::write(place.share().join("file"), "one").unwrap();
     let mut guest = Guest::of(&place);
     let node = guest.look_up(SHARE, "file").unwrap();
-    assert_eq!((node.entry_valid, node.attr_valid), (0, 0));
+    // No name is taken for granted, and attributes not for long.
+    assert_eq!((node.entry_valid, node.entry_valid_ns), (0, 0));
+    assert_eq!((node.attr_valid, node.attr_valid_ns), (1, 0));
     fs::write(place.share().join("file"), "longer").unwrap();
+    assert_eq!(guest.look_up(SHARE, "file").unwrap().attr.size, 6);
     assert_eq!(guest.attributes(node.node).unwrap().size, 6);
     let fh = guest.open(node.node, libc::O_RDONLY).unwrap().fh;
     assert_eq!(guest.read(fh, 0, 100).unwrap(), b"longer");
