@@ -1,8 +1,9 @@
 //! What a workload sees and how it ends is the same each way.
 //!
 //! One list of workloads with what is promised of them; each promise is a test as container and
-//! one as VM that goes on from a template, which is built if need be. A few are
-//! tested on a VM that boots, too, some of them on one: what comes after the boot is the same.
+//! one as VM that goes on from a template, which is built if need be. Those that a boot has to do with
+//! are tested on a VM that boots, too, some of them on one: its processors, memory, mounts, names, users
+//! and rights. What comes after the boot is the same.
 
 #![allow(clippy::unwrap_used)]
 
@@ -166,6 +167,9 @@ also_on_a_vm_that_boots! {
     a_directory_is_as_good_as_an_image
     stdout_and_stderr_are_kept_apart
     a_read_only_root_takes_writes_where_it_was_asked_to
+    several_cpus_are_those_that_were_asked_for
+    memory_above_the_limit_is_137
+    what_comes_with_a_boot_is_as_it_was_asked_for
 }
 
 fn a_read_only_root_takes_writes_where_it_was_asked_to() -> Promise {
@@ -173,6 +177,19 @@ fn a_read_only_root_takes_writes_where_it_was_asked_to() -> Promise {
         a_read_only_root_takes_no_writes(),
         mounts_in_memory_are_what_was_asked_for(),
         an_anonymous_volume_takes_writes_in_a_read_only_root(),
+    ])
+}
+
+fn what_comes_with_a_boot_is_as_it_was_asked_for() -> Promise {
+    together(vec![
+        success_is_silent(),
+        cpus_are_those_that_were_asked_for(),
+        usual_rights_are_the_same(),
+        what_is_hidden_is_the_same(),
+        ulimits_are_those_that_were_asked_for(),
+        names_are_looked_up_as_was_asked_for(),
+        a_tmpfs_is_as_it_was_asked_for(),
+        fifty_processes_one_after_the_other_all_run(),
     ])
 }
 
