@@ -12,11 +12,23 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bench::Way;
+use harness::ann::{Ann, Ranges};
 use harness::lan::{ADDRESS, HOST, Lan, NAME, ask_tcp, ip, on_a_lan, tool};
-use harness::nobody::{is_root, run_as_nobody};
 use harness::refused::assert_refused;
-use harness::{Place, World, can_run, run, see, wait};
+use harness::{Place, Seen, World, can_run, run, see, wait};
 use launch::Side;
+
+/// Programs that Ann needs in any case: `mkfs.erofs` is for the disks of her VMs.
+const HERS: [&str; 8] = [
+    "sh",
+    "unshare",
+    "mount",
+    "mknod",
+    "setpriv",
+    "newuidmap",
+    "newgidmap",
+    "mkfs.erofs",
+];
 
 const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -297,20 +309,95 @@ fn a_copy_of_a_connected_vm_has_an_address_of_its_own() {
     });
 }
 
+/// jaula, started by Ann, who has these programs.
+fn anns(lan: &Lan, ann: &Ann, programs: &[&str], args: &[&str]) -> Seen {
+    let mut command = ann.jaula(args);
+    command.env("PATH", lan.only_programs(&[&HERS[..], programs].concat()));
+    see(command, b"")
+}
+
+/// What an instance of hers says of its address and its way out; a neighbour listens.
+fn anns_way_out() -> String {
+    // With an input that ends at once pasta of 2023 may lose the answer.
+    format!(
+        "ip -4 -o addr show eth0 | awk '{{print $4}}'; ip route | head -n 1; \
+         sleep 1 | nc 192.0.2.2 80; echo; nslookup -type=a {NAME} | tail -n 2 | head -n 1; \
+         grep nameserver /etc/resolv.conf"
+    )
+}
+
+fn anns_way_out_is() -> String {
+    format!(
+        "10.0.2.100/24\ndefault via 10.0.2.2 dev eth0 \n{HOST}\nAddress: {ADDRESS}\n\
+         nameserver 10.0.2.3\n"
+    )
+}
+
 #[test]
-fn an_ordinary_user_is_told_that_only_root_connects_vms() {
-    if !is_root() {
-        return;
-    }
-    for (flags, name) in [
-        (["--network", "bridge"], "--network bridge"),
-        (["-p", "8080:80"], "--publish"),
-    ] {
-        let world = World::new();
-        let args = [&["run", "--as", "vm"], &flags[..], &["busybox", "true"]].concat();
-        let seen = run_as_nobody(&world, &args);
-        assert_refused(&world, &seen, &[name, "--as vm", "root", "--as container"]);
-    }
+fn an_ordinary_users_vm_has_the_ports_and_the_way_out_of_its_container() {
+    on_a_lan_with_vms(|lan| {
+        let Some(ann) = Ann::new(Ranges::None) else {
+            return;
+        };
+        ann.give_kernel();
+        let jaula = |args: &[&str]| anns(lan, &ann, &["slirp4netns"], args);
+        // It is asked before it has asked anybody.
+        let way_out = anns_way_out();
+        let script =
+            format!("nc -l -p 80 -e echo first; {way_out}; exec nc -ll -p 80 -e echo hello");
+        for way in [Way::Container, Way::VmCold] {
+            lan.neighbour_listens(80);
+            let name = format!("{}0", ann.world.name_prefix());
+            let flags = ["-d", "--name", &name, "-p", "18080:80"];
+            let started = jaula(&[run(way), &flags, &["busybox", "sh", "-c", &script]].concat());
+            assert_eq!(
+                (started.code, started.stderr.as_str()),
+                (Some(0), ""),
+                "{way}"
+            );
+            eventually(|| answer((LOOPBACK, 18080)) == "first\n");
+            eventually(|| answer((LOOPBACK, 18080)) == "hello\n");
+            let address = jaula(&["inspect", "-f", ".NetworkSettings.IPAddress", &name]);
+            assert_eq!(address.stdout_text(), "10.0.2.100\n");
+            let said = jaula(&["logs", &name]).stdout_text();
+            assert_eq!(said, anns_way_out_is(), "{way}");
+            assert_eq!(jaula(&["rm", "-f", &name]).stderr, "");
+            assert_eq!(ask_tcp((LOOPBACK, 18080)), None);
+        }
+        ann.world.assert_no_traces();
+    });
+}
+
+#[test]
+fn an_ordinary_users_vm_has_a_way_out_by_pasta_but_no_ports() {
+    on_a_lan_with_vms(|lan| {
+        let Some(ann) = Ann::new(Ranges::Given) else {
+            return;
+        };
+        ann.give_kernel();
+        let jaula = |args: &[&str]| anns(lan, &ann, &["pasta"], args);
+        lan.neighbour_listens(80);
+        let flags = ["--network", "bridge", "busybox", "sh", "-c"];
+        let seen = jaula(&[run(Way::VmCold), &flags, &[&anns_way_out()]].concat());
+        assert_eq!((seen.code, seen.stderr.as_str()), (Some(0), ""));
+        assert_eq!(seen.stdout_text(), anns_way_out_is());
+        let seen = jaula(&[run(Way::VmCold), &["-p", "18080:80", "busybox", "true"]].concat());
+        assert_refused(&ann.world, &seen, &["published ports", "slirp4netns"]);
+    });
+}
+
+#[test]
+fn an_ordinary_users_vm_without_a_program_for_its_network_is_refused() {
+    on_a_lan_with_vms(|lan| {
+        let Some(ann) = Ann::new(Ranges::None) else {
+            return;
+        };
+        ann.give_kernel();
+        let flags = ["--network", "bridge", "busybox", "true"];
+        let seen = anns(lan, &ann, &[], &[run(Way::VmCold), &flags].concat());
+        let names = ["pasta", "slirp4netns", "install passt"];
+        assert_refused(&ann.world, &seen, &names);
+    });
 }
 
 #[test]

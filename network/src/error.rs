@@ -15,8 +15,11 @@ pub enum Error {
     /// The kernel makes no network namespace.
     #[error("can't make a network namespace")]
     Namespace(#[source] Errno),
+    /// Nobody can be mapped in an ordinary user's namespace.
+    #[error("can't set up a user namespace")]
+    UserNamespace(#[source] io::Error),
     /// It can't be held on to.
-    #[error("can't open /proc/thread-self/ns/net")]
+    #[error("can't open a network namespace")]
     NamespaceFile(#[source] io::Error),
     /// The kernel can't be talked to.
     #[error("can't open a netlink socket")]
@@ -85,6 +88,11 @@ pub enum Error {
     /// There is no program that connects an ordinary user's instances.
     #[error("an ordinary user's network needs pasta or slirp4netns, and there is neither")]
     NoUserMode,
+    /// The one that is there does not do what was asked for.
+    #[error(
+        "published ports of an ordinary user's virtual machine need slirp4netns, which is not there"
+    )]
+    NoSlirp4netns,
     /// What it is told can't be put into the instance's directory.
     #[error("can't prepare the instance's directory for its network")]
     UserModeFiles(#[source] io::Error),
@@ -133,6 +141,7 @@ impl Error {
             Self::NotIpv4(_) => Some("name an IPv4 address, or none"),
             Self::Nft(error) if error.kind() == io::ErrorKind::NotFound => Some("install nftables"),
             Self::NoUserMode => Some("install passt"),
+            Self::NoSlirp4netns => Some("install slirp4netns"),
             Self::UserModeFailed { .. } => {
                 Some("see that you may use /dev/net/tun, or use --network none or host")
             }

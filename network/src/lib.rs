@@ -3,7 +3,7 @@
 //! - [`Bridge`] is what instances of root's are connected to: a [`Namespace`] gets a link to it, an
 //!   address and a way out, or a [`Tap`] is one end of such a link; [`Publication`] makes ports of the host's lead to one. [`OnBridge`] is
 //!   all of that together.
-//! - [`UserMode`] is the same for those of ordinary users.
+//! - [`UserMode`] is the same for those of ordinary users, and [`TapInUserMode`] for their machines.
 //! - [`files_without_network`] and its like are what names are looked up in.
 //!
 //! Interfaces are made by rtnetlink, rules of the packet filter by nft. The kernel keeps the book:
@@ -19,6 +19,7 @@ mod name_files;
 mod namespace;
 mod nft;
 mod on_bridge;
+mod outpost;
 mod publication;
 mod resolver;
 mod route_socket;
@@ -35,4 +36,6 @@ pub use namespace::{Namespace, PendingNamespace};
 pub use on_bridge::OnBridge;
 pub use publication::{Publication, Reservation};
 pub use tap::Tap;
-pub use user_mode::{UserMode, UserModePorts, UserModeReservation, user_mode_finding};
+pub use user_mode::{
+    TapInUserMode, UserMode, UserModePorts, UserModeReservation, user_mode_finding,
+};

@@ -1,5 +1,7 @@
 //! A conversation with the kernel's routing netlink (rtnetlink(7)), one request at a time.
 
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
@@ -17,7 +19,16 @@ pub(crate) struct RouteSocket {
 impl RouteSocket {
     /// Opens one in the network namespace of the calling thread.
     pub(crate) fn open() -> Result<Self, Errno> {
-        let mut socket = Socket::new(NETLINK_ROUTE).map_err(errno)?;
+        Self::new(Socket::new(NETLINK_ROUTE).map_err(errno)?)
+    }
+
+    /// One that somebody else has opened, as it came from socket(2).
+    pub(crate) fn of(descriptor: OwnedFd) -> Result<Self, Errno> {
+        // SAFETY: the descriptor is open, and nobody else closes it.
+        Self::new(unsafe { Socket::from_raw_fd(descriptor.into_raw_fd()) })
+    }
+
+    fn new(mut socket: Socket) -> Result<Self, Errno> {
         socket.bind_auto().map_err(errno)?;
         // Port 0 is the kernel: what anyone else sends is not delivered.
         socket.connect(&SocketAddr::new(0, 0)).map_err(errno)?;

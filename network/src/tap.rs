@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use crate::error::Error;
 
 /// Where taps are made.
-const DEVICE: &str = "/dev/net/tun";
+pub(crate) const DEVICE: &str = "/dev/net/tun";
 
 /// An open tap. The interface is gone when nobody has it open any more.
 #[derive(Debug)]
@@ -28,6 +28,11 @@ impl Tap {
             .write(true)
             .open(DEVICE)
             .map_err(Error::TapDevice)?;
+        Self::create_by(file, name)
+    }
+
+    /// The same with [`DEVICE`] as it was opened before, in the network namespace of who opened it.
+    pub(crate) fn create_by(file: File, name: &str) -> Result<Result<Self, Taken>, Error> {
         // SAFETY: `ifreq` is a C structure of integers, of which all zeros is a valid one.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
         // All but the last byte, which stays 0.
@@ -46,6 +51,12 @@ impl Tap {
                 error => Err(Error::Tap(error)),
             },
         }
+    }
+}
+
+impl Tap {
+    pub(crate) fn file(&self) -> &File {
+        &self.0
     }
 }
 

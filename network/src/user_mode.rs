@@ -4,6 +4,7 @@
 //! Whichever program that is, the instance sees the same network.
 
 mod finding;
+mod machine;
 mod pasta;
 mod slirp4netns;
 
@@ -21,6 +22,7 @@ use launch::{Endpoint, PublishedPort};
 use nix::unistd::Pid;
 
 pub use finding::user_mode_finding;
+pub use machine::TapInUserMode;
 
 use crate::error::Error;
 use crate::held_port::HeldPort;
@@ -84,21 +86,61 @@ impl UserMode {
     ) -> Result<Self, Error> {
         let UserModePorts(forwards) = ports;
         let entrance = entrance.map(Arc::new);
-        let start = |mut command: Command| start(&mut command, entrance.clone());
-        match start(pasta::command(pid, &forwards, dir.path()).map_err(Error::UserModeFiles)?) {
-            Ok(program) => return wait(program, "pasta", forwards),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::UserMode(error)),
+        if let Some(by_pasta) = Self::by_pasta(pid, &forwards, dir, &entrance)? {
+            return Ok(by_pasta);
         }
-        match start(slirp4netns::command(pid, dir.path()).map_err(Error::UserModeFiles)?) {
-            Ok(program) => {
-                let user_mode = wait(program, "slirp4netns", forwards)?;
-                slirp4netns::forward(dir.path(), &user_mode.forwards).map_err(Error::UserMode)?;
-                Ok(user_mode)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoUserMode),
-            Err(error) => Err(Error::UserMode(error)),
+        Self::by_slirp4netns(pid, &forwards, dir, &entrance)?.ok_or(Error::NoUserMode)
+    }
+
+    /// The same where what is in the namespace is behind a bridge. Connections from the host itself
+    /// to a published port pasta brings to the loopback interface there, which leads to nothing then.
+    fn connect_bridge(
+        pid: Pid,
+        ports: UserModePorts,
+        dir: &InstanceDir,
+        entrance: Option<Entrance>,
+    ) -> Result<Self, Error> {
+        let UserModePorts(forwards) = ports;
+        let entrance = entrance.map(Arc::new);
+        if let Some(by_slirp4netns) = Self::by_slirp4netns(pid, &forwards, dir, &entrance)? {
+            return Ok(by_slirp4netns);
         }
+        if !forwards.is_empty() {
+            return Err(Error::NoSlirp4netns);
+        }
+        Self::by_pasta(pid, &forwards, dir, &entrance)?.ok_or(Error::NoUserMode)
+    }
+
+    /// `None` without pasta.
+    fn by_pasta(
+        pid: Pid,
+        forwards: &[Forward],
+        dir: &InstanceDir,
+        entrance: &Option<Arc<Entrance>>,
+    ) -> Result<Option<Self>, Error> {
+        if !finding::is_there("pasta") {
+            return Ok(None);
+        }
+        let command = pasta::command(pid, forwards, dir.path()).map_err(Error::UserModeFiles)?;
+        let program = start(command, entrance)?;
+        wait(program, "pasta", forwards.to_vec()).map(Some)
+    }
+
+    /// `None` without slirp4netns.
+    fn by_slirp4netns(
+        pid: Pid,
+        forwards: &[Forward],
+        dir: &InstanceDir,
+        entrance: &Option<Arc<Entrance>>,
+    ) -> Result<Option<Self>, Error> {
+        if !finding::is_there("slirp4netns") {
+            return Ok(None);
+        }
+        let command = slirp4netns::command(pid, dir.path()).map_err(Error::UserModeFiles)?;
+        let program = start(command, entrance)?;
+        let user_mode = wait(program, "slirp4netns", forwards.to_vec())?;
+        slirp4netns::forward(dir.path(), forwards).map_err(Error::UserMode)?;
+        Ok(Some(user_mode))
     }
 
     /// Where the instance is found.
@@ -129,14 +171,14 @@ fn user_namespace_of(pid: Pid) -> io::Result<Option<PathBuf>> {
 }
 
 /// Starts a program that says on its standard output when it is ready, and nothing before.
-fn start(command: &mut Command, entrance: Option<Arc<Entrance>>) -> io::Result<Child> {
+fn start(mut command: Command, entrance: &Option<Arc<Entrance>>) -> Result<Child, Error> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    if let Some(entrance) = entrance {
+    if let Some(entrance) = entrance.clone() {
         // SAFETY: `Entrance::enter` makes system calls only, which is what may be done between
         // fork and exec.
         unsafe { command.pre_exec(move || entrance.enter()) };
     }
-    command.spawn()
+    command.spawn().map_err(Error::UserMode)
 }
 
 fn wait(program: Child, name: &'static str, forwards: Vec<Forward>) -> Result<UserMode, Error> {

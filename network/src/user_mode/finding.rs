@@ -14,10 +14,15 @@ pub fn user_mode_finding() -> Finding {
 
 /// The one that will be used.
 fn program() -> Option<&'static str> {
-    let dirs = env::var_os("PATH").unwrap_or_default();
     ["pasta", "slirp4netns"]
         .into_iter()
-        .find(|name| env::split_paths(&dirs).any(|dir| dir.join(name).is_file()))
+        .find(|name| is_there(name))
+}
+
+/// Whether a program of this name is in `PATH`.
+pub(super) fn is_there(name: &str) -> bool {
+    let dirs = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&dirs).any(|dir| dir.join(name).is_file())
 }
 
 fn finding(program: Option<&str>, tun: io::Result<()>) -> Finding {

@@ -22,8 +22,6 @@ use crate::vcpu::{VcpuCount, VcpuError};
 pub(crate) enum Error {
     #[error("{0} CPUs are more than a virtual machine can have")]
     Cpus(CpuLimit),
-    #[error("{0} takes root: an ordinary user can't connect a virtual machine to the host")]
-    NetworkOfRoot(&'static str),
     #[error("can't keep the tap open")]
     Tap(#[source] io::Error),
     #[error("a virtual machine does not boot with {0} of memory")]
@@ -129,9 +127,6 @@ impl Error {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Cpus(_) => Some(format!("ask for at most {}", VcpuCount::MAX)),
-            Self::NetworkOfRoot(_) => {
-                Some("run as root, or use --network none or --as container".to_owned())
-            }
             Self::Memory(_) => Some(format!("give it {MIN_MEMORY} or more")),
             Self::Kvm(error) => Some(error.remedy().to_owned()),
             Self::OwnSystemWarm => Some("leave --start out".to_owned()),

@@ -5,9 +5,9 @@ use launch::{
     Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline,
     WindowSize,
 };
-use network::{OnBridge, Tap};
 use nix::sys::signal::Signal;
 
+use super::network::Connected;
 use super::process::MonitorProcess;
 use crate::monitor::Phase;
 
@@ -16,7 +16,7 @@ pub(super) struct VmInstance {
     // Dropped from top to bottom: what runs, then what connected it and the cgroup that held it,
     // then the files.
     pub(super) monitor: MonitorProcess,
-    pub(super) network: Option<OnBridge<Tap>>,
+    pub(super) network: Option<Connected>,
     pub(super) placement: Placement,
     pub(super) dir: InstanceDir,
     /// When `launch` was entered.
@@ -59,7 +59,7 @@ impl Instance for VmInstance {
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
-        self.network.as_ref().map(OnBridge::endpoint)
+        self.network.as_ref().map(Connected::endpoint)
     }
 
     fn timeline(&self) -> Timeline {

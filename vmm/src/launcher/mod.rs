@@ -215,7 +215,6 @@ impl Launcher for VmLauncher {
         let (shares, mounts) = shares::of(&workload.mounts)?;
         // What can't be shared is told before anything takes long.
         shares.iter().try_for_each(|file| file.open().map(drop))?;
-        network::check(&workload.network)?;
         let disks = disks::of(&workload.devices)?;
         if let Some(initrd) = &self.boot.initrd {
             bootable::check_initrd(initrd)?;

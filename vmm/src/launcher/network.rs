@@ -4,25 +4,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use entry::NameFiles;
 use guest_protocol::Interface;
-use host::{InstanceDir, user_namespace};
-use launch::{Network, Workload};
-use network::{OnBridge, Reservation, Tap};
+use host::{InstanceDir, Placement, user_namespace};
+use launch::{Endpoint, Network, Workload};
+use network::{OnBridge, Reservation, Tap, TapInUserMode, UserModeReservation};
 
 use super::error::Error;
 use crate::monitor::NetworkLink;
-
-/// Refuses what only root can have.
-pub(super) fn check(network: &Network) -> Result<(), Error> {
-    let what = match network {
-        Network::None | Network::Host => return Ok(()),
-        Network::Bridge { publish } if publish.is_empty() => "--network bridge with --as vm",
-        Network::Bridge { .. } => "--publish with --as vm",
-    };
-    match user_namespace::caller().is_root() {
-        true => Ok(()),
-        false => Err(Error::NetworkOfRoot(what)),
-    }
-}
 
 /// A network that is to be made.
 pub(super) enum Wanted {
@@ -30,6 +17,16 @@ pub(super) enum Wanted {
     Nothing,
     /// A place on the bridge, and these ports.
     Bridge(Option<Reservation>),
+    /// A program beside the monitor, and these ports.
+    UserMode(UserModeReservation),
+}
+
+/// A network that is there. Dropping it takes away what the host has of it.
+pub(super) enum Connected {
+    /// A place on the bridge.
+    Bridge(OnBridge<Tap>),
+    /// A program beside the monitor, where an ordinary user started it.
+    UserMode(TapInUserMode),
 }
 
 impl Wanted {
@@ -38,49 +35,84 @@ impl Wanted {
         match network {
             // What shares the host's network is refused before.
             Network::None | Network::Host => Ok(Self::Nothing),
-            Network::Bridge { publish } => Reservation::take(publish).map(Self::Bridge),
+            Network::Bridge { publish } if user_namespace::caller().is_root() => {
+                Reservation::take(publish).map(Self::Bridge)
+            }
+            Network::Bridge { publish } => UserModeReservation::take(publish).map(Self::UserMode),
         }
     }
 
-    /// Makes it.
+    /// Makes it. A program for it joins the cgroup.
     pub(super) fn connect(
         self,
         dir: &InstanceDir,
-    ) -> Result<Option<OnBridge<Tap>>, network::Error> {
-        match self {
-            Self::Nothing => Ok(None),
-            Self::Bridge(ports) => OnBridge::join_with_tap(ports, dir).map(Some),
-        }
+        placement: &Placement,
+    ) -> Result<Option<Connected>, launch::Error> {
+        Ok(match self {
+            Self::Nothing => None,
+            Self::Bridge(ports) => Some(Connected::Bridge(OnBridge::join_with_tap(ports, dir)?)),
+            Self::UserMode(ports) => {
+                let cgroup = placement.cgroup();
+                let entrance = cgroup.map(|cgroup| cgroup.entrance()).transpose()?;
+                let tap = TapInUserMode::connect(ports.release(), dir, entrance)?;
+                Some(Connected::UserMode(tap))
+            }
+        })
     }
 }
 
 /// What the command looks names up in.
 pub(super) fn files(
-    on_bridge: Option<&OnBridge<Tap>>,
+    connected: Option<&Connected>,
     workload: &Workload,
 ) -> Result<NameFiles, network::Error> {
     let Workload {
         hostname, names, ..
     } = workload;
-    match on_bridge {
-        Some(on_bridge) => on_bridge.files(hostname, names),
+    match connected {
+        Some(Connected::Bridge(on_bridge)) => on_bridge.files(hostname, names),
+        Some(Connected::UserMode(_)) => network::files_in_user_mode(hostname, names),
         None => network::files_without_network(hostname, names),
     }
 }
 
-/// What the monitor is told of it.
-pub(super) fn link(on_bridge: &OnBridge<Tap>) -> Result<NetworkLink<OwnedFd>, Error> {
-    let connection = on_bridge.connection();
-    let tap = on_bridge.end().as_fd().try_clone_to_owned();
-    Ok(NetworkLink {
-        tap: tap.map_err(Error::Tap)?,
-        // No interface of the guest's takes longer ones.
-        mtu: u16::try_from(on_bridge.mtu()).unwrap_or(u16::MAX),
-        interface: Interface {
-            ethernet_address: connection.ethernet_address(),
-            address: connection.address(),
-            prefix_length: on_bridge.prefix_length(),
-            gateway: on_bridge.gateway(),
-        },
-    })
+impl Connected {
+    /// Where the machine is found.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Bridge(on_bridge) => on_bridge.endpoint(),
+            Self::UserMode(tap) => tap.endpoint(),
+        }
+    }
+
+    /// What the monitor is told of it.
+    pub(super) fn link(&self) -> Result<NetworkLink<OwnedFd>, Error> {
+        let (tap, mtu, interface) = match self {
+            Self::Bridge(on_bridge) => {
+                let connection = on_bridge.connection();
+                let interface = Interface {
+                    ethernet_address: connection.ethernet_address(),
+                    address: connection.address(),
+                    prefix_length: on_bridge.prefix_length(),
+                    gateway: on_bridge.gateway(),
+                };
+                (on_bridge.end(), on_bridge.mtu(), interface)
+            }
+            Self::UserMode(tap) => {
+                let interface = Interface {
+                    ethernet_address: tap.ethernet_address(),
+                    address: tap.address(),
+                    prefix_length: tap.prefix_length(),
+                    gateway: tap.gateway(),
+                };
+                (tap.tap(), tap.mtu(), interface)
+            }
+        };
+        Ok(NetworkLink {
+            tap: tap.as_fd().try_clone_to_owned().map_err(Error::Tap)?,
+            // No interface of the guest's takes longer ones.
+            mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
+            interface,
+        })
+    }
 }

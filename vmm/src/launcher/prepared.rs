@@ -12,7 +12,7 @@ use super::bootable::Bootable;
 use super::disks::HostDisk;
 use super::error::Error;
 use super::instance::VmInstance;
-use super::network::{self, Wanted};
+use super::network::{self, Connected, Wanted};
 use super::process::MonitorProcess;
 use super::save;
 use super::shares::HostFile;
@@ -67,24 +67,24 @@ impl Prepared for PreparedVm {
         };
         let placement = dir.make_cgroup(&self.host_resources, &extras)?;
         let cgroup_made = MonotonicNs::now();
-        let on_bridge = wanted.connect(&dir)?;
-        let network_made = on_bridge.is_some().then(MonotonicNs::now);
+        let connected = wanted.connect(&dir, &placement)?;
+        let network_made = connected.is_some().then(MonotonicNs::now);
         let work = match &self.work {
             PreparedWork::New(workload) => {
-                let files = network::files(on_bridge.as_ref(), workload)?;
+                let files = network::files(connected.as_ref(), workload)?;
                 Work::New(Box::new(task(workload, &self.disks, files)))
             }
             PreparedWork::Running => Work::Running,
             PreparedWork::Own => Work::Own,
         };
-        let link = on_bridge.as_ref().map(network::link).transpose()?;
+        let link = connected.as_ref().map(Connected::link).transpose()?;
         let requests = save::listen(dir.path())?;
         // The command's streams are the monitor's alone from there on: their ends must be seen.
         let assignment = self.assignment(work, link, stdio, requests)?;
         let monitor = MonitorProcess::spawn(placement.cgroup(), assignment)?;
         let instance = VmInstance {
             monitor,
-            network: on_bridge,
+            network: connected,
             placement,
             dir,
             start,
