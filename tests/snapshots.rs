@@ -90,6 +90,31 @@ fn a_copy_can_be_saved_too() {
     world.assert_no_traces();
 }
 
+#[test]
+fn a_copy_of_a_machine_with_two_processors_runs_on_both() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let name = format!("{}0", world.name_prefix());
+    // Says where two programs ran, each of which may be on one processor only.
+    let script = "n=0; while read line; do [ $line = end ] && exit $n; n=$((n + 1)); \
+        echo $line $n $(for mask in 1 2; do taskset $mask cut -d' ' -f39 /proc/self/stat; done); \
+        done";
+    let run = ["run", "-i", "--as", "vm", "--cpus", "2", "--name", &name];
+    let command = ["busybox", "sh", "-c", script];
+    let mut original = Counter::from(world.jaula([&run[..], &command].concat()));
+    assert_eq!(original.say("a"), "a 1 0 1");
+    save(&world, &name, "halfway");
+    let mut copy = Counter::restore(&world, "halfway");
+    assert_eq!(copy.say("x"), "x 2 0 1");
+    assert_eq!(original.say("b"), "b 2 0 1");
+    assert_eq!(copy.end(), (Some(2), String::new()));
+    assert_eq!(original.end(), (Some(2), String::new()));
+    world.assert_no_traces();
+}
+
 /// Starts a command in a VM, reads its first line from standard output, saves it under the name
 /// `saved`, and kills it.
 fn saved(world: &World, script: &str) {
