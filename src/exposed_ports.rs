@@ -34,7 +34,7 @@ pub fn exposed_ports(
 
 /// Publishes each that is not published yet at a free port, as docker does.
 pub fn publish_all(network: &mut Network, exposed: &[Port]) {
-    let Network::Bridge { publish } = network else {
+    let Network::Bridge { publish, .. } = network else {
         return;
     };
     let published: BTreeSet<_> = publish.iter().map(|published| published.port).collect();
@@ -92,9 +92,10 @@ mod tests {
         let exposed = exposed_ports(&["80".into(), "443".into()], &[], &NoProgress);
         let mut network = Network::Bridge {
             publish: "8080:80".parse::<crate::notation::PortsArg>().unwrap().0,
+            rate: None,
         };
         publish_all(&mut network, &exposed);
-        let Network::Bridge { publish } = network else {
+        let Network::Bridge { publish, .. } = network else {
             panic!("another network");
         };
         let ports: Vec<_> = publish

@@ -16,7 +16,7 @@ use launch::{
 };
 use registry::PullError;
 
-use crate::args::{NoImage, NothingToPublish, OfOurInit, Pull, SecurityArgs, Source, WorkloadArgs};
+use crate::args::{NeedsBridge, NoImage, OfOurInit, Pull, SecurityArgs, Source, WorkloadArgs};
 use crate::environment::{self, DEFAULT_PATH, DEFAULT_TERM, Environment, NoName};
 use crate::exposed_ports::{exposed_ports, publish_all};
 use crate::installation::Installation;
@@ -60,7 +60,7 @@ pub enum Error {
     OfOurInit(#[from] OfOurInit),
     /// Ports without a network.
     #[error(transparent)]
-    Network(#[from] NothingToPublish),
+    Network(#[from] NeedsBridge),
     /// A file of variables can't be used.
     #[error(transparent)]
     EnvFile(#[from] EnvFileError),

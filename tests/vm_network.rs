@@ -6,8 +6,9 @@ mod harness;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -397,6 +398,98 @@ fn an_ordinary_users_vm_without_a_program_for_its_network_is_refused() {
         let seen = anns(lan, &ann, &[], &[run(Way::VmCold), &flags].concat());
         let names = ["pasta", "slirp4netns", "install passt"];
         assert_refused(&ann.world, &seen, &names);
+    });
+}
+
+/// Has the neighbour do something with the first who connects, and tells how long that took.
+fn timed_at_the_neighbours(
+    lan: &Lan,
+    port: u16,
+    act: impl FnOnce(&mut TcpStream) + Send + 'static,
+) -> Receiver<Duration> {
+    let listener = lan.at_the_neighbours(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)));
+    let (told, tells) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.unwrap().accept().unwrap();
+        let start = Instant::now();
+        act(&mut stream);
+        // Who looks no more has failed already.
+        let _ = told.send(start.elapsed());
+    });
+    tells
+}
+
+/// At most as much: how quickly this machine does it says nothing.
+fn no_more_passes_than_the_rate(way: Way) {
+    const RATE: usize = 32 << 10;
+    const BYTES: usize = 192 << 10;
+    // What passes at once, and the longest frame.
+    const AT_ONCE: usize = RATE / 10 + (64 << 10);
+    on_a_lan_with_vms(|lan| {
+        let world = World::new();
+        let receives = timed_at_the_neighbours(lan, 80, |stream| {
+            let answer = [b"HTTP/1.0 200 OK\r\n\r\n", &[b'x'; BYTES][..]].concat();
+            stream.write_all(&answer).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            // It is closed when all has come.
+            stream.read_to_end(&mut Vec::new()).unwrap();
+        });
+        let sends = timed_at_the_neighbours(lan, 81, |stream| {
+            assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap(), BYTES);
+        });
+        let flags = ["-i", "--network", "bridge", "--network-rate", "32k"];
+        // What is on its way is lost when it ends.
+        let script = format!(
+            "wget -q -O - http://192.0.2.2/ | wc -c; head -c {BYTES} /dev/zero | nc 192.0.2.2 81; \
+             echo sent; read end"
+        );
+        let mut running = Running::start(&world, way, &flags, &script);
+        assert_eq!(running.line(), BYTES.to_string());
+        assert_eq!(running.line(), "sent");
+        for seen in [receives, sends] {
+            let took = seen.recv_timeout(SOON).unwrap();
+            let most = AT_ONCE + (RATE as f64 * took.as_secs_f64()) as usize;
+            assert!(BYTES <= most, "{way}: all came in {took:?}");
+        }
+    });
+}
+
+#[test]
+fn no_more_passes_a_containers_network_than_the_rate() {
+    no_more_passes_than_the_rate(Way::Container);
+}
+
+#[test]
+fn no_more_passes_a_vms_network_than_the_rate() {
+    no_more_passes_than_the_rate(Way::VmWarm);
+}
+
+#[test]
+fn a_rate_that_can_not_be_kept_is_refused() {
+    let world = World::new();
+    let refused = |flags: &[&str], says: &[&str]| {
+        let seen = world.run([&["run"], flags, &["busybox", "true"]].concat());
+        assert_refused(&world, &seen, says);
+    };
+    refused(
+        &["--network-rate", "1m"],
+        &["--network-rate", "--network bridge"],
+    );
+    refused(
+        &["--network", "host", "--network-rate", "1m"],
+        &["--network-rate", "--network bridge"],
+    );
+    on_a_lan(|_| {
+        let flags = ["--network", "bridge", "--network-rate", "1m", "--cap-add"];
+        for capability in ["NET_ADMIN", "ALL"] {
+            let says = ["--network-rate", "NET_ADMIN", "--as vm"];
+            refused(&[&flags[..], &[capability]].concat(), &says);
+        }
+        let Some(ann) = Ann::new(Ranges::None) else {
+            return;
+        };
+        let seen = ann.run(&[&["run"], &flags[..4], &["busybox", "true"]].concat());
+        assert_refused(&ann.world, &seen, &["--network-rate", "root", "--as vm"]);
     });
 }
 

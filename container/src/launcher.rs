@@ -166,7 +166,7 @@ impl Prepared for PreparedContainer {
             terminal,
             ..
         } = &self.workload;
-        let pending = Pending::begin(network, self.privileges)?;
+        let pending = Pending::begin(network, self.privileges, security.capabilities)?;
         let dir = self.run.create(name.as_ref())?;
         let extras = Extras {
             devices: devices::rules(&self.devices, security.capabilities, self.privileges),

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use entry::{NameFiles, Privileges, Sysfs};
 use host::{InstanceDir, Placement};
-use launch::{Endpoint, Network, Workload};
+use launch::{CapabilitySet, Endpoint, Network, NetworkRate, Workload};
 use network::{
     Namespace, OnBridge, PendingNamespace, Reservation, UserMode, UserModePorts,
     UserModeReservation,
@@ -28,6 +28,7 @@ pub(crate) enum Pending {
     Bridge {
         reservation: Option<Reservation>,
         namespace: PendingNamespace,
+        rate: Option<NetworkRate>,
     },
     /// A program beside the container, which is started when that is there.
     UserMode(UserModeReservation),
@@ -60,14 +61,29 @@ pub(crate) enum Connected {
 impl Pending {
     /// Begins to make what `network` says, with its ports taken first: whoever has one of them
     /// already is to be told before anything else.
-    pub(crate) fn begin(network: &Network, privileges: Privileges) -> Result<Self, network::Error> {
+    pub(crate) fn begin(
+        network: &Network,
+        privileges: Privileges,
+        capabilities: CapabilitySet,
+    ) -> Result<Self, network::Error> {
         match (network, privileges) {
             (Network::None, _) => Ok(Self::None),
             (Network::Host, _) => Ok(Self::Host),
-            (Network::Bridge { publish }, Privileges::UserNamespace(_)) => {
-                UserModeReservation::take(publish).map(Self::UserMode)
+            (Network::Bridge { rate: Some(_), .. }, Privileges::UserNamespace(_)) => {
+                Err(network::Error::RateOfRoot)
             }
-            (Network::Bridge { publish }, Privileges::Root) => Ok(Self::Bridge {
+            (
+                Network::Bridge {
+                    publish,
+                    rate: None,
+                },
+                Privileges::UserNamespace(_),
+            ) => UserModeReservation::take(publish).map(Self::UserMode),
+            (Network::Bridge { rate: Some(_), .. }, _) if capabilities.has("NET_ADMIN") => {
+                Err(network::Error::RateOfAdministrator)
+            }
+            (Network::Bridge { publish, rate }, Privileges::Root) => Ok(Self::Bridge {
+                rate: *rate,
                 reservation: Reservation::take(publish)?,
                 namespace: Namespace::begin()?,
             }),
@@ -83,7 +99,8 @@ impl Pending {
             Self::Bridge {
                 reservation,
                 namespace,
-            } => Connected::Bridge(OnBridge::join(namespace.finish()?, reservation, dir)?),
+                rate,
+            } => Connected::Bridge(OnBridge::join(namespace.finish()?, reservation, dir, rate)?),
         })
     }
 }

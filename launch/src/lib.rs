@@ -65,7 +65,7 @@ pub use launcher::{
     Instance, Launcher, NoProgress, Prepared, Progress, Running, Side, Unsupported,
 };
 pub use mount::{Device, DeviceAccess, InvalidMountPoint, Mount, MountPoint, MountSource};
-pub use network::{Endpoint, ExtraHost, HostAddress, Names, Network};
+pub use network::{Endpoint, ExtraHost, HostAddress, Names, Network, NetworkRate};
 pub use port::{InvalidPortRange, Port, PortMapping, PortRange, Protocol, PublishedPort};
 pub use probe::{Finding, Level};
 pub use resources::{

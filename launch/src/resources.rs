@@ -10,9 +10,9 @@ use crate::size::{ByteSize, InvalidSize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {given:?}: {why}")]
 pub struct InvalidResource {
-    what: &'static str,
-    given: String,
-    why: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) given: String,
+    pub(crate) why: &'static str,
 }
 
 const KIB: u64 = 1 << 10;

@@ -129,6 +129,11 @@ impl CapabilitySet {
         Self(start & !single(dropped) | single(added))
     }
 
+    /// Whether the one of this name is in it.
+    pub fn has(self, name: &str) -> bool {
+        self.names().any(|has| has == name)
+    }
+
     /// The names of those in it, as in `NET_ADMIN`.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         NAMES

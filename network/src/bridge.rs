@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 
 use host::packet_filter;
-use launch::InstanceId;
+use launch::{InstanceId, NetworkRate};
 use nix::errno::Errno;
 
 use crate::error::Error;
@@ -95,7 +95,8 @@ impl Bridge {
     }
 
     /// Connects a network namespace: gives it an interface with an address that nobody else on
-    /// the bridge has, a way out, and a loopback interface that is up.
+    /// the bridge has, a way out, and a loopback interface that is up. Each way no more passes than
+    /// `rate`.
     ///
     /// # Errors
     ///
@@ -104,11 +105,17 @@ impl Bridge {
         &mut self,
         namespace: &mut Namespace,
         instance: &InstanceId,
+        rate: Option<NetworkRate>,
     ) -> Result<Connection, Error> {
         let connection = self.lease(namespace, instance)?;
         link::allow_hairpin(&mut self.socket, &connection.name).map_err(Error::Link)?;
         self.set_up(namespace, connection.address)
             .map_err(Error::Interface)?;
+        if let Some(rate) = rate {
+            // What it receives leaves this end of the link, and what it sends that one.
+            limit(&mut self.socket, &connection.name, rate)?;
+            limit(&mut namespace.socket, INNER_NAME, rate)?;
+        }
         Ok(connection)
     }
 
@@ -207,6 +214,12 @@ impl Drop for Connection {
             Err(errno) => tracing::warn!(%errno, link = self.name, "a link is left behind"),
         }
     }
+}
+
+fn limit(socket: &mut RouteSocket, name: &str, rate: NetworkRate) -> Result<(), Error> {
+    let link = link::find(socket, name).and_then(|found| found.ok_or(Errno::ENODEV));
+    link.and_then(|link| link::limit(socket, link, rate.bytes_per_s()))
+        .map_err(Error::Rate)
 }
 
 fn find(socket: &mut RouteSocket) -> Result<Option<Link>, Error> {

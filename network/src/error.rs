@@ -88,6 +88,15 @@ pub enum Error {
     /// There is no program that connects an ordinary user's instances.
     #[error("an ordinary user's network needs pasta or slirp4netns, and there is neither")]
     NoUserMode,
+    /// What passes an interface can't be limited.
+    #[error("can't limit the network's rate")]
+    Rate(#[source] Errno),
+    /// Such a limit takes rights.
+    #[error("--network-rate takes root for a container")]
+    RateOfRoot,
+    /// Whoever is limited could take the limit away.
+    #[error("--network-rate is no limit for a container that has NET_ADMIN")]
+    RateOfAdministrator,
     /// The one that is there does not do what was asked for.
     #[error(
         "published ports of an ordinary user's virtual machine need slirp4netns, which is not there"
@@ -141,6 +150,11 @@ impl Error {
             Self::NotIpv4(_) => Some("name an IPv4 address, or none"),
             Self::Nft(error) if error.kind() == io::ErrorKind::NotFound => Some("install nftables"),
             Self::NoUserMode => Some("install passt"),
+            Self::Rate(Errno::ENOENT | Errno::EOPNOTSUPP) => {
+                Some("load its token bucket: modprobe sch_tbf")
+            }
+            Self::RateOfRoot => Some("use --as vm, or run as root"),
+            Self::RateOfAdministrator => Some("use --as vm, or leave the capability out"),
             Self::NoSlirp4netns => Some("install slirp4netns"),
             Self::UserModeFailed { .. } => {
                 Some("see that you may use /dev/net/tun, or use --network none or host")

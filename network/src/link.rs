@@ -1,8 +1,10 @@
 //! The requests to rtnetlink that are made here, and what is read from its answers.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use netlink_packet_core::DefaultNla;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
@@ -11,6 +13,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
@@ -224,6 +227,54 @@ pub(crate) fn allow_hairpin(socket: &mut RouteSocket, name: &str) -> Result<(), 
     ];
     // The attributes of a port are not read in a request to set a link.
     socket.change(RouteNetlinkMessage::NewLink(message))
+}
+
+/// Lets no more bytes a second out of an interface: a token bucket filter (tc-tbf(8)).
+pub(crate) fn limit(
+    socket: &mut RouteSocket,
+    link: Link,
+    bytes_per_s: NonZeroU64,
+) -> Result<(), Errno> {
+    let mut message = TcMessage::default();
+    // No interface has a larger number.
+    message.header.index = link.index.cast_signed();
+    message.header.parent = TcHandle::ROOT;
+    message.attributes = vec![
+        TcAttribute::Kind("tbf".to_owned()),
+        TcAttribute::Options(token_bucket(bytes_per_s.get(), link.mtu)),
+    ];
+    socket.create(RouteNetlinkMessage::NewQueueDiscipline(message))
+}
+
+/// `TCA_TBF_PARMS`, `TCA_TBF_RATE64` and `TCA_TBF_BURST` (`include/uapi/linux/pkt_sched.h`).
+fn token_bucket(bytes_per_s: u64, mtu: u32) -> Vec<TcOption> {
+    const PARMS: u16 = 1;
+    const RATE64: u16 = 4;
+    const BURST: u16 = 6;
+    /// `TC_LINKLAYER_ETHERNET`: no table of times is needed.
+    const ETHERNET: u8 = 1;
+    /// What stands before a packet.
+    const ETHERNET_HEADER_BYTES: u32 = 14;
+    // What passes in a tenth of a second, and at least a packet: a longer one is dropped.
+    let part = |divisor| u32::try_from(bytes_per_s / divisor).unwrap_or(u32::MAX);
+    let burst = part(10).max(mtu.saturating_add(ETHERNET_HEADER_BYTES));
+    // What waits: half a second's, and some packets.
+    let waiting = part(2).max(burst.saturating_mul(4));
+    // `struct tc_tbf_qopt`: the rate, no peak rate, `limit`, and `buffer` and `mtu`, which the burst
+    // stands for.
+    let rate = u32::try_from(bytes_per_s).unwrap_or(u32::MAX);
+    let mut parms = vec![0, ETHERNET, 0, 0, 0, 0, 0, 0];
+    parms.extend(rate.to_ne_bytes());
+    parms.extend([0; 12]);
+    parms.extend(waiting.to_ne_bytes());
+    parms.extend([0; 8]);
+    [
+        (PARMS, parms),
+        (RATE64, bytes_per_s.to_ne_bytes().to_vec()),
+        (BURST, burst.to_ne_bytes().to_vec()),
+    ]
+    .map(|(kind, value)| TcOption::Other(DefaultNla::new(kind, value)))
+    .into()
 }
 
 /// Brings an interface up.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use entry::NameFiles;
 use host::InstanceDir;
-use launch::{Endpoint, Hostname, Names};
+use launch::{Endpoint, Hostname, Names, NetworkRate};
 
 use crate::bridge::{Bridge, Connection};
 use crate::error::Error;
@@ -27,7 +27,7 @@ pub struct OnBridge<End> {
 }
 
 impl OnBridge<Namespace> {
-    /// Connects a network namespace, and makes ports lead to it.
+    /// Connects a network namespace, and makes ports lead to it. Each way no more passes than `rate`.
     ///
     /// # Errors
     ///
@@ -36,9 +36,10 @@ impl OnBridge<Namespace> {
         mut namespace: Namespace,
         ports: Option<Reservation>,
         dir: &InstanceDir,
+        rate: Option<NetworkRate>,
     ) -> Result<Self, Error> {
         let mut bridge = Bridge::open()?;
-        let connection = bridge.connect(&mut namespace, dir.id())?;
+        let connection = bridge.connect(&mut namespace, dir.id(), rate)?;
         Self::publish(&bridge, connection, namespace, ports, dir)
     }
 }

@@ -32,7 +32,7 @@ pub use instances::{
     StateName, StatsArgs, StopArgs, Tail,
 };
 pub use kernel::KernelAction;
-pub use network::NothingToPublish;
+pub use network::NeedsBridge;
 pub use run::{RunArgs, Way};
 pub use security::SecurityArgs;
 pub use snapshot::{RestoreArgs, SnapshotAction};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use launch::{ExtraHost, Names, Network};
+use launch::{ExtraHost, Names, Network, NetworkRate};
 
 use crate::notation::{ExposedPortsArg, ExtraHostArg, NetworkArg, PortsArg};
 
@@ -14,6 +14,10 @@ pub struct NetworkArgs {
     /// What the command is connected to [default: none, and bridge with -p]
     #[arg(long, alias = "net", value_name = "NETWORK", value_enum)]
     network: Option<NetworkArg>,
+
+    /// Most bytes a second that the command sends, and as many that it receives, as in 512k, 10m
+    #[arg(long, value_name = "RATE")]
+    network_rate: Option<NetworkRate>,
 
     /// Let a port of the command be reached through one of the host, as in 8080:80, 53:53/udp,
     /// 0.0.0.0:8000-8009:80-89. ADDRESS is 127.0.0.1 if not given: nobody but this host. Without
@@ -38,17 +42,17 @@ pub struct NetworkArgs {
     add_host: Vec<ExtraHostArg>,
 }
 
-/// There is nothing that a port could be forwarded to.
+/// There is nothing that a port could be forwarded to, or that could be limited.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{flag} needs --network bridge: {why}")]
-pub struct NothingToPublish {
+pub struct NeedsBridge {
     flag: &'static str,
     why: &'static str,
 }
 
 impl NetworkArgs {
     /// What the command is connected to.
-    pub fn network(&self) -> Result<Network, NothingToPublish> {
+    pub fn network(&self) -> Result<Network, NeedsBridge> {
         let publish: Vec<_> = self
             .publish
             .iter()
@@ -60,16 +64,30 @@ impl NetworkArgs {
             (true, true) => Some("--publish-all"),
             (true, false) => None,
         };
+        if self.network_rate.is_some() && flag.is_none() {
+            let why = match self.network {
+                Some(NetworkArg::Bridge) => None,
+                Some(NetworkArg::Host) => Some("with host it is the host's network"),
+                Some(NetworkArg::None) | None => Some("without it there is nothing to limit"),
+            };
+            if let Some(why) = why {
+                let flag = "--network-rate";
+                return Err(NeedsBridge { flag, why });
+            }
+        }
         match (self.network, flag) {
             (None, None) => Ok(Network::default()),
-            (None, Some(_)) | (Some(NetworkArg::Bridge), _) => Ok(Network::Bridge { publish }),
+            (None, Some(_)) | (Some(NetworkArg::Bridge), _) => Ok(Network::Bridge {
+                publish,
+                rate: self.network_rate,
+            }),
             (Some(NetworkArg::None), None) => Ok(Network::None),
             (Some(NetworkArg::Host), None) => Ok(Network::Host),
-            (Some(NetworkArg::None), Some(flag)) => Err(NothingToPublish {
+            (Some(NetworkArg::None), Some(flag)) => Err(NeedsBridge {
                 flag,
                 why: "with none the host does not reach the command",
             }),
-            (Some(NetworkArg::Host), Some(flag)) => Err(NothingToPublish {
+            (Some(NetworkArg::Host), Some(flag)) => Err(NeedsBridge {
                 flag,
                 why: "with host all ports of the command are the host's",
             }),
@@ -84,6 +102,7 @@ impl NetworkArgs {
             Some(NetworkArg::None) | None => None,
         };
         let flags = [
+            (self.network_rate.is_some(), "--network-rate"),
             (!self.publish.is_empty(), "--publish"),
             (self.publish_all, "--publish-all"),
             (!self.expose.is_empty(), "--expose"),
@@ -110,7 +129,7 @@ mod tests {
     use super::*;
     use crate::args::{Action, Cli};
 
-    fn network(flags: &[&str]) -> Result<Network, NothingToPublish> {
+    fn network(flags: &[&str]) -> Result<Network, NeedsBridge> {
         let line = [&["jaula", "run"], flags, &["busybox"]].concat();
         match Cli::try_parse_from(line).unwrap().action {
             Action::Run(run) => run.workload.network.network(),
@@ -135,9 +154,13 @@ mod tests {
             (&["--network", "none", "-P"], Err(())),
             (&["--network", "none", "-p", "80"], Err(())),
             (&["--network", "host", "-p", "80"], Err(())),
+            (&["--network", "bridge", "--network-rate", "1m"], bridge(0)),
+            (&["-p", "80", "--network-rate", "1m"], bridge(1)),
+            (&["--network-rate", "1m"], Err(())),
+            (&["--network", "host", "--network-rate", "1m"], Err(())),
         ] {
             let network = network(flags).map_err(drop).map(|network| match network {
-                Network::Bridge { publish } => (true, publish.len()),
+                Network::Bridge { publish, .. } => (true, publish.len()),
                 _ => (false, 0),
             });
             assert_eq!(network, expected, "{flags:?}");

@@ -121,7 +121,7 @@ fn network_mode(network: &Network) -> &'static str {
 /// What was asked for, where an empty host's port is any free one.
 fn port_bindings(network: &Network) -> Map<String, Value> {
     let mut bindings = Map::new();
-    if let Network::Bridge { publish } = network {
+    if let Network::Bridge { publish, .. } = network {
         for published in publish {
             let host_ports = published.host_ports.as_ref().map(ToString::to_string);
             let host_ports = host_ports.unwrap_or_default();

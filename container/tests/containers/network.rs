@@ -37,6 +37,7 @@ fn on_bridge(world: &World, argv: &[&str], publish: &[PublishedPort]) -> Workloa
     let mut workload = world.workload(argv);
     workload.network = Network::Bridge {
         publish: publish.to_vec(),
+        rate: None,
     };
     workload
 }

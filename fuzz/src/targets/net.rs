@@ -66,6 +66,7 @@ impl Subject for Wired {
             tap: Tap::stand_in(packets),
             ethernet_address: [2, 0, 0, 0, 0, 1],
             mtu: 1500,
+            rate: None,
         }))
         .expect("a device")
     }

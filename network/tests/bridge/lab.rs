@@ -71,7 +71,7 @@ impl Lab {
         let dir = self.run.create(Some(&name.parse().unwrap())).unwrap();
         let reservation = Reservation::take(ports).unwrap();
         let mut namespace = new_namespace();
-        let connection = bridge.connect(&mut namespace, dir.id()).unwrap();
+        let connection = bridge.connect(&mut namespace, dir.id(), None).unwrap();
         let publication =
             reservation.map(|ports| ports.publish(connection.address(), &dir).unwrap());
         Instance {

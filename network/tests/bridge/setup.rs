@@ -28,7 +28,7 @@ fn a_bridge_that_is_there_is_used_as_it_is() {
     assert_eq!(instance.connection.address(), Ipv4Addr::new(10, 7, 7, 2));
     let mut namespace = crate::lab::new_namespace();
     let error = bridge
-        .connect(&mut namespace, &"two".parse().unwrap())
+        .connect(&mut namespace, &"two".parse().unwrap(), None)
         .unwrap_err();
     assert_eq!(error.to_string(), "no address of 10.7.7.0/30 is free");
 }

@@ -76,7 +76,7 @@ fn taps_and_namespaces_share_no_address() {
     let none_left = "no address of 10.7.7.0/29 is free";
     let error = bridge.connect_tap(&"two".parse().unwrap()).unwrap_err();
     assert_eq!(error.to_string(), none_left);
-    let error = bridge.connect(&mut new_namespace(), &"two".parse().unwrap());
+    let error = bridge.connect(&mut new_namespace(), &"two".parse().unwrap(), None);
     assert_eq!(error.unwrap_err().to_string(), none_left);
 }
 

@@ -374,6 +374,7 @@ mod tests {
                 &|it| {
                     it.network = Network::Bridge {
                         publish: vec![port],
+                        rate: None,
                     }
                 },
                 None,

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use entry::NameFiles;
 use guest_protocol::Interface;
 use host::{InstanceDir, Placement, user_namespace};
-use launch::{Endpoint, Network, Workload};
+use launch::{Endpoint, Network, NetworkRate, Workload};
 use network::{OnBridge, Reservation, Tap, TapInUserMode, UserModeReservation};
 
 use super::error::Error;
@@ -35,10 +35,12 @@ impl Wanted {
         match network {
             // What shares the host's network is refused before.
             Network::None | Network::Host => Ok(Self::Nothing),
-            Network::Bridge { publish } if user_namespace::caller().is_root() => {
+            Network::Bridge { publish, .. } if user_namespace::caller().is_root() => {
                 Reservation::take(publish).map(Self::Bridge)
             }
-            Network::Bridge { publish } => UserModeReservation::take(publish).map(Self::UserMode),
+            Network::Bridge { publish, .. } => {
+                UserModeReservation::take(publish).map(Self::UserMode)
+            }
         }
     }
 
@@ -85,8 +87,8 @@ impl Connected {
         }
     }
 
-    /// What the monitor is told of it.
-    pub(super) fn link(&self) -> Result<NetworkLink<OwnedFd>, Error> {
+    /// What the monitor is told of it, and of how much may pass.
+    pub(super) fn link(&self, rate: Option<NetworkRate>) -> Result<NetworkLink<OwnedFd>, Error> {
         let (tap, mtu, interface) = match self {
             Self::Bridge(on_bridge) => {
                 let connection = on_bridge.connection();
@@ -112,6 +114,7 @@ impl Connected {
             tap: tap.as_fd().try_clone_to_owned().map_err(Error::Tap)?,
             // No interface of the guest's takes longer ones.
             mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
+            rate: rate.map(NetworkRate::bytes_per_s),
             interface,
         })
     }

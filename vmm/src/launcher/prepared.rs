@@ -12,7 +12,7 @@ use super::bootable::Bootable;
 use super::disks::HostDisk;
 use super::error::Error;
 use super::instance::VmInstance;
-use super::network::{self, Connected, Wanted};
+use super::network::{self, Wanted};
 use super::process::MonitorProcess;
 use super::save;
 use super::shares::HostFile;
@@ -77,7 +77,8 @@ impl Prepared for PreparedVm {
             PreparedWork::Running => Work::Running,
             PreparedWork::Own => Work::Own,
         };
-        let link = connected.as_ref().map(Connected::link).transpose()?;
+        let rate = self.network.rate();
+        let link = connected.as_ref().map(|it| it.link(rate)).transpose()?;
         let requests = save::listen(dir.path())?;
         // The command's streams are the monitor's alone from there on: their ends must be seen.
         let assignment = self.assignment(work, link, stdio, requests)?;

@@ -38,7 +38,10 @@ pub fn resume(
     }
     let facts = snapshot.description().machine.clone();
     let network = match facts.is_connected {
-        true => Network::Bridge { publish: vec![] },
+        true => Network::Bridge {
+            publish: vec![],
+            rate: None,
+        },
         false => Network::None,
     };
     Ok(Box::new(PreparedVm {

@@ -1,6 +1,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Seek};
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -98,6 +99,8 @@ pub(crate) struct NetworkLink<F> {
     pub(crate) tap: F,
     /// The longest packet that the network takes, in bytes.
     pub(crate) mtu: u16,
+    /// Most bytes a second, each way.
+    pub(crate) rate: Option<NonZeroU64>,
     /// The guest's end.
     pub(crate) interface: Interface,
 }
@@ -267,6 +270,7 @@ impl<F> NetworkLink<F> {
         Ok(NetworkLink {
             tap: f(self.tap)?,
             mtu: self.mtu,
+            rate: self.rate,
             interface: self.interface,
         })
     }
@@ -361,6 +365,7 @@ mod tests {
                 network: Some(NetworkLink {
                     tap: file(),
                     mtu: 1500,
+                    rate: NonZeroU64::new(1 << 20),
                     interface: Interface {
                         ethernet_address: [2, 0, 0, 0, 0, 1],
                         address: [192, 0, 2, 2].into(),

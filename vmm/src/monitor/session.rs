@@ -210,6 +210,7 @@ pub(super) fn network(link: Option<NetworkLink<OwnedFd>>) -> Result<Arc<Mutex<Ne
             tap: Tap::new(link.tap)?,
             ethernet_address: link.interface.ethernet_address,
             mtu: link.mtu,
+            rate: link.rate,
         }),
         None => None,
     };

@@ -172,6 +172,8 @@ const DEVICES: &[Allowed] = &[
     any(SYS_sendto),
     any(SYS_sendmsg),
     any(SYS_shutdown),
+    // A frame that a limit holds back.
+    any(SYS_timerfd_settime),
 ];
 
 /// The host's block devices.

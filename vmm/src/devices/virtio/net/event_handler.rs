@@ -15,7 +15,11 @@ impl MutEventSubscriber for Net {
             .tap
             .iter()
             .map(|tap| Events::new(tap, EventSet::IN | EventSet::EDGE_TRIGGERED));
-        for events in queues.chain(link) {
+        let limits = self
+            .limits
+            .iter()
+            .map(|limits| Events::new(&limits.timer, EventSet::IN));
+        for events in queues.chain(link).chain(limits) {
             if let Err(error) = ops.add(events) {
                 tracing::error!("the network will not be woken: {error}");
             }
@@ -32,6 +36,11 @@ impl MutEventSubscriber for Net {
             && let Err(error) = slot.notify.read()
         {
             tracing::debug!("network: woken for nothing: {error}");
+        }
+        if let Some(limits) = &mut self.limits
+            && limits.timer.as_raw_fd() == events.fd()
+        {
+            limits.woken();
         }
         self.serve();
     }

@@ -1,7 +1,7 @@
 //! A network interface (virtio 1.2, section 5.1), or the place for one.
 //!
 //! `tap` is its link to the host's network, `header` what stands before each frame, `receive` and
-//! `transmit` are its two directions, `event_handler` is how it is woken, `state` what is saved of
+//! `transmit` are its two directions, `rate` limits what passes them, `event_handler` is how it is woken, `state` what is saved of
 //! it.
 //!
 //! A place without a link shows no device at all, so that a machine without a network has no
@@ -10,12 +10,15 @@
 
 mod event_handler;
 mod header;
+mod rate;
 mod receive;
 mod state;
 mod tap;
 mod transmit;
 
 use std::io;
+use std::num::NonZeroU64;
+use std::time::Duration;
 
 use virtio_bindings::virtio_ids::VIRTIO_ID_NET;
 use virtio_bindings::virtio_net::{
@@ -25,6 +28,7 @@ use virtio_bindings::virtio_net::{
 };
 
 use super::{BrokenQueue, DeviceQueue, Interrupt, QueueSlot, VirtioDevice, WrongQueueCount};
+use rate::Limits;
 use receive::Receiver;
 pub use tap::{Tap, TapError};
 use transmit::Transmitter;
@@ -67,11 +71,14 @@ pub struct Link {
     pub ethernet_address: [u8; 6],
     /// The longest packet that the network takes, in bytes.
     pub mtu: u16,
+    /// Most bytes a second that pass each way, of frames without what stands before them.
+    pub rate: Option<NonZeroU64>,
 }
 
 /// A guest's network interface, or an empty place for one.
 pub struct Net {
     tap: Option<Tap>,
+    limits: Option<Limits>,
     config: [u8; CONFIG_BYTES],
     slots: [QueueSlot; QUEUES],
     driver_features: u64,
@@ -92,6 +99,8 @@ struct Turn {
     used: bool,
     /// There is more to be done.
     unfinished: bool,
+    /// There may be more to be done, in so long.
+    wait: Option<Duration>,
 }
 
 impl Net {
@@ -106,7 +115,9 @@ impl Net {
             config[..6].copy_from_slice(&link.ethernet_address);
             config[10..].copy_from_slice(&link.mtu.to_le_bytes());
         }
+        let rate = link.as_ref().and_then(|link| link.rate);
         Ok(Self {
+            limits: rate.map(Limits::new).transpose()?,
             tap: link.map(|link| link.tap),
             config,
             slots: [QueueSlot::new(QUEUE_SIZE)?, QueueSlot::new(QUEUE_SIZE)?],
@@ -120,7 +131,7 @@ impl Net {
         let (Some(tap), Some(active)) = (&self.tap, &mut self.active) else {
             return;
         };
-        match active.serve(tap, &self.slots) {
+        match active.serve(tap, &self.slots, self.limits.as_mut()) {
             Ok(true) => active.interrupt.signal_used(),
             Ok(false) => (),
             Err(error) => {
@@ -134,9 +145,23 @@ impl Net {
 
 impl Active {
     /// `true` if the driver wants an interrupt.
-    fn serve(&mut self, tap: &Tap, slots: &[QueueSlot; QUEUES]) -> Result<bool, BrokenQueue> {
-        let sent = self.transmitter.serve(tap)?;
-        let received = self.receiver.serve(tap)?;
+    fn serve(
+        &mut self,
+        tap: &Tap,
+        slots: &[QueueSlot; QUEUES],
+        mut limits: Option<&mut Limits>,
+    ) -> Result<bool, BrokenQueue> {
+        let sent = self
+            .transmitter
+            .serve(tap, limits.as_deref_mut().map(|it| &mut it.from_guest))?;
+        let received = self
+            .receiver
+            .serve(tap, limits.as_deref_mut().map(|it| &mut it.to_guest))?;
+        if let Some(limits) = limits
+            && let Some(wait) = sent.wait.into_iter().chain(received.wait).min()
+        {
+            limits.wake_in(wait);
+        }
         for (turn, slot) in [(received, &slots[TO_GUEST]), (sent, &slots[FROM_GUEST])] {
             if turn.unfinished {
                 slot.wake();

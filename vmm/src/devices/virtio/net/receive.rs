@@ -1,6 +1,7 @@
 use virtio_bindings::virtio_net::{VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_MRG_RXBUF};
 
 use super::header::{HEADER_BYTES, Header};
+use super::rate::{self, Bucket};
 use super::tap::{MAX_FRAME_BYTES, Tap};
 use super::{FRAMES_AT_ONCE, Turn};
 use crate::devices::virtio::{BrokenQueue, DeviceQueue, Filling};
@@ -33,18 +34,34 @@ impl Receiver {
     }
 
     /// Fills the buffers that the guest offers.
-    pub(super) fn serve(&mut self, tap: &Tap) -> Result<Turn, BrokenQueue> {
+    pub(super) fn serve(
+        &mut self,
+        tap: &Tap,
+        mut limit: Option<&mut Bucket>,
+    ) -> Result<Turn, BrokenQueue> {
         let mut used = false;
+        let turn = |used, unfinished, wait| Turn {
+            used,
+            unfinished,
+            wait,
+        };
         self.queue.disable_notification()?;
         for _ in 0..FRAMES_AT_ONCE {
+            // The host's kernel keeps what comes meanwhile, and drops what is too much.
+            if let Some(wait) = rate::wait(&mut limit) {
+                return Ok(turn(used, false, Some(wait)));
+            }
             let Some(length) = self.waiting.take().or_else(|| tap.receive(&mut self.frame)) else {
-                return Ok(Turn {
-                    used,
-                    unfinished: false,
-                });
+                return Ok(turn(used, false, None));
             };
             match self.fill(length)? {
-                Filling::Filled => used = true,
+                Filling::Filled => {
+                    used = true;
+                    if let Some(limit) = &mut limit {
+                        // At most `MAX_FRAME_BYTES`.
+                        limit.take((length - HEADER_BYTES) as u32);
+                    }
+                }
                 Filling::TooLong => {
                     tracing::debug!("network: no room will do for {length} bytes");
                 }
@@ -53,19 +70,13 @@ impl Receiver {
                     // A notification of new buffers costs the guest something, so only a device
                     // that waits for them asks for it.
                     if !self.queue.enable_notification_behind(chains)? {
-                        return Ok(Turn {
-                            used,
-                            unfinished: false,
-                        });
+                        return Ok(turn(used, false, None));
                     }
                     self.queue.disable_notification()?;
                 }
             }
         }
-        Ok(Turn {
-            used,
-            unfinished: true,
-        })
+        Ok(turn(used, true, None))
     }
 
     /// Gives the guest the first `length` bytes of what was received.

@@ -1,3 +1,4 @@
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 
@@ -36,6 +37,10 @@ impl Guest {
     }
 
     fn with(features: u64, queue_size: u16) -> Self {
+        Self::limited(features, queue_size, None)
+    }
+
+    fn limited(features: u64, queue_size: u16, rate: Option<NonZeroU64>) -> Self {
         let (host, link) = UnixDatagram::pair().unwrap();
         for socket in [&host, &link] {
             socket.set_nonblocking(true).unwrap();
@@ -44,6 +49,7 @@ impl Guest {
             tap: Tap::stand_in(OwnedFd::from(link)),
             ethernet_address: ADDRESS,
             mtu: 1400,
+            rate,
         }))
         .unwrap();
         let memory: GuestMemory = crate::memory::allocate(MEMORY_BYTES).unwrap();
@@ -406,4 +412,45 @@ proptest! {
         let expected: Vec<_> = lengths[..count].iter().map(|length| frame(*length)).collect();
         prop_assert_eq!(got, expected);
     }
+}
+
+#[test]
+fn a_frame_beyond_the_limit_waits_in_its_queue() {
+    // A byte a second: the second frame would have to wait for a quarter of an hour.
+    let mut guest = Guest::limited(0, 16, NonZeroU64::new(1));
+    let sent = [&[0; HEADER_BYTES][..], &frame(1000)].concat();
+    guest.from_guest.write(BUFFERS, &sent);
+    let heads = [0; 2].map(|_| guest.from_guest.offer(&[readable(BUFFERS, 1012)]));
+    guest.net.serve();
+    assert_eq!(guest.from_guest.take_used(), [(heads[0], 0)]);
+    assert!(guest.hears().is_some());
+    guest.net.serve();
+    assert_eq!(guest.hears(), None);
+    // The other way has a limit of its own.
+    for _ in 0..2 {
+        guest.to_guest.offer(&[writable(BUFFERS, 2000)]);
+        guest.host.send(&sent).unwrap();
+    }
+    guest.net.serve();
+    guest.net.serve();
+    assert_eq!(guest.to_guest.take_used().len(), 1);
+}
+
+#[test]
+fn what_waited_goes_on_when_the_timer_says_so() {
+    // Two of three frames empty what may pass at once, which is 2000 bytes.
+    let mut guest = Guest::limited(0, 16, NonZeroU64::new(20_000));
+    guest.from_guest.write(BUFFERS, &from_tap(&frame(1400)));
+    for _ in 0..3 {
+        guest.from_guest.offer(&[readable(BUFFERS, 1412)]);
+    }
+    guest.net.serve();
+    for _ in 0..2 {
+        assert!(guest.hears().is_some());
+    }
+    while guest.hears().is_none() {
+        guest.net.limits.as_mut().unwrap().woken();
+        guest.net.serve();
+    }
+    assert_eq!(guest.from_guest.take_used().len(), 3);
 }

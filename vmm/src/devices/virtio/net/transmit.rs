@@ -1,4 +1,5 @@
 use super::header::{HEADER_BYTES, Header};
+use super::rate::{self, Bucket};
 use super::tap::{MAX_FRAME_BYTES, Tap};
 use super::{FRAMES_AT_ONCE, Turn};
 use crate::devices::virtio::{
@@ -34,31 +35,63 @@ impl Transmitter {
     }
 
     /// Sends what the guest offers. As on any Ethernet, a frame may be lost.
-    pub(super) fn serve(&mut self, tap: &Tap) -> Result<Turn, BrokenQueue> {
+    pub(super) fn serve(
+        &mut self,
+        tap: &Tap,
+        mut limit: Option<&mut Bucket>,
+    ) -> Result<Turn, BrokenQueue> {
         let features = self.features;
         let mut allowance = Allowance::of(FRAMES_AT_ONCE);
         let mut used = false;
         loop {
             self.queue.disable_notification()?;
-            while allowance.take()
-                && self.queue.serve_next(|chain| send(chain, features, tap))? == Step::Used
-            {
+            loop {
+                // What the guest offers meanwhile, it need not tell of.
+                if let Some(wait) = rate::wait(&mut limit) {
+                    return Ok(Turn {
+                        used,
+                        unfinished: false,
+                        wait: Some(wait),
+                    });
+                }
+                let mut sent_bytes = 0;
+                if !allowance.take()
+                    || self.queue.serve_next(|chain| {
+                        sent_bytes = send(chain, features, tap);
+                        Outcome::Used(0)
+                    })? != Step::Used
+                {
+                    break;
+                }
                 used = true;
+                if let Some(limit) = &mut limit {
+                    limit.take(sent_bytes);
+                }
             }
             let unfinished = allowance.is_used_up();
             if unfinished || !self.queue.enable_notification()? {
-                return Ok(Turn { used, unfinished });
+                return Ok(Turn {
+                    used,
+                    unfinished,
+                    wait: None,
+                });
             }
         }
     }
 }
 
-fn send(chain: Chain<'_>, features: u64, tap: &Tap) -> Outcome {
+/// How many bytes the frame has.
+fn send(chain: Chain<'_>, features: u64, tap: &Tap) -> u32 {
     match frame(chain, features) {
-        Ok((header, frame)) => tap.send(header, &frame),
-        Err(error) => tracing::debug!("network: {error}"),
+        Ok((header, frame)) => {
+            tap.send(header, &frame);
+            frame.bytes()
+        }
+        Err(error) => {
+            tracing::debug!("network: {error}");
+            0
+        }
     }
-    Outcome::Used(0)
 }
 
 /// Takes a chain apart. The header is copied: what is checked is what is sent.

@@ -43,6 +43,7 @@ impl Guest {
             tap: Tap::stand_in(link.into()),
             ethernet_address: [2, 0, 0, 0, 0, last],
             mtu: 1500,
+            rate: None,
         });
         let net = Arc::new(Mutex::new(Net::new(link).unwrap()));
         let irqfd = EventFd::new(EFD_NONBLOCK).unwrap();
