@@ -123,6 +123,26 @@ fn what_cant_be_measured_is_in_the_report_and_the_suite_goes_on() {
     assert_eq!(seen.stderr.matches(reason).count(), 2, "{}", seen.stderr);
 }
 
+#[test]
+fn a_way_that_cant_run_on_this_host_is_in_the_report_and_in_the_exit_code() {
+    let world = World::new();
+    let path = |name: &str| world.dir().join(name).to_str().unwrap().to_owned();
+    let [suite, out] = ["suite.toml", "out"].map(path);
+    // No disk, which is all that a VM can be given.
+    fs::write(
+        &suite,
+        SUITE.replace("--metrics=main", "--device=/dev/null"),
+    )
+    .unwrap();
+    let seen = world.run(["bench", "--suite", &suite, "--out", &out]);
+    assert_eq!(seen.code, Some(125), "{}", seen.stderr);
+    let report = read(&Path::new(&out).join("report.md"));
+    for way in ["vm cold", "vm warm"] {
+        let told = format!("- Note: {way} failed: ");
+        assert!(report.contains(&told), "{report}");
+    }
+}
+
 /// A limit of the median that any run exceeds, or none does.
 fn budget(p50: &str) -> String {
     format!(

@@ -240,7 +240,8 @@ fn keep_stdin() -> io::Result<File> {
     Ok(file)
 }
 
-fn exit_code(comparison: &Comparison) -> u8 {
+/// 0 when it ran each way, whatever the command's exit codes.
+pub fn exit_code(comparison: &Comparison) -> u8 {
     let reports = comparison.ways.as_ref().into_array();
     let ran = |outcome: &Outcome| outcome.has_run();
     if reports.iter().all(|report| ran(&report.outcome)) {

@@ -40,7 +40,7 @@ enum BenchError {
     BuiltIn(#[from] SuiteError),
 }
 
-/// Measures and writes; the exit code is 0 when each workload could be compared, and no limit is
+/// Measures and writes; the exit code is 0 when each workload has run each way, and no limit is
 /// broken.
 pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
     if let Some(BenchAction::Diff(args)) = &args.action {
@@ -126,10 +126,16 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
     // What there is was written.
     interruption.check()?;
     Ok(match judgements {
-        _ if !unmeasured.is_empty() => ExitStatus::LAUNCHER_FAILED,
+        _ if !unmeasured.is_empty() || !all.iter().all(has_run_each_way) => {
+            ExitStatus::LAUNCHER_FAILED
+        }
         Some(judgements) if !limits::are_kept(&judgements) => limits::BROKEN,
         _ => 0,
     })
+}
+
+fn has_run_each_way(measured: &Measured) -> bool {
+    compare::exit_code(&measured.comparison) == 0
 }
 
 /// Each with the flags of its comparison: one that can't be understood is known before hours of

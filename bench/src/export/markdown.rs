@@ -3,7 +3,7 @@ use crate::budget::Judgement;
 use crate::changes::{Change, Changes};
 use crate::measurand::Measurand;
 use crate::statistics::Verdict;
-use crate::table::visible;
+use crate::table::{notes, visible};
 use crate::units::{three_digits, time};
 use crate::{FigureResult, MetricResult, ResultRow};
 
@@ -20,10 +20,14 @@ pub fn markdown(all: &[Measured]) -> String {
         }
         text.push_str(&figures(&measured.comparison.figures));
         text.push_str(&load::markdown(&measured.comparison.load));
+        let notes = notes(&measured.comparison);
+        for note in &notes {
+            text.push_str(&format!("- Note: {}.\n", plain(note)));
+        }
         for warning in &measured.comparison.warnings {
             text.push_str(&format!("- {} {}.\n", warning.id, plain(&warning.detail)));
         }
-        if !measured.comparison.warnings.is_empty() {
+        if !notes.is_empty() || !measured.comparison.warnings.is_empty() {
             text.push('\n');
         }
     }

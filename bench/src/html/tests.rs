@@ -259,7 +259,7 @@ fn the_page_says_what_each_way_costs() {
         "bootstrap",
         "only 8 runs.",
         "a middle alone hides",
-        "getppid: vm cold: 1161 times the container, vm warm: 1177 times the container",
+        "getppid: vm cold: 1161 times the container, vm warm: 1193 times the container",
         "vm warm: p50 130 µs, p99 260 µs",
         "31.0 MiB of the host's memory an instance (30.0 to 32.0); it ended at 1 of 4: there was no time",
         "vm warm: half within 400 ms, all after 500 ms",

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::quantile::ratio_of_medians;
 use super::{Evidence, Interval, MARGIN, Random, Verdict, bootstrap, mann_whitney, median};
 
 /// A series held against a reference, run by run. All is in the unit of its values: nanoseconds, or
@@ -51,9 +52,10 @@ impl PairedComparison {
             pairs: pairs.len(),
             difference: median(&differences)?,
             interval,
-            ratio: (reference_median > 0.0)
-                .then(|| Some(median(&series)? / reference_median))
-                .flatten(),
+            ratio: ratio_of_medians(
+                &pairs.iter().map(|pair| pair.0).collect::<Vec<_>>(),
+                &pairs.iter().map(|pair| pair.1).collect::<Vec<_>>(),
+            ),
             p,
             margin,
             verdict: evidence.verdict(),

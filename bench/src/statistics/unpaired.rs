@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::quantile::ratio_of_medians;
 use super::{Evidence, Interval, MARGIN, Random, Verdict, bootstrap, mann_whitney, median};
 
 /// A series held against one that was measured at another time. All is in the unit
@@ -31,6 +32,7 @@ impl UnpairedComparison {
         resamples: usize,
         random: &mut Random,
     ) -> Option<Self> {
+        let ratio = ratio_of_medians(series, reference);
         let [series, reference] =
             [series, reference].map(|it| it.iter().map(|&value| value as f64).collect::<Vec<_>>());
         let (series_median, reference_median) = (median(&series)?, median(&reference)?);
@@ -45,7 +47,7 @@ impl UnpairedComparison {
         Some(Self {
             difference: series_median - reference_median,
             interval,
-            ratio: (reference_median > 0.0).then(|| series_median / reference_median),
+            ratio,
             p,
             verdict: evidence.verdict(),
         })
