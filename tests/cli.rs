@@ -534,6 +534,51 @@ fn one_that_goes_on_is_watched_as_it_waits_and_then_killed() {
 }
 
 #[test]
+fn what_a_run_takes_of_the_disks_is_told_and_a_volume_is_among_that() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let data = world.dir().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let volume = format!("{}:/data", data.display());
+    // To the root, which is memory, and to the volume; what the one before left there counts not.
+    let script = "rm -f /data/new; sleep 1; dd if=/dev/zero of=/big bs=64k count=16; \
+                  dd if=/dev/zero of=/data/new bs=64k count=16; sync";
+    let seen = world.run([
+        "compare", "--runs=0", "--json", "-v", &volume, "busybox", "sh", "-c", script,
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    assert_fits_the_schema(&seen.stdout);
+    let comparison: bench::Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    const MIB: u64 = 1 << 20;
+    for report in comparison.ways.as_ref().into_array() {
+        let disk = report.disk.as_ref().unwrap();
+        assert!(disk.image_bytes > 100 << 10, "{disk:?}");
+        // The program itself is in it.
+        assert!(disk.fixed_bytes > MIB, "{disk:?}");
+        let is_warm = report.way == bench::Way::VmWarm;
+        assert_eq!(
+            disk.template_bytes.is_some_and(|bytes| bytes > MIB),
+            is_warm
+        );
+        let own = disk.own.as_ref().unwrap();
+        assert!(own.at_end_bytes < MIB, "{own:?}");
+        assert!(
+            (MIB..2 * MIB).contains(&own.volumes_at_end_bytes),
+            "{own:?}"
+        );
+        assert!(own.volumes_at_start_bytes < 2 * MIB, "{own:?}");
+    }
+    let of_container = comparison.ways.container.disk.unwrap().own.unwrap();
+    assert!(
+        of_container.volumes_at_start_bytes < MIB,
+        "{of_container:?}"
+    );
+}
+
+#[test]
 fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
     if !is_root() || !can_run(Side::Vm) {
         return;

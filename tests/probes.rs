@@ -152,6 +152,54 @@ fn what_the_probe_reports_is_compared_each_way_and_beside_a_host_process() {
 }
 
 #[test]
+fn each_operation_has_its_processor_time_and_a_write_what_it_is_worth() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let data = world.dir().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let volume = format!("{}:/data", data.display());
+    let seen = world.run([
+        "compare",
+        "--runs=1",
+        "--budget-time=1ms",
+        "--metrics=cpu,figures",
+        "--memory=128m",
+        "-v",
+        &volume,
+        "-w/data",
+        "--json",
+        "probe",
+        "fsync",
+    ]);
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    assert_fits_the_schema(&seen.stdout);
+    let comparison: Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    for sample in &comparison.series.as_ref().unwrap().samples {
+        let reported = sample.reported.as_ref().unwrap();
+        let mut all_ns = 0;
+        for figure in &reported.figures {
+            let Some(cpu_ns) = figure.cpu_ns else {
+                // On a busy machine a line may be late, and then no stretch is that of a figure.
+                let apart_ns = reported.host_ns.abs_diff(reported.took_ns);
+                assert!(apart_ns * 10 > reported.host_ns, "{reported:?}");
+                continue;
+            };
+            all_ns += cpu_ns * figure.values * figure.batch;
+            assert!(cpu_ns > 0, "{figure:?}");
+        }
+        // What starts it and what is around the figures comes on top.
+        assert!(all_ns <= sample.cpu_ns.unwrap() * 11 / 10, "{reported:?}");
+    }
+    assert_eq!(comparison.durability.len(), 2);
+    for durability in &comparison.durability {
+        assert_eq!(durability.writes, bench::Writes::HostFile);
+    }
+}
+
+#[test]
 fn a_report_that_cant_be_read_is_told_in_a_line() {
     if !can_run(Side::Vm) {
         return;

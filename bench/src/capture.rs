@@ -29,7 +29,9 @@ pub struct Captured {
 /// A stream that was read to its end.
 pub(crate) struct Finished {
     pub(crate) captured: Captured,
-    /// From the arrival of its first bytes to that of its last.
+    /// When its first bytes arrived, if any did.
+    pub(crate) began: Option<MonotonicNs>,
+    /// From there to the arrival of its last.
     pub(crate) took_ns: u64,
 }
 
@@ -69,6 +71,7 @@ impl Captured {
         };
         Ok(Finished {
             captured,
+            began: arrivals.map(|(first, _)| first),
             took_ns: arrivals.map_or(0, |(first, last)| last.since(first)),
         })
     }

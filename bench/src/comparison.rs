@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use crate::load::Load;
 use crate::measure::Run;
 use crate::{
-    Captured, Contender, Difference, Environment, FigureResult, Isolation, MetricResult, Reported,
-    Series, Warning, Way, Ways,
+    Captured, Contender, Difference, DiskUse, Durability, Environment, FigureResult, Isolation,
+    MetricResult, Reported, Series, Warning, Way, Ways,
 };
 
 /// What `jaula compare` found. Every duration is in nanoseconds of the host's clock.
@@ -31,10 +31,23 @@ pub struct Comparison {
     /// What the workload reports of itself, figure by figure; of the runs that were checked, if none
     /// was timed.
     pub figures: Vec<FigureResult>,
+    /// What files that it reads and writes are worth, on each side.
+    #[serde(default)]
+    pub durability: Vec<Durability>,
     /// What was found about many instances at once.
     pub load: Load,
     /// Mistakes that the reader should think of.
     pub warnings: Vec<Warning>,
+}
+
+impl Comparison {
+    /// Whether the workload reports how files are read or written: of the probes, by the beginning of
+    /// their figures' names.
+    pub(crate) fn has_figures_of_files(&self) -> bool {
+        const OF_FILES: [&str; 3] = ["read-4k-first", "read-128k-first", "write-4k"];
+        let mut figures = self.figures.iter();
+        figures.any(|it| OF_FILES.iter().any(|name| it.figure.starts_with(name)))
+    }
 }
 
 /// The part of a [`Workload`] that figures must be read with.
@@ -89,6 +102,8 @@ pub struct WayReport {
     pub spans: Vec<Span>,
     /// What the instance cost the host in memory.
     pub footprint: FootprintReading,
+    /// What it took of the host's disks; `None` if that could not be read.
+    pub disk: Option<DiskUse>,
     /// What stands between the command and the host; `None` if it could not be told.
     pub isolation: Option<Isolation>,
     /// What the command wrote to standard output.
@@ -123,6 +138,7 @@ impl WayReport {
             launch_to_exit_ns: run.launch_to_exit_ns,
             spans: run.spans,
             footprint: run.footprint,
+            disk: None,
             isolation: None,
             stdout: run.stdout,
             stderr: run.stderr,
@@ -199,6 +215,20 @@ pub enum FootprintReading {
 }
 
 impl FootprintReading {
+    /// The same with the peak of a later one, which is that of the whole run.
+    pub(crate) fn with_peak_of(mut self, later: &Self) -> Self {
+        if let (
+            Self::Taken { footprint, .. },
+            Self::Taken {
+                footprint: later, ..
+            },
+        ) = (&mut self, later)
+        {
+            footprint.peak_bytes = footprint.peak_bytes.max(later.peak_bytes);
+        }
+        self
+    }
+
     /// What can't be reclaimed of an instance that was there, in bytes: after the end, nothing is.
     pub(crate) fn settled_bytes(&self) -> Option<u64> {
         match self {

@@ -139,6 +139,8 @@ mod tests {
             readiness: None,
             metrics: &[metric],
             observes: None,
+            follows_cpu: false,
+            own_volumes: None,
             patience: Duration::from_secs(1),
             interrupt: &Interrupt::default(),
         };

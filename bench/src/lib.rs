@@ -12,6 +12,8 @@ mod compare;
 mod comparison;
 mod contender;
 mod difference;
+mod disk;
+mod durability;
 mod environment;
 pub mod export;
 pub mod floors;
@@ -47,6 +49,8 @@ pub use comparison::{
 };
 pub use contender::{Contender, Opponent, Peer, UnknownContender, UnknownOpponent};
 pub use difference::{Difference, Hunk, Pair};
+pub use disk::{DiskUse, OwnDisk};
+pub use durability::{Durability, ImageCache, Writes};
 pub use environment::{CgroupMount, Environment, FileSystem, HostFacts, Programs, file_sha256};
 pub use interrupt::Interrupt;
 pub use isolation::Isolation;

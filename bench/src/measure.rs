@@ -1,15 +1,18 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use launch::{Chain, ExitStatus, Instance, MonotonicNs, Prepared, Side, Span, Stdio, Timeline};
 
 use crate::capture::{Capture, Finished};
+use crate::disk::{Own, OwnDisk};
 use crate::lasting::{self, Lasting};
 use crate::observed::Observer;
 use crate::ready::{Probe, Ready};
+use crate::reported::Readings;
 use crate::{
     Captured, FootprintMoment, FootprintReading, Interrupt, Metric, ObservedReading, Outcome,
     Readiness, Reported,
@@ -17,6 +20,9 @@ use crate::{
 
 /// How often a run looks whether it was interrupted, or is due for a reading.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The same where it is read what processor time is used meanwhile.
+const READ_EVERY: Duration = Duration::from_millis(10);
 
 /// When after main the footprint is taken: the workload has settled.
 const FOOTPRINT_AFTER_MAIN: Duration = Duration::from_secs(2);
@@ -58,6 +64,10 @@ pub(crate) struct Look<'a> {
     pub(crate) metrics: &'a [Metric],
     /// Whether what it asks of the host's kernel is counted, and of which side it is.
     pub(crate) observes: Option<Side>,
+    /// Whether what it has for itself on the host's disks is read, and which volumes are among that.
+    pub(crate) own_volumes: Option<&'a [PathBuf]>,
+    /// Whether the processor time is read all the time, for what the workload reports.
+    pub(crate) follows_cpu: bool,
     /// One that has not come so far when this is at its end is killed, and has failed.
     pub(crate) patience: Duration,
     pub(crate) interrupt: &'a Interrupt,
@@ -91,6 +101,8 @@ pub(crate) struct Run {
     pub(crate) footprint: FootprintReading,
     /// What it asked of the host's kernel, if that was to be counted.
     pub(crate) observed: Option<ObservedReading>,
+    /// What it had for itself on the host's disks, if that was to be read and it came to main.
+    pub(crate) own_disk: Option<OwnDisk>,
     pub(crate) stdout: Captured,
     pub(crate) stderr: Captured,
     /// What the command reported of itself, if it did and ended well.
@@ -128,7 +140,23 @@ pub(crate) fn run(
 
     let ready = probe.as_ref().map(Probe::ready);
     let watched = observer.as_ref().and_then(|(_, it)| it.as_ref().ok());
-    let (outcome, footprint) = watch(instance.as_ref(), ready, look, watched)?;
+    let own = look.own_volumes.and_then(|it| Own::of(instance.id(), it));
+    let mut aside = Aside {
+        observer: watched,
+        own,
+        readings: Readings::default(),
+    };
+    let (outcome, footprint) = watch(instance.as_ref(), ready, look, &mut aside)?;
+    let Aside {
+        own, mut readings, ..
+    } = aside;
+    let own_disk = own.and_then(|mut own| {
+        // One that was quick had no more than this.
+        if instance.timeline().launch_to_main_ns().is_some() {
+            own.note_start();
+        }
+        own.finish()
+    });
     drop(asking);
     let timeline = instance.timeline();
     let lasting = match outcome {
@@ -141,6 +169,9 @@ pub(crate) fn run(
         true => instance.cpu_ns().ok().flatten(),
         false => None,
     };
+    if let Some(used_ns) = cpu_ns {
+        readings.add(MonotonicNs::now(), used_ns);
+    }
     let observed = observer.map(|(side, observer)| match observer {
         Ok(observer) => {
             note_main(&observer, &timeline);
@@ -161,7 +192,10 @@ pub(crate) fn run(
         false => killed.map(|it| it.at),
     };
     let stdout = finish(stdout)?;
-    let (outcome, reported) = reported(outcome.or(lasting.failed), &stdout);
+    let (outcome, mut reported) = reported(outcome.or(lasting.failed), &stdout);
+    if let Some((reported, first_line)) = reported.as_mut().zip(stdout.began) {
+        reported.add_processor_time(first_line, &readings);
+    }
     Ok(Run {
         outcome,
         started_at: Some(timeline.start()),
@@ -175,6 +209,7 @@ pub(crate) fn run(
         spans: timeline.spans().to_vec(),
         footprint,
         observed,
+        own_disk,
         stdout: stdout.captured,
         stderr: finish(stderr)?.captured,
         reported,
@@ -219,7 +254,7 @@ pub(crate) fn watch(
     instance: &dyn Instance,
     ready: Option<&Ready>,
     look: Look<'_>,
-    observer: Option<&Observer>,
+    aside: &mut Aside<'_>,
 ) -> Result<(Option<Outcome>, FootprintReading), MeasureError> {
     let Look {
         until,
@@ -248,9 +283,7 @@ pub(crate) fn watch(
         if interrupt.is_raised() {
             return Err(MeasureError::Interrupted);
         }
-        if let Some(observer) = observer {
-            note_main(observer, &instance.timeline());
-        }
+        aside.look(instance);
         let is_there = match until {
             Until::Main => instance.timeline().launch_to_main_ns().is_some(),
             Until::Ready => ready.is_some_and(|ready| ready.at().is_some()),
@@ -270,7 +303,16 @@ pub(crate) fn watch(
             };
             return Ok((None, footprint));
         }
-        let outcome = match instance.wait(Some(LOOK_EVERY)) {
+        let pause = match look.follows_cpu {
+            true => {
+                if let Ok(Some(used_ns)) = instance.cpu_ns() {
+                    aside.readings.add(MonotonicNs::now(), used_ns);
+                }
+                READ_EVERY
+            }
+            false => LOOK_EVERY,
+        };
+        let outcome = match instance.wait(Some(pause)) {
             Ok(None) => {
                 if footprint.is_none() && is_settled(&instance.timeline()) {
                     let moment = FootprintMoment::TwoSecondsAfterMain;
@@ -285,9 +327,35 @@ pub(crate) fn watch(
             Ok(Some(status)) => Outcome::from(status),
             Err(error) => Outcome::failed(&error),
         };
-        let footprint =
-            footprint.unwrap_or_else(|| read_footprint(instance, FootprintMoment::AfterExit));
+        let at_end = read_footprint(instance, FootprintMoment::AfterExit);
+        let footprint = match footprint {
+            Some(settled) => settled.with_peak_of(&at_end),
+            None => at_end,
+        };
         return Ok((Some(outcome), footprint));
+    }
+}
+
+/// What is looked at while a run is watched, where that is of interest.
+#[derive(Default)]
+pub(crate) struct Aside<'a> {
+    observer: Option<&'a Observer>,
+    own: Option<Own<'a>>,
+    readings: Readings,
+}
+
+impl Aside<'_> {
+    fn look(&mut self, instance: &dyn Instance) {
+        if self.observer.is_none() && self.own.is_none() {
+            return;
+        }
+        let timeline = instance.timeline();
+        if let Some(observer) = self.observer {
+            note_main(observer, &timeline);
+        }
+        if let (Some(own), Some(_)) = (&mut self.own, timeline.launch_to_main_ns()) {
+            own.note_start();
+        }
     }
 }
 
@@ -335,6 +403,7 @@ impl Run {
                 reason: "it was not launched".into(),
             },
             observed: None,
+            own_disk: None,
             stdout: Captured::nothing(),
             stderr: Captured::nothing(),
             reported: None,

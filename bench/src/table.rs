@@ -20,7 +20,7 @@ use vmm::ring0::Ring0;
 pub use changes::changes;
 pub(crate) use escape::command_line;
 pub use escape::visible;
-pub(crate) use figures::MEANING;
+pub(crate) use figures::{CPU_MEANING, MEANING};
 pub use judgements::judgements;
 
 use crate::floors::Floors;
@@ -60,6 +60,12 @@ fn write(text: &mut String, comparison: &Comparison, width: u16) -> std::fmt::Re
             "{}\n",
             self::figures::render(&comparison.figures, width)
         )?;
+    }
+    if comparison.has_figures_of_files() {
+        for durability in &comparison.durability {
+            writeln!(text, "{}", paragraph::fill(&durability.sentence(), width))?;
+        }
+        writeln!(text)?;
     }
     if let Some(load) = load::render(&comparison.load, width) {
         writeln!(text, "{load}\n")?;
@@ -154,6 +160,14 @@ fn figures(comparison: &Comparison, width: u16) -> String {
     row("memory, peak", &|report| match &report.footprint {
         FootprintReading::Taken { footprint, .. } => size(footprint.peak_bytes),
         FootprintReading::Unavailable { .. } => NONE.into(),
+    });
+    row("disk, image", &|report| {
+        let disk = report.disk.as_ref();
+        disk.map_or_else(|| NONE.into(), |it| size(it.image_bytes))
+    });
+    row("disk, its own", &|report| {
+        let own = report.disk.as_ref().and_then(|it| it.own.as_ref());
+        own.map_or_else(|| NONE.into(), |it| size(it.all_at_end_bytes()))
     });
     finish(&table)
 }

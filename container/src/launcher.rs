@@ -6,8 +6,8 @@ use entry::{DeviceNode, Entry, Filter, INIT_NAME, Privileges, Spec, Stage};
 use host::cgroup::Extras;
 use host::{Placement, RunDir};
 use launch::{
-    Finding, Instance, Launcher, MonotonicNs, Prepared, Progress, Security, Side, Stdio, Surface,
-    Unsupported, Workload,
+    DiskFiles, Finding, Instance, Launcher, MonotonicNs, Prepared, Progress, Security, Side, Stdio,
+    Surface, Unsupported, Workload,
 };
 
 use crate::capabilities;
@@ -150,6 +150,19 @@ struct PreparedContainer {
 }
 
 impl Prepared for PreparedContainer {
+    fn disk_files(&self) -> DiskFiles {
+        DiskFiles {
+            image: self
+                .workload
+                .root
+                .layers
+                .iter()
+                .map(Path::to_owned)
+                .collect(),
+            ..DiskFiles::default()
+        }
+    }
+
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         let start = MonotonicNs::now();
         let Workload {

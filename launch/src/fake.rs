@@ -11,9 +11,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::{
-    Charge, Command, Credentials, Digest, Endpoint, Error, ExitStatus, Finding, Footprint,
-    Hostname, Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, RootFs, Running,
-    Side, Stdio, Surface, Timeline, WindowSize, Workload,
+    Charge, Command, Credentials, Digest, DiskFiles, Endpoint, Error, ExitStatus, Finding,
+    Footprint, Hostname, Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, RootFs,
+    Running, Side, Stdio, Surface, Timeline, WindowSize, Workload,
 };
 
 /// What a fake instance does: all of it at once, at launch.
@@ -145,6 +145,10 @@ struct FakePrepared {
 }
 
 impl Prepared for FakePrepared {
+    fn disk_files(&self) -> DiskFiles {
+        DiskFiles::default()
+    }
+
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, Error> {
         let place = Place::take(&self.script)?;
         File::from(stdio.stdout).write_all(&self.script.stdout)?;

@@ -5,8 +5,8 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Endpoint, Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Surface, Timeline,
-    WindowSize, Workload,
+    DiskFiles, Endpoint, Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Surface,
+    Timeline, WindowSize, Workload,
 };
 
 /// Which of the two ways a workload runs.
@@ -97,6 +97,9 @@ pub trait Launcher {
 
 /// A workload that is ready to be launched, any number of times.
 pub trait Prepared: Send + Sync {
+    /// What its instances need on the host's disks, apart from what each has for itself.
+    fn disk_files(&self) -> DiskFiles;
+
     /// Starts the workload. The timeline's zero is the entry of this function.
     ///
     /// Returns when the start can no longer fail for a reason that is found out early; what fails

@@ -32,6 +32,7 @@
 
 mod clock;
 mod command;
+mod disk_files;
 mod error;
 mod exit_status;
 pub mod fake;
@@ -56,6 +57,7 @@ mod workload;
 
 pub use clock::MonotonicNs;
 pub use command::{Command, CommandError, Credentials};
+pub use disk_files::DiskFiles;
 pub use error::{Chain, Error};
 pub use exit_status::ExitStatus;
 pub use footprint::{Charge, Footprint};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use host::instances::{Asked, Presence, Record, Status};
 use launch::{
-    Chain, Endpoint, ExitStatus, Footprint, Instance, InstanceId, Prepared, Running, Stdio,
-    Timeline, WindowSize,
+    Chain, DiskFiles, Endpoint, ExitStatus, Footprint, Instance, InstanceId, Prepared, Running,
+    Stdio, Timeline, WindowSize,
 };
 use nix::sys::signal::Signal;
 
@@ -99,6 +99,10 @@ pub struct Announced<'a> {
 }
 
 impl Prepared for Announced<'_> {
+    fn disk_files(&self) -> DiskFiles {
+        self.prepared.disk_files()
+    }
+
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         let instance = self.prepared.launch(stdio)?;
         // Beside the command, which runs by now.

@@ -2,6 +2,7 @@ mod others;
 
 use std::borrow::Cow;
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use launch::{Launcher, Prepared, Progress, Side, Workload};
@@ -10,8 +11,9 @@ use crate::load::{self, Load, LoadPlan};
 use crate::measure::{self, Look, MeasureError, Run};
 use crate::series::Entrant;
 use crate::{
-    Comparison, Contender, Difference, Environment, Interrupt, Isolation, Metric, Outcome, Series,
-    SeriesPlan, Way, WayReport, Ways, WorkloadFacts, reported, results, series, warnings,
+    Comparison, Contender, Difference, DiskUse, Durability, Environment, Interrupt, Isolation,
+    Metric, Outcome, Series, SeriesPlan, Way, WayReport, Ways, WorkloadFacts, disk, reported,
+    results, series, warnings,
 };
 
 /// What is not ready by then, when it is checked, will not be: not even where VMs boot slowly.
@@ -74,12 +76,15 @@ impl Plan<'_> {
     fn look<'a>(
         &'a self,
         observes: Option<Side>,
+        own_volumes: Option<&'a [PathBuf]>,
         patience: Duration,
         interrupt: &'a Interrupt,
     ) -> Look<'a> {
         Look {
             observes,
             metrics: &[Metric::Memory],
+            own_volumes,
+            follows_cpu: false,
             until: self.series.follow_checked(),
             readiness: self.series.readiness.as_ref(),
             patience: match self.series.readiness {
@@ -117,6 +122,7 @@ pub fn compare(
     interrupt: &Interrupt,
 ) -> Result<Comparison, Error> {
     let prepared = prepare(&plan, progress, interrupt)?;
+    let volumes = disk::volumes(plan.workload);
     let ways = Ways::try_of(|way| {
         let prepared = match prepared.get(way) {
             Ok(prepared) => prepared.as_ref(),
@@ -125,10 +131,11 @@ pub fn compare(
         let stdin = measure::open_stdin(plan.stdin).map_err(MeasureError::Stdin);
         // Where no run is timed, its own times are what is shown: nothing may be added to them.
         let observes = (plan.series.runs > 0).then_some(way.side());
-        let look = plan.look(observes, Duration::MAX, interrupt);
+        let look = plan.look(observes, Some(&volumes), Duration::MAX, interrupt);
         stdin
             .and_then(|stdin| measure::run(prepared, stdin, look))
             .map(|mut run| WayReport {
+                disk: DiskUse::of(&prepared.disk_files(), run.own_disk.take()),
                 isolation: Isolation::of(
                     *plan.launchers.get(way),
                     way,
@@ -166,6 +173,7 @@ pub fn compare(
             None => reported::of_checked(&ways),
         },
         ways,
+        durability: Durability::of(plan.workload).into(),
         others,
         results: series
             .iter()

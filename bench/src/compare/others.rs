@@ -64,7 +64,7 @@ fn run(
     };
     let stdin = measure::open_stdin(plan.stdin).map_err(MeasureError::Stdin);
     stdin
-        .and_then(|stdin| measure::run(prepared, stdin, plan.look(None, patience, interrupt)))
+        .and_then(|stdin| measure::run(prepared, stdin, plan.look(None, None, patience, interrupt)))
         .map_err(|error| match error {
             MeasureError::Interrupted => Error::Interrupted,
             source => Error::Other {

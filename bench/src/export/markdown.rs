@@ -108,19 +108,20 @@ fn figures(figures: &[FigureResult]) -> String {
         return String::new();
     }
     let mut text = String::from(
-        "| it reports | | runs | p50 | p99 | verdict |\n|---|---|---:|---:|---:|---|\n",
+        "| it reports | | runs | p50 | p99 | CPU each | verdict |\n|---|---|---:|---:|---:|---:|---|\n",
     );
     for result in figures {
         for row in &result.rows {
             let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
             let of_runs = &row.of_runs;
             text.push_str(&format!(
-                "| {} | {} | {} | {} | {} | {} |\n",
+                "| {} | {} | {} | {} | {} | {} | {} |\n",
                 plain(&result.figure),
                 of_runs.contender,
                 of_runs.runs(),
                 figure(of_runs.summary.map(|it| it.p50)),
                 figure(row.p99_ns),
+                figure(row.cpu_ns),
                 verdict(Measurand::Duration, of_runs),
             ));
         }

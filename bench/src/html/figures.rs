@@ -29,6 +29,9 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
             @for note in notes(comparison) { p.note { "Note: " (note) "." } }
             @for result in &comparison.results { (table(result)) }
             @if !comparison.figures.is_empty() { (reported::table(&comparison.figures)) }
+            @if comparison.has_figures_of_files() {
+                @for durability in &comparison.durability { p.note { (durability.sentence()) } }
+            }
             @if comparison.series.is_none() {
                 p.note { "Nothing was timed: there are the runs that were checked, one each way." }
             }

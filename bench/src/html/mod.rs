@@ -7,6 +7,7 @@
 mod changes;
 mod chart;
 mod charts;
+mod disk;
 mod environment;
 mod figures;
 mod floors;
@@ -97,6 +98,7 @@ fn answer(key: &str, comparison: &Comparison) -> Markup {
         (warnings::section(key, comparison))
         (charts::section(key, comparison))
         (load::section(key, &comparison.load))
+        (disk::section(key, comparison))
         (isolation::section(key, comparison))
         (outputs::section(key, comparison))
     }

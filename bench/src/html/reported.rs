@@ -7,7 +7,7 @@ use super::{class, named};
 use crate::FigureResult;
 use crate::measurand::Measurand;
 use crate::reported::Tally;
-use crate::table::MEANING;
+use crate::table::{CPU_MEANING, MEANING};
 use crate::units::time;
 
 pub(super) fn verdict(tally: &Tally) -> Markup {
@@ -21,9 +21,11 @@ pub(super) fn verdict(tally: &Tally) -> Markup {
 
 pub(super) fn table(figures: &[FigureResult]) -> Markup {
     let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
+    let mut rows = figures.iter().flat_map(|it| &it.rows);
+    let has_cpu = rows.any(|row| row.cpu_ns.is_some());
     html! {
         h4 { "What the workload reports" }
-        p.note { (MEANING) }
+        p.note { (MEANING) @if has_cpu { (CPU_MEANING) } }
         div.wide { table {
             thead { tr {
                 th scope="col" { "figure" }
@@ -31,6 +33,7 @@ pub(super) fn table(figures: &[FigureResult]) -> Markup {
                 th.number scope="col" { "runs" }
                 th.number scope="col" { "p50" }
                 th.number scope="col" { "p99" }
+                @if has_cpu { th.number scope="col" { "CPU each" } }
                 th scope="col" { "verdict" }
             } }
             tbody { @for result in figures { @for (index, row) in result.rows.iter().enumerate() { tr {
@@ -39,6 +42,7 @@ pub(super) fn table(figures: &[FigureResult]) -> Markup {
                 td.number { (row.of_runs.runs()) }
                 td.number { (figure(row.of_runs.summary.map(|it| it.p50))) }
                 td.number { (figure(row.p99_ns)) }
+                @if has_cpu { td.number { (figure(row.cpu_ns)) } }
                 td { (row.of_runs.against.as_ref().map_or_else(String::new, |it| words(Measurand::Duration, it))) }
             } } } }
         } }

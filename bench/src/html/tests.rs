@@ -8,9 +8,9 @@ use crate::load::{
 };
 use crate::statistics::{Interval, Summary};
 use crate::{
-    Captured, Count, Ended, Environment, Figure, FootprintMoment, FootprintReading, Isolation,
-    Metric, Observed, ObservedReading, Outcome, Reported, Sample, SampleOutcome, Series, Warning,
-    Way, WayReport, Ways, WorkloadFacts,
+    Captured, Count, DiskUse, Durability, Ended, Environment, Figure, FootprintMoment,
+    FootprintReading, Isolation, Metric, Observed, ObservedReading, Outcome, OwnDisk, Reported,
+    Sample, SampleOutcome, Series, Warning, Way, WayReport, Ways, WorkloadFacts,
 };
 
 fn spans(way: Way) -> Vec<Span> {
@@ -53,6 +53,18 @@ fn report(way: Way) -> WayReport {
                 kernel_bytes: 1 << 18,
             },
         },
+        disk: Some(DiskUse {
+            image_bytes: 5 << 20,
+            fixed_bytes: 7 << 20,
+            template_bytes: (way == Way::VmWarm).then_some(30 << 20),
+            own: Some(OwnDisk {
+                at_start_bytes: 4096,
+                at_end_bytes: 8192,
+                file_system: Some("tmpfs".into()),
+                volumes_at_start_bytes: 0,
+                volumes_at_end_bytes: 100 << 20,
+            }),
+        }),
         isolation: Some(Isolation {
             surface: Surface {
                 is_kernel_shared: way == Way::Container,
@@ -124,6 +136,8 @@ fn reported(way: Way, order: u64) -> Reported {
         p50_ns,
         p99_ns: Some(2 * p50_ns),
         quantiles_ns: vec![p50_ns / 2, p50_ns, 3 * p50_ns],
+        until_ns: None,
+        cpu_ns: Some(3 * p50_ns),
     };
     let getppid = match way {
         Way::Container => 100 + order,
@@ -238,6 +252,7 @@ pub(crate) fn comparison() -> Comparison {
             detail: "only 8 runs".into(),
         }],
         results: crate::results::of_series(&series, &contenders),
+        durability: Durability::of(&launch::fake::workload()).into(),
         figures: crate::reported::of_series(&series, &contenders),
         series: Some(series),
         load: load(),

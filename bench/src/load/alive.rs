@@ -3,7 +3,7 @@ use std::time::Duration;
 use launch::{Chain, Instance, MonotonicNs, Stdio};
 
 use super::{Ground, LoadEnd};
-use crate::measure::{self, Look, MeasureError, Until, watch};
+use crate::measure::{self, Aside, Look, MeasureError, Until, watch};
 use crate::ready::{Asking, Probe};
 use crate::series::Entrant;
 use crate::{Interrupt, Outcome};
@@ -51,14 +51,16 @@ impl Alive {
             .flatten();
         let ready = probe.as_ref().map(Probe::ready);
         let look = Look {
+            follows_cpu: false,
             observes: None,
             metrics: &[],
+            own_volumes: None,
             until: ready.map_or(Until::Main, |_| Until::Ready),
             readiness: ground.readiness,
             patience,
             interrupt,
         };
-        match watch(instance.as_ref(), ready, look, None) {
+        match watch(instance.as_ref(), ready, look, &mut Aside::default()) {
             Err(MeasureError::Interrupted) => return Err(LoadEnd::Interrupted),
             Err(error) => return Err(failed(&error)),
             Ok((Some(Outcome::Failed { error, .. }), _)) => {

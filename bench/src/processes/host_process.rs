@@ -1,9 +1,10 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::Command;
 
-use launch::{Instance, Layers, MonotonicNs, Network, Prepared, Stdio, Workload};
+use launch::{DiskFiles, Instance, Layers, MonotonicNs, Network, Prepared, Stdio, Workload};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
@@ -79,6 +80,13 @@ struct HostProcess {
 }
 
 impl Prepared for HostProcess {
+    fn disk_files(&self) -> DiskFiles {
+        DiskFiles {
+            image: self.layers.iter().map(Path::to_owned).collect(),
+            ..DiskFiles::default()
+        }
+    }
+
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         // A process of the host finds its root made. This one is made anew for each, as what the
         // one before wrote must not be seen.

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use launch::{Instance, MonotonicNs, Network, Prepared, Stdio, Workload};
+use launch::{DiskFiles, Instance, MonotonicNs, Network, Prepared, Stdio, Workload};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 use serde_json::{Value, json};
@@ -76,6 +76,19 @@ struct PreparedPeer {
 }
 
 impl Prepared for PreparedPeer {
+    fn disk_files(&self) -> DiskFiles {
+        DiskFiles {
+            image: self
+                .workload
+                .root
+                .layers
+                .iter()
+                .map(Path::to_owned)
+                .collect(),
+            ..DiskFiles::default()
+        }
+    }
+
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         let layers = &self.workload.root.layers;
         // The runner is told whether it is read-only: it may have to make what it mounts on.

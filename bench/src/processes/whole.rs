@@ -1,7 +1,7 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use launch::{Instance, MonotonicNs, Prepared, Stdio};
+use launch::{DiskFiles, Instance, MonotonicNs, Prepared, Stdio};
 
 use super::spawned::{Spawned, Start};
 
@@ -16,6 +16,11 @@ struct Whole {
 }
 
 impl Prepared for Whole {
+    // Not known from outside.
+    fn disk_files(&self) -> DiskFiles {
+        DiskFiles::default()
+    }
+
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         let mut program = Command::new(&self.program);
         program.args(&self.arguments);

@@ -5,6 +5,7 @@
 
 mod distribution;
 mod parse;
+mod processor;
 mod results;
 mod tally;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::Captured;
 
 pub use parse::ReportError;
+pub(crate) use processor::Readings;
 pub use results::{FigureResult, FigureRow};
 pub(crate) use results::{of_checked, of_series};
 pub(crate) use tally::{Tally, tallies};
@@ -40,6 +42,12 @@ pub struct Figure {
     /// were not told.
     #[serde(default)]
     pub quantiles_ns: Vec<u64>,
+    /// When it was measured, likewise, from the first line of the report; from the figure before on. If
+    /// it is told.
+    pub until_ns: Option<u64>,
+    /// The processor time of all that serves the instance for one operation, in nanoseconds; `None` if it
+    /// was not to be read, or can't be told.
+    pub cpu_ns: Option<u64>,
 }
 
 /// What a workload reports.

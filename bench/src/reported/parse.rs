@@ -5,7 +5,7 @@ use crate::Captured;
 /// What the output of a workload begins with that reports figures; the version of the form follows.
 const FIRST_WORD: &str = "jaula-figures ";
 
-/// The forms that are understood: quantiles came with the second.
+/// The forms that are understood: quantiles and `until_ns` came with the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     One,
@@ -47,11 +47,11 @@ impl Reported {
     /// Reads a report, if the output is one: the line `jaula-figures 2`, then for each figure
     ///
     /// ```text
-    /// NAME values=N batch=N p50_ns=N [p99_ns=N] [quantiles_ns=N,N,...]
+    /// NAME values=N batch=N p50_ns=N [p99_ns=N] [quantiles_ns=N,N,...] [until_ns=N]
     /// ```
     ///
-    /// and at last `end took_ns=N`. After `jaula-figures 1` there are no quantiles. All with single spaces, in this order, and nothing else. Its first
-    /// and its last bytes arrived `host_ns` apart.
+    /// and at last `end took_ns=N`. After `jaula-figures 1` there are no quantiles and no
+    /// `until_ns`. All with single spaces, in this order, and nothing else. Its first and its last bytes arrived `host_ns` apart.
     pub(crate) fn read(stdout: &Captured, host_ns: u64) -> Option<Result<Self, ReportError>> {
         let rest = stdout.text.strip_prefix(FIRST_WORD)?;
         let (form, rest) = match rest.split_once('\n')? {
@@ -98,6 +98,10 @@ fn read(text: &str, form: Form) -> Result<(Vec<Figure>, u64), ReportError> {
         if figures.iter().any(|other| other.name == figure.name) {
             return Err(error("there is another figure of this name"));
         }
+        let before = figures.iter().filter_map(|it| it.until_ns).max();
+        if figure.until_ns.is_some() && figure.until_ns < before {
+            return Err(error("until_ns is before that of another line"));
+        }
         figures.push(figure);
     }
     Err(ReportError::NoEnd)
@@ -114,18 +118,20 @@ fn figure(line: &str, form: Form) -> Result<Figure, &'static str> {
     let values = next("values", "values is no number")?;
     let batch = next("batch", "batch is no number")?;
     let p50_ns = next("p50_ns", "p50_ns is no number")?;
-    let may_have_quantiles = form == Form::Two;
-    let is_quantiles = |word: &&str| may_have_quantiles && word.starts_with(QUANTILES);
-    let p99_ns = words.next_if(|word| !is_quantiles(word));
+    let is = |key: &str, word: &str| form == Form::Two && word.starts_with(key);
+    let p99_ns = words.next_if(|word| !is(QUANTILES, word) && !is(UNTIL, word));
     let p99_ns = match p99_ns.map(|it| number(it, "p99_ns")) {
         None => None,
         Some(Some(p99_ns)) if p99_ns >= p50_ns => Some(p99_ns),
         Some(_) => return Err("p99_ns is no number, or below p50_ns"),
     };
-    let quantiles_ns = match words.next_if(is_quantiles) {
+    let quantiles_ns = match words.next_if(|word| is(QUANTILES, word)) {
         None => Vec::new(),
         Some(word) => quantiles(word, p50_ns)?,
     };
+    let until_ns = words.next_if(|word| is(UNTIL, word));
+    let until_ns = until_ns.map(|it| number(it, UNTIL).ok_or("until_ns is no number"));
+    let until_ns = until_ns.transpose()?;
     if words.next().is_some() {
         return Err("there is too much in it");
     }
@@ -139,8 +145,13 @@ fn figure(line: &str, form: Form) -> Result<Figure, &'static str> {
         p50_ns,
         p99_ns,
         quantiles_ns,
+        until_ns,
+        cpu_ns: None,
     })
 }
+
+/// What the moment begins with until when it was measured.
+const UNTIL: &str = "until_ns";
 
 /// What quantiles begin with.
 const QUANTILES: &str = "quantiles_ns=";
@@ -196,6 +207,8 @@ mod tests {
             p50_ns,
             p99_ns,
             quantiles_ns: Vec::new(),
+            until_ns: None,
+            cpu_ns: None,
         };
         assert_eq!(
             reported.figures,
@@ -243,6 +256,35 @@ mod tests {
             }
         }
         let error = with("1", " quantiles_ns=1,9").unwrap_err();
+        assert!(error.contains("line 2: p99_ns is no number"), "{error}");
+    }
+
+    #[test]
+    fn until_when_a_figure_was_measured_never_goes_back() {
+        let with = |form: &str, rest: &str| {
+            let text = format!(
+                "jaula-figures {form}\nx values=9 batch=1 p50_ns=5 until_ns=7\n\
+                 y values=9 batch=1 p50_ns=5{rest}\nend took_ns=1\n"
+            );
+            let read = read_all(&text).unwrap();
+            read.map(|it| it.figures[1].until_ns)
+                .map_err(|error| error.to_string())
+        };
+        for (rest, expected) in [
+            ("", Ok(None)),
+            (" until_ns=7", Ok(Some(7))),
+            (" p99_ns=9 quantiles_ns=5,5 until_ns=8", Ok(Some(8))),
+            (" until_ns=6", Err("line 3: until_ns is before that of")),
+            (" until_ns=x", Err("line 3: until_ns is no number")),
+            (" until_ns=8 p99_ns=9", Err("line 3: there is too much")),
+        ] {
+            match (with("2", rest), expected) {
+                (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{rest}"),
+                (Err(error), Err(problem)) => assert!(error.contains(problem), "{error}"),
+                (read, expected) => panic!("{rest}: {read:?}, {expected:?}"),
+            }
+        }
+        let error = with("1", "").unwrap_err();
         assert!(error.contains("line 2: p99_ns is no number"), "{error}");
     }
 
@@ -350,6 +392,8 @@ mod tests {
                 } else {
                     Vec::new()
                 },
+                until_ns: (index % 2 == 0).then_some(index as u64),
+                cpu_ns: None,
             }
         };
         prop::collection::vec(figure, 0..64)
@@ -366,7 +410,8 @@ mod tests {
                     [] => String::new(),
                     _ => format!(" quantiles_ns={}", quantiles.join(",")),
                 };
-                format!("{} values={} batch={} p50_ns={}{tail}{quantiles}\n", it.name, it.values, it.batch, it.p50_ns)
+                let until = it.until_ns.map_or_else(String::new, |ns| format!(" until_ns={ns}"));
+                format!("{} values={} batch={} p50_ns={}{tail}{quantiles}{until}\n", it.name, it.values, it.batch, it.p50_ns)
             }).collect();
             let reported = read_all(&format!("jaula-figures 2\n{lines}end took_ns={took}\n"));
             let reported = reported.unwrap().unwrap();
@@ -376,7 +421,7 @@ mod tests {
 
         #[test]
         fn whatever_follows_the_first_line_is_a_report_or_an_error_in_a_line(
-            text in "(([a-z-]{1,4}|end|x) ?(values=|batch=|p50_ns=|p99_ns=|quantiles_ns=|took_ns=)?[0-9, \u{0}-\u{ff}]{0,20}\n?){0,8}"
+            text in "(([a-z-]{1,4}|end|x) ?(values=|batch=|p50_ns=|p99_ns=|quantiles_ns=|until_ns=|took_ns=)?[0-9, \u{0}-\u{ff}]{0,20}\n?){0,8}"
         ) {
             for form in [1, 2] {
                 if let Err(error) = read_all(&format!("jaula-figures {form}\n{text}")).unwrap() {

@@ -28,6 +28,8 @@ pub struct FigureRow {
     /// none if no run told them.
     #[serde(default)]
     pub quantiles_ns: Vec<u64>,
+    /// The median of the runs' processor time for one operation; `None` if it was not read.
+    pub cpu_ns: Option<u64>,
 }
 
 /// What follows from a series of these contenders, figure by figure.
@@ -49,6 +51,11 @@ pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<Figure
             series
                 .timed(contender)
                 .filter_map(|sample| Some(&sample.figure(name)?.quantiles_ns[..])),
+        ),
+        cpu_ns: middle(
+            series
+                .timed(contender)
+                .filter_map(|sample| sample.figure(name)?.cpu_ns),
         ),
     };
     let timed = contenders.iter().flat_map(|&it| series.timed(it));
@@ -81,6 +88,7 @@ pub(crate) fn of_checked(ways: &Ways<WayReport>) -> Vec<FigureResult> {
             },
             p99_ns: figure.p99_ns,
             quantiles_ns: pooled([&figure.quantiles_ns[..]].into_iter()),
+            cpu_ns: figure.cpu_ns,
         })
     };
     names

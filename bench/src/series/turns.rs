@@ -215,8 +215,10 @@ impl Turns<'_> {
     fn run(&self, entrant: &Entrant<'_>) -> Result<Run, MeasureError> {
         let stdin = measure::open_stdin(self.stdin).map_err(MeasureError::Stdin)?;
         let look = Look {
+            follows_cpu: self.plan.figures && self.plan.metrics.contains(&Metric::Cpu),
             observes: None,
             metrics: &self.plan.metrics,
+            own_volumes: None,
             until: self.plan.follow(),
             readiness: self.plan.readiness.as_ref(),
             patience: entrant.patience(),

@@ -142,6 +142,8 @@ true
  launch to exit          2.74 ms     8.50 s    92.9 ms
  memory, unreclaimable   -           -         -
  memory, peak            4.0 MiB     4.0 MiB   4.0 MiB
+ disk, image             0 B         0 B       0 B
+ disk, its own           -           -         -
 
 Where the time went, from launch to exit
 

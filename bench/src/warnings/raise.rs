@@ -115,11 +115,8 @@ fn clocks(comparison: &Comparison) -> Vec<String> {
     all.into_iter().filter_map(say).collect()
 }
 
-/// Of the probes, those that are about files, by the beginning of their figures' names.
 fn disks(comparison: &Comparison) -> Vec<String> {
-    const OF_FILES: [&str; 3] = ["read-4k-first", "read-128k-first", "write-4k"];
-    let mut figures = comparison.figures.iter();
-    match figures.any(|it| OF_FILES.iter().any(|name| it.figure.starts_with(name))) {
+    match comparison.has_figures_of_files() {
         true => vec![
             "what is read is in the host's memory, and what is written stays there unless it is \
              synced to a file of the host's: these are no speeds of a disk"

@@ -74,6 +74,9 @@ impl Report {
             let quantiles: Vec<_> = (0..count).map(quantile).collect();
             let _ = write!(self.lines, " quantiles_ns={}", quantiles.join(","));
         }
+        // Whoever reads it may know what the host gave meanwhile.
+        let until_ns = self.began.elapsed().as_nanos();
+        let _ = write!(self.lines, " until_ns={until_ns}");
         self.lines.push('\n');
     }
 
@@ -109,13 +112,19 @@ mod tests {
         report.add("many", 1, Values::from(1..=2));
         report.add("one", 1, Values::from(7..=7));
         report.add("none", 1, Values::from(0..0));
+        let lines = report.lines.lines();
+        let (lines, until): (Vec<_>, Vec<_>) = lines
+            .filter_map(|line| line.split_once(" until_ns="))
+            .unzip();
         assert_eq!(
-            report.lines,
-            format!(
-                "few values=9 batch=10 p50_ns=5 quantiles_ns=1,2,3,4,5,6,7,8,9\n\
-                 many values=300 batch=1 p50_ns=150 p99_ns=297 quantiles_ns={of_many}\n\
-                 one values=1 batch=1 p50_ns=7\n"
-            )
+            lines,
+            [
+                "few values=9 batch=10 p50_ns=5 quantiles_ns=1,2,3,4,5,6,7,8,9",
+                &format!("many values=300 batch=1 p50_ns=150 p99_ns=297 quantiles_ns={of_many}"),
+                "one values=1 batch=1 p50_ns=7",
+            ]
         );
+        let until: Vec<u64> = until.iter().flat_map(|it| it.parse()).collect();
+        assert!(until.len() == 3 && until.is_sorted(), "{until:?}");
     }
 }

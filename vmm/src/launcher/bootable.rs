@@ -39,6 +39,11 @@ impl Bootable {
         })
     }
 
+    /// What it boots from, on disk.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        vec![self.blueprint.kernel.clone(), self.initrd.0.clone()]
+    }
+
     pub(super) fn blueprint(&self) -> &Blueprint {
         &self.blueprint
     }

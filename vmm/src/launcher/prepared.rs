@@ -6,7 +6,9 @@ use entry::NameFiles;
 use guest_protocol::Task;
 use host::RunDir;
 use host::cgroup::Extras;
-use launch::{Instance, InstanceId, MonotonicNs, Network, Prepared, Resources, Stdio, Workload};
+use launch::{
+    DiskFiles, Instance, InstanceId, MonotonicNs, Network, Prepared, Resources, Stdio, Workload,
+};
 
 use super::bootable::Bootable;
 use super::disks::HostDisk;
@@ -56,6 +58,18 @@ pub(super) enum PreparedOrigin {
 }
 
 impl Prepared for PreparedVm {
+    fn disk_files(&self) -> DiskFiles {
+        let (fixed, template) = match &self.origin {
+            PreparedOrigin::Boot(bootable) => (bootable.files(), None),
+            PreparedOrigin::Restore(dir) => (Vec::new(), Some(dir.clone())),
+        };
+        DiskFiles {
+            image: vec![self.disk.clone()],
+            fixed,
+            template,
+        }
+    }
+
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
         let start = MonotonicNs::now();
         let wanted = Wanted::take(&self.network)?;
