@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::Layers;
 
 /// What instances of a workload need on the host's disks, apart from what each has for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,4 +11,14 @@ pub struct DiskFiles {
     pub fixed: Vec<PathBuf>,
     /// The machine that they go on from.
     pub template: Option<PathBuf>,
+}
+
+impl DiskFiles {
+    /// Of an instance that uses an image's layers as they are, and nothing else.
+    pub fn of_layers(layers: &Layers) -> Self {
+        Self {
+            image: layers.iter().map(Path::to_owned).collect(),
+            ..Self::default()
+        }
+    }
 }

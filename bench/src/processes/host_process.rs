@@ -1,7 +1,6 @@
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::process::Command;
 
 use launch::{DiskFiles, Instance, Layers, MonotonicNs, Network, Prepared, Stdio, Workload};
@@ -81,10 +80,7 @@ struct HostProcess {
 
 impl Prepared for HostProcess {
     fn disk_files(&self) -> DiskFiles {
-        DiskFiles {
-            image: self.layers.iter().map(Path::to_owned).collect(),
-            ..DiskFiles::default()
-        }
+        DiskFiles::of_layers(&self.layers)
     }
 
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {

@@ -77,16 +77,7 @@ struct PreparedPeer {
 
 impl Prepared for PreparedPeer {
     fn disk_files(&self) -> DiskFiles {
-        DiskFiles {
-            image: self
-                .workload
-                .root
-                .layers
-                .iter()
-                .map(Path::to_owned)
-                .collect(),
-            ..DiskFiles::default()
-        }
+        DiskFiles::of_layers(&self.workload.root.layers)
     }
 
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
