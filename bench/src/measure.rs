@@ -144,7 +144,7 @@ pub(crate) fn run(
     let mut aside = Aside {
         observer: watched,
         own,
-        readings: Readings::default(),
+        readings: Readings::beginning(instance.timeline().start()),
     };
     let (outcome, footprint) = watch(instance.as_ref(), ready, look, &mut aside)?;
     let Aside {

@@ -9,6 +9,11 @@ use super::Reported;
 pub(crate) struct Readings(Vec<(MonotonicNs, u64)>);
 
 impl Readings {
+    /// Of an instance that was launched then: it had used nothing.
+    pub(crate) fn beginning(launched_at: MonotonicNs) -> Self {
+        Self(vec![(launched_at, 0)])
+    }
+
     /// At this moment it had used so much.
     pub(crate) fn add(&mut self, at: MonotonicNs, used_ns: u64) {
         // One that went back would be no use, and no memory is worth it.
@@ -66,6 +71,19 @@ mod tests {
             readings.add(MonotonicNs(*at), *used);
         }
         readings
+    }
+
+    #[test]
+    fn one_that_reports_before_it_was_read_has_used_something_since_its_launch() {
+        let mut reported = Reported {
+            figures: vec![figure(10, 1, Some(100))],
+            took_ns: 1000,
+            host_ns: 1000,
+        };
+        let mut readings = Readings::beginning(MonotonicNs(900));
+        readings.add(MonotonicNs(1400), 500);
+        reported.add_processor_time(MonotonicNs(1000), &readings);
+        assert_eq!(reported.figures[0].cpu_ns, Some(10));
     }
 
     fn figure(values: u64, batch: u64, until_ns: Option<u64>) -> Figure {
