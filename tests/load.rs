@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bench::load::LoadEnd;
 use bench::{Comparison, Contender};
-use harness::schema::assert_fits_the_schema;
+use harness::comparison::compared;
 use harness::{Place, World, can_run, wait};
 use launch::Side;
 use nix::sys::signal::{Signal, kill};
@@ -62,24 +62,20 @@ fn each_way_is_kept_running_and_launched_at_once_and_nothing_is_left() {
     let world = World::new();
     let page = world.dir().join("report.html");
     let html = format!("--html={}", page.display());
-    let seen = world.run([
-        "compare",
-        "--density=2",
-        "--concurrency=2",
-        "--runs=0",
-        "--budget-time=45s",
-        "--json",
-        &html,
-        "busybox",
-        "sleep",
-        "1000",
-    ]);
-    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
-    world.assert_no_traces();
-    assert_fits_the_schema(&seen.stdout);
-    let load = serde_json::from_slice::<Comparison>(&seen.stdout)
-        .unwrap()
-        .load;
+    let load = compared(
+        &world,
+        [
+            "--density=2",
+            "--concurrency=2",
+            "--runs=0",
+            "--budget-time=45s",
+            &html,
+            "busybox",
+            "sleep",
+            "1000",
+        ],
+    )
+    .load;
     let (density, concurrency) = (load.density.unwrap(), load.concurrency.unwrap());
     let ways = [Contender::Container, Contender::VmCold, Contender::VmWarm];
     let of_density: Vec<_> = density.ways.iter().map(|way| way.contender).collect();
@@ -117,24 +113,20 @@ fn what_a_command_has_freed_is_followed_until_it_is_back() {
     let world = World::new();
     let fill = "sleep 1; dd if=/dev/zero of=/t/data bs=1M count=2 2>/dev/null";
     let script = format!("{fill}; rm /t/data; echo is freed; sleep 1000");
-    let seen = world.run([
-        "compare",
-        "--freed=^is freed$",
-        "--runs=0",
-        "--json",
-        "--tmpfs=/t",
-        "-m=128m",
-        "busybox",
-        "sh",
-        "-c",
-        &script,
-    ]);
-    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
-    world.assert_no_traces();
-    assert_fits_the_schema(&seen.stdout);
-    let load = serde_json::from_slice::<Comparison>(&seen.stdout)
-        .unwrap()
-        .load;
+    let load = compared(
+        &world,
+        [
+            "--freed=^is freed$",
+            "--runs=0",
+            "--tmpfs=/t",
+            "-m=128m",
+            "busybox",
+            "sh",
+            "-c",
+            &script,
+        ],
+    )
+    .load;
     for way in load.elasticity.unwrap().ways {
         assert_eq!(way.ended, LoadEnd::Complete, "{way:?}");
         // What was there between two readings was not seen.

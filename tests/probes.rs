@@ -4,8 +4,8 @@
 
 mod harness;
 
-use bench::{Comparison, Contender, Way};
-use harness::schema::assert_fits_the_schema;
+use bench::{Contender, Way};
+use harness::comparison::compared;
 use harness::{Place, Seen, World, can_run, run};
 use launch::Side;
 
@@ -60,7 +60,7 @@ fn each_job_has_its_figures_each_way() {
         assert_eq!((seen.code, seen.stderr.as_str()), (Some(0), ""), "{way}");
         let text = seen.stdout_text();
         let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("jaula-figures 1"), "{way}");
+        assert_eq!(lines.next(), Some("jaula-figures 2"), "{way}");
         let names: Vec<_> = lines.filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(names, [&figures[..], &["end"]].concat(), "{way}: {text}");
     }
@@ -92,22 +92,20 @@ fn what_the_probe_reports_is_compared_each_way_and_beside_a_host_process() {
     let world = World::new();
     let page = world.dir().join("report.html");
     let page_flag = format!("--html={}", page.display());
-    let seen = world.run([
-        "compare",
-        "--runs=1",
-        "--budget-time=1ms",
-        "--metrics=figures",
-        "--against=host",
-        "--memory=128m",
-        "--json",
-        &page_flag,
-        "probe",
-        "syscalls",
-        "faults",
-    ]);
-    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
-    assert_fits_the_schema(&seen.stdout);
-    let comparison: Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    let comparison = compared(
+        &world,
+        [
+            "--runs=1",
+            "--budget-time=1ms",
+            "--metrics=figures",
+            "--against=host",
+            "--memory=128m",
+            &page_flag,
+            "probe",
+            "syscalls",
+            "faults",
+        ],
+    );
     // Numbers differ, and that is no difference.
     assert!(comparison.stdout_differences.iter().all(|it| it.identical));
     assert!(comparison.others.iter().all(|it| it.is_output_alike));
@@ -161,22 +159,20 @@ fn each_operation_has_its_processor_time_and_a_write_what_it_is_worth() {
     let data = world.dir().join("data");
     std::fs::create_dir(&data).unwrap();
     let volume = format!("{}:/data", data.display());
-    let seen = world.run([
-        "compare",
-        "--runs=1",
-        "--budget-time=1ms",
-        "--metrics=cpu,figures",
-        "--memory=128m",
-        "-v",
-        &volume,
-        "-w/data",
-        "--json",
-        "probe",
-        "fsync",
-    ]);
-    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
-    assert_fits_the_schema(&seen.stdout);
-    let comparison: Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    let comparison = compared(
+        &world,
+        [
+            "--runs=1",
+            "--budget-time=1ms",
+            "--metrics=cpu,figures",
+            "--memory=128m",
+            "-v",
+            &volume,
+            "-w/data",
+            "probe",
+            "fsync",
+        ],
+    );
     for sample in &comparison.series.as_ref().unwrap().samples {
         let reported = sample.reported.as_ref().unwrap();
         let mut all_ns = 0;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod ann;
+pub mod comparison;
 pub mod counter;
 pub mod detached;
 pub mod lan;

@@ -272,13 +272,19 @@ fn open_by_handle() -> libc::c_long {
 /// Whether it is a directory that is neither this root nor one that has only a null device, which
 /// is made for the command.
 fn is_of_the_host(path: &Path) -> bool {
-    let which = |it: fs::Metadata| (it.dev(), it.ino());
-    let [Ok(found), Ok(root)] = [path, Path::new("/")].map(|path| fs::metadata(path).map(which))
-    else {
+    // Once, as its number may be another's when it is looked at again.
+    let opened = File::options()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY)
+        .open(path);
+    let Ok(dir) = opened else {
         return false;
     };
-    let mut entries = fs::read_dir(path).into_iter().flatten().flatten();
-    found != root && entries.any(|entry| entry.file_name() != "null")
+    let which = |it: fs::Metadata| (it.dev(), it.ino());
+    let (found, root) = (dir.metadata().unwrap(), fs::metadata("/").unwrap());
+    let entries = fs::read_dir(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+    let mut entries = entries.into_iter().flatten().flatten();
+    which(found) != which(root) && entries.any(|entry| entry.file_name() != "null")
 }
 
 /// Looks at each process that comes, until there is a file `/stop`: at programs that are not of
