@@ -144,7 +144,8 @@ pub(crate) fn run(
     let mut aside = Aside {
         observer: watched,
         own,
-        readings: Readings::beginning(instance.timeline().start()),
+        // From the two ends alone nothing would follow for what is between.
+        readings: (look.follows_cpu).then(|| Readings::beginning(instance.timeline().start())),
     };
     let (outcome, footprint) = watch(instance.as_ref(), ready, look, &mut aside)?;
     let Aside {
@@ -169,7 +170,7 @@ pub(crate) fn run(
         true => instance.cpu_ns().ok().flatten(),
         false => None,
     };
-    if let Some(used_ns) = cpu_ns {
+    if let Some((readings, used_ns)) = readings.as_mut().zip(cpu_ns) {
         readings.add(MonotonicNs::now(), used_ns);
     }
     let observed = observer.map(|(side, observer)| match observer {
@@ -193,8 +194,10 @@ pub(crate) fn run(
     };
     let stdout = finish(stdout)?;
     let (outcome, mut reported) = reported(outcome.or(lasting.failed), &stdout);
-    if let Some((reported, first_line)) = reported.as_mut().zip(stdout.began) {
-        reported.add_processor_time(first_line, &readings);
+    if let Some((reported, first_line)) = reported.as_mut().zip(stdout.began)
+        && let Some(readings) = &readings
+    {
+        reported.add_processor_time(first_line, readings);
     }
     Ok(Run {
         outcome,
@@ -303,14 +306,14 @@ pub(crate) fn watch(
             };
             return Ok((None, footprint));
         }
-        let pause = match look.follows_cpu {
-            true => {
+        let pause = match &mut aside.readings {
+            Some(readings) => {
                 if let Ok(Some(used_ns)) = instance.cpu_ns() {
-                    aside.readings.add(MonotonicNs::now(), used_ns);
+                    readings.add(MonotonicNs::now(), used_ns);
                 }
                 READ_EVERY
             }
-            false => LOOK_EVERY,
+            None => LOOK_EVERY,
         };
         let outcome = match instance.wait(Some(pause)) {
             Ok(None) => {
@@ -341,7 +344,8 @@ pub(crate) fn watch(
 pub(crate) struct Aside<'a> {
     observer: Option<&'a Observer>,
     own: Option<Own<'a>>,
-    readings: Readings,
+    /// Of its processor time, if that is followed.
+    readings: Option<Readings>,
 }
 
 impl Aside<'_> {
