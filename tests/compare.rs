@@ -345,7 +345,10 @@ fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
             Outcome::Ended { .. } => assert!(!is_timed && other.complaint.is_some()),
             Outcome::Ready => panic!("nothing was to be ready"),
             Outcome::Failed { error, .. } => {
-                assert!(!bench::processes::is_installed(peer.program()), "{other:?}");
+                assert!(
+                    !host::search_path::is_installed(peer.program()),
+                    "{other:?}"
+                );
                 assert_eq!(error, "it is not installed");
             }
         }

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Output, Stdio};
 
+use host::search_path;
 use nix::sys::signal::SigSet;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -112,7 +113,7 @@ impl Tool {
 
     /// Whether one of these directories has it; a program with a path of its own needs none.
     pub(crate) fn is_in(self, path: &OsStr) -> bool {
-        env::split_paths(path).any(|dir| dir.join(self.program).is_file())
+        search_path::has(path, self.program)
     }
 
     /// Whether it did its work.

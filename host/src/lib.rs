@@ -21,6 +21,7 @@ pub mod packet_filter;
 pub mod paths;
 pub mod pidfd;
 pub mod rundir;
+pub mod search_path;
 pub mod user_namespace;
 pub mod whole_file;
 

@@ -52,9 +52,7 @@ impl Tap {
             },
         }
     }
-}
 
-impl Tap {
     pub(crate) fn file(&self) -> &File {
         &self.0
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use host::InstanceDir;
 use host::cgroup::Entrance;
+use host::search_path::is_installed;
 use launch::{Endpoint, PublishedPort};
 use nix::unistd::Pid;
 
@@ -118,7 +119,7 @@ impl UserMode {
         dir: &InstanceDir,
         entrance: &Option<Arc<Entrance>>,
     ) -> Result<Option<Self>, Error> {
-        if !finding::is_there("pasta") {
+        if !is_installed("pasta") {
             return Ok(None);
         }
         let command = pasta::command(pid, forwards, dir.path()).map_err(Error::UserModeFiles)?;
@@ -133,7 +134,7 @@ impl UserMode {
         dir: &InstanceDir,
         entrance: &Option<Arc<Entrance>>,
     ) -> Result<Option<Self>, Error> {
-        if !finding::is_there("slirp4netns") {
+        if !is_installed("slirp4netns") {
             return Ok(None);
         }
         let command = slirp4netns::command(pid, dir.path()).map_err(Error::UserModeFiles)?;

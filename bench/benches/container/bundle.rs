@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bench::processes::is_installed;
+use host::search_path::is_installed;
 use serde_json::{Value, json};
 
 use crate::{CPUS, MEMORY_BYTES, PIDS, Result};

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use bench::floors::Child;
-use bench::processes::is_installed;
 use bench::quantile;
+use host::search_path::is_installed;
 use launch::MonotonicNs;
 
 use crate::Result;

@@ -36,7 +36,6 @@ pub struct Floors {
     /// What could not be measured, and why, in one line each.
     pub unknown: Vec<String>,
     /// What measuring adds; `None` if nothing was timed.
-    #[serde(default)]
     pub measuring: Option<Measuring>,
 }
 

@@ -14,7 +14,7 @@ mod whole;
 use std::io;
 
 pub use host_process::{RunAs, prepare as host_process};
-pub use peer::{is_installed, prepare as peer};
+pub use peer::prepare as peer;
 pub use whole::prepare as whole;
 
 /// Why a workload can't be run by something that is no launcher of ours.

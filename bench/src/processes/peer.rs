@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use host::search_path::is_installed;
 use launch::{DiskFiles, Instance, MonotonicNs, Network, Prepared, Stdio, Workload};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
@@ -60,12 +61,6 @@ pub fn prepare(peer: Peer, workload: &Workload) -> Result<Box<dyn Prepared>, Err
         workload: workload.clone(),
         _dir: dir,
     }))
-}
-
-/// Whether a program is in one of the directories of `PATH`.
-pub fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
 struct PreparedPeer {

@@ -1,7 +1,7 @@
-use std::env;
 use std::fs::File;
 use std::io;
 
+use host::search_path::is_installed;
 use launch::Finding;
 
 const SUBJECT: &str = "user network";
@@ -16,13 +16,7 @@ pub fn user_mode_finding() -> Finding {
 fn program() -> Option<&'static str> {
     ["pasta", "slirp4netns"]
         .into_iter()
-        .find(|name| is_there(name))
-}
-
-/// Whether a program of this name is in `PATH`.
-pub(super) fn is_there(name: &str) -> bool {
-    let dirs = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&dirs).any(|dir| dir.join(name).is_file())
+        .find(|name| is_installed(name))
 }
 
 fn finding(program: Option<&str>, tun: io::Result<()>) -> Finding {
