@@ -385,7 +385,12 @@ fn an_ordinary_user_enters_what_is_its_own() {
         match ranges {
             Ranges::Given => assert_eq!(other.stdout_text(), "1\n", "{}", other.stderr),
             Ranges::None => {
-                assert!(other.code == Some(125) && other.stderr.contains("/etc/subuid"))
+                assert!(
+                    other.code == Some(125) && other.stderr.contains("/etc/subuid"),
+                    "{:?} {}",
+                    other.code,
+                    other.stderr
+                )
             }
         }
         let terminal = ann.run(&["exec", "-t", &name, "tty"]);

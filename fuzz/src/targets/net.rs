@@ -1,6 +1,7 @@
 //! A network interface, with one end of a pair of sockets in place of a tap: it keeps packets
 //! apart, too.
 
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -10,7 +11,7 @@ use rustix::net::{
 };
 use vmm::devices::virtio::net::{Link, Net, Tap};
 
-use crate::fields::{bytes, number32, seldom};
+use crate::fields::{bytes, number, number32, seldom};
 use crate::virtio::{self, Buffer, Guest, Subject};
 
 const TO_GUEST: u16 = 0;
@@ -45,28 +46,35 @@ impl Wire {
     }
 }
 
-/// The thread's wire, with nothing on it at first.
-struct Wired(Rc<Wire>);
+/// The thread's wire, with nothing on it at first, and what may pass it.
+struct Wired {
+    wire: Rc<Wire>,
+    rate: Option<NonZeroU64>,
+}
 
 impl Subject for Wired {
     type Device = Net;
 
-    fn new(_: &mut Unstructured<'_>) -> Result<Self> {
+    fn new(u: &mut Unstructured<'_>) -> Result<Self> {
         thread_local! {
             static WIRE: Rc<Wire> = Rc::new(Wire::new());
         }
         let wire = WIRE.with(Rc::clone);
         wire.drain();
-        Ok(Self(wire))
+        let rate = match seldom(u, 4)? {
+            true => NonZeroU64::new(number(u, 1 << 20)?),
+            false => None,
+        };
+        Ok(Self { wire, rate })
     }
 
     fn device(&mut self) -> Net {
-        let packets = self.0.device_end.try_clone().expect("a descriptor");
+        let packets = self.wire.device_end.try_clone().expect("a descriptor");
         Net::new(Some(Link {
             tap: Tap::stand_in(packets),
             ethernet_address: [2, 0, 0, 0, 0, 1],
             mtu: 1500,
-            rate: None,
+            rate: self.rate,
         }))
         .expect("a device")
     }
@@ -109,10 +117,10 @@ impl Subject for Wired {
                 };
                 frame.resize(length, 0x33);
                 // When there is no room for it, it is lost.
-                let _ = send(&self.0.host_end, &frame, SendFlags::NOSIGNAL);
+                let _ = send(&self.wire.host_end, &frame, SendFlags::NOSIGNAL);
             }
             false => {
-                while recv(&self.0.host_end, &mut [0; 64], RecvFlags::TRUNC)
+                while recv(&self.wire.host_end, &mut [0; 64], RecvFlags::TRUNC)
                     .is_ok_and(|(_, length)| length > 0)
                 {}
             }
@@ -123,6 +131,11 @@ impl Subject for Wired {
     fn probe(&mut self, guest: &mut Guest) -> (u16, Vec<Buffer>) {
         let header = guest.holding(&[0; HEADER_BYTES]);
         (FROM_GUEST, vec![header, guest.holding(&[0x5a; 60])])
+    }
+
+    /// What it sent before may have used up its allowance.
+    fn may_hold_back(&self) -> bool {
+        self.rate.is_some()
     }
 }
 
