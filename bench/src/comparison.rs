@@ -1,4 +1,4 @@
-use launch::{ExitStatus, Footprint, Span, Workload};
+use launch::{Chain, ExitStatus, Footprint, Span, Workload};
 use serde::{Deserialize, Serialize};
 
 use crate::load::Load;
@@ -175,11 +175,33 @@ impl Outcome {
         !matches!(self, Self::Failed { .. })
     }
 
+    pub(crate) fn failed(error: &launch::Error) -> Self {
+        Self::Failed {
+            error: Chain(error).to_string(),
+            remedy: error.remedy().map(str::to_owned),
+        }
+    }
+
+    /// There is nothing that the user could do about this.
+    pub(crate) fn without_remedy(error: String) -> Self {
+        let remedy = None;
+        Self::Failed { error, remedy }
+    }
+
     /// The command's exit code, if it ended.
     pub fn exit_code(&self) -> Option<u8> {
         match self {
             Self::Ended { exit_code, .. } => Some(*exit_code),
             Self::Ready | Self::Failed { .. } => None,
+        }
+    }
+}
+
+impl From<ExitStatus> for Outcome {
+    fn from(status: ExitStatus) -> Self {
+        Self::Ended {
+            status,
+            exit_code: status.code(),
         }
     }
 }
@@ -215,6 +237,11 @@ pub enum FootprintReading {
 }
 
 impl FootprintReading {
+    pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self::Unavailable { reason }
+    }
+
     /// The same with the peak of a later one, which is that of the whole run.
     pub(crate) fn with_peak_of(mut self, later: &Self) -> Self {
         if let (

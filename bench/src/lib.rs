@@ -20,7 +20,6 @@ pub mod floors;
 pub mod html;
 mod interrupt;
 mod isolation;
-mod lasting;
 pub mod load;
 mod measurand;
 mod measure;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use launch::{Chain, Instance, MonotonicNs, Stdio};
 
 use super::{Ground, LoadEnd};
-use crate::measure::{self, Aside, Look, MeasureError, Until, watch};
+use crate::measure::{self, Aside, Look, MeasureError, Until, Watched, watch};
 use crate::ready::{Asking, Probe};
 use crate::series::Entrant;
 use crate::{Interrupt, Outcome};
@@ -50,25 +50,21 @@ impl Alive {
             .map_err(|error| failed(&error))?
             .flatten();
         let ready = probe.as_ref().map(Probe::ready);
+        let until = ready.map_or(Until::Main, |_| Until::Ready);
         let look = Look {
-            follows_cpu: false,
-            observes: None,
-            metrics: &[],
-            own_volumes: None,
-            until: ready.map_or(Until::Main, |_| Until::Ready),
             readiness: ground.readiness,
-            patience,
-            interrupt,
+            ..Look::new(until, patience, interrupt)
         };
-        match watch(instance.as_ref(), ready, look, &mut Aside::default()) {
-            Err(MeasureError::Interrupted) => return Err(LoadEnd::Interrupted),
-            Err(error) => return Err(failed(&error)),
-            Ok((Some(Outcome::Failed { error, .. }), _)) => {
-                return Err(LoadEnd::Failed { reason: error });
-            }
+        let watched = watch(instance.as_ref(), ready, look, &mut Aside::default());
+        let Watched { outcome, .. } = watched.map_err(|error| match error {
+            MeasureError::Interrupted => LoadEnd::Interrupted,
+            error => failed(&error),
+        })?;
+        match outcome {
+            Some(Outcome::Failed { error, .. }) => return Err(LoadEnd::Failed { reason: error }),
             // It may have rung the doorbell, and does not wait.
-            Ok((Some(outcome), _)) => return Err(ended(outcome.exit_code())),
-            Ok((None, _)) => {}
+            Some(outcome) => return Err(ended(outcome.exit_code())),
+            None => {}
         }
         let timeline = instance.timeline();
         let started_at = timeline.start();

@@ -216,13 +216,9 @@ impl Turns<'_> {
         let stdin = measure::open_stdin(self.stdin).map_err(MeasureError::Stdin)?;
         let look = Look {
             follows_cpu: self.plan.figures && self.plan.metrics.contains(&Metric::Cpu),
-            observes: None,
             metrics: &self.plan.metrics,
-            own_volumes: None,
-            until: self.plan.follow(),
             readiness: self.plan.readiness.as_ref(),
-            patience: entrant.patience(),
-            interrupt: self.interrupt,
+            ..Look::new(self.plan.follow(), entrant.patience(), self.interrupt)
         };
         measure::run(entrant.prepared, stdin, look)
     }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use launch::{ExitStatus, Instance, MonotonicNs};
 use nix::sys::signal::Signal;
 
-use crate::measure::{LOOK_EVERY, Look, MeasureError};
+use super::look::Look;
+use super::{LOOK_EVERY, MeasureError};
 use crate::{Interrupt, Metric, Outcome};
 
 /// For how long an instance is watched that does nothing: a guest's kernel does some things every second.
@@ -15,22 +16,22 @@ const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(crate) struct Lasting {
+pub(super) struct Lasting {
     /// Why not all could be measured: the run has failed.
-    pub(crate) failed: Option<Outcome>,
+    pub(super) failed: Option<Outcome>,
     /// Nanoseconds of processor time a minute, if it was watched and that is counted.
-    pub(crate) idle_cpu_ns: Option<u64>,
+    pub(super) idle_cpu_ns: Option<u64>,
     /// Its end, if it was killed.
-    pub(crate) killed: Option<Killed>,
+    pub(super) killed: Option<Killed>,
 }
 
 /// How an instance ended that was killed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Killed {
+pub(super) struct Killed {
     /// From the signal to the exit status, in nanoseconds.
-    pub(crate) to_exit_ns: u64,
+    pub(super) to_exit_ns: u64,
     /// When the exit status was known.
-    pub(crate) at: MonotonicNs,
+    pub(super) at: MonotonicNs,
 }
 
 /// Watches and kills it, as far as that is wanted.
@@ -38,7 +39,7 @@ pub(crate) struct Killed {
 /// # Errors
 ///
 /// When the user asks for the end meanwhile.
-pub(crate) fn measure(instance: &dyn Instance, look: Look<'_>) -> Result<Lasting, MeasureError> {
+pub(super) fn measure(instance: &dyn Instance, look: Look<'_>) -> Result<Lasting, MeasureError> {
     let mut lasting = Lasting::default();
     if look.wants(Metric::Idle) {
         match idle_cpu_ns(instance, look.interrupt)? {
@@ -97,19 +98,16 @@ fn kill(instance: &dyn Instance, patience: Duration) -> Result<Killed, Outcome> 
             at,
         }),
         Ok(Some(status)) => Err(ended_before(status, "it was killed")),
-        Ok(None) => Err(Outcome::Failed {
-            error: format!("it did not end within {} s of SIGKILL", patience.as_secs()),
-            remedy: None,
-        }),
+        Ok(None) => Err(Outcome::without_remedy(format!(
+            "it did not end within {} s of SIGKILL",
+            patience.as_secs()
+        ))),
         Err(error) => Err(Outcome::failed(&error)),
     }
 }
 
 fn ended_before(status: ExitStatus, what: &str) -> Outcome {
-    Outcome::Failed {
-        error: format!("it ended with {} before {what}", status.code()),
-        remedy: None,
-    }
+    Outcome::without_remedy(format!("it ended with {} before {what}", status.code()))
 }
 
 #[cfg(test)]
@@ -134,15 +132,10 @@ mod tests {
             stderr: nowhere(),
         };
         let instance = prepared.unwrap().launch(stdio).unwrap();
+        let interrupt = Interrupt::default();
         let look = Look {
-            until: Until::Main,
-            readiness: None,
             metrics: &[metric],
-            observes: None,
-            follows_cpu: false,
-            own_volumes: None,
-            patience: Duration::from_secs(1),
-            interrupt: &Interrupt::default(),
+            ..Look::new(Until::Main, Duration::from_secs(1), &interrupt)
         };
         measure(instance.as_ref(), look).unwrap()
     }

@@ -1,0 +1,137 @@
+//! Waiting for a run, as long as it is followed.
+
+use std::time::{Duration, Instant};
+
+use launch::{Chain, ExitStatus, Instance, MonotonicNs, Timeline};
+
+use super::aside::Aside;
+use super::look::{Look, Until};
+use super::{LOOK_EVERY, MeasureError, main_of};
+use crate::ready::Ready;
+use crate::{FootprintMoment, FootprintReading, Metric, Outcome};
+
+/// How often it is looked where it is read what processor time is used meanwhile.
+const READ_EVERY: Duration = Duration::from_millis(10);
+
+/// When after main the footprint is taken: the workload has settled.
+const FOOTPRINT_AFTER_MAIN: Duration = Duration::from_secs(2);
+
+/// How far a run has come.
+pub(crate) struct Watched {
+    /// How it ended; `None` if it goes on.
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) footprint: FootprintReading,
+}
+
+/// Waits as long as the run is followed, and reads the footprint when it is due.
+///
+/// # Errors
+///
+/// When the user asks for the end meanwhile.
+pub(crate) fn watch(
+    instance: &dyn Instance,
+    ready: Option<&Ready>,
+    look: Look<'_>,
+    aside: &mut Aside<'_>,
+) -> Result<Watched, MeasureError> {
+    let began = Instant::now();
+    let mut settled = None;
+    loop {
+        if began.elapsed() > look.patience {
+            return Ok(Watched::too_slow(look));
+        }
+        if look.interrupt.is_raised() {
+            return Err(MeasureError::Interrupted);
+        }
+        aside.look(instance);
+        let is_there = match look.until {
+            Until::Main => instance.timeline().launch_to_main_ns().is_some(),
+            Until::Ready => ready.is_some_and(|ready| ready.at().is_some()),
+            Until::Settled => settled.is_some(),
+            Until::End => false,
+        };
+        if is_there {
+            return Ok(Watched::there(instance, look, settled));
+        }
+        let pause = match aside.follows_cpu() {
+            true => READ_EVERY,
+            false => LOOK_EVERY,
+        };
+        let outcome = match instance.wait(Some(pause)) {
+            Ok(None) => {
+                if settled.is_none() && is_settled(&instance.timeline()) {
+                    let moment = FootprintMoment::TwoSecondsAfterMain;
+                    settled = Some(read_footprint(instance, moment));
+                }
+                continue;
+            }
+            Ok(Some(status)) => ended(status, look.until),
+            Err(error) => Outcome::failed(&error),
+        };
+        return Ok(Watched::over(instance, outcome, settled));
+    }
+}
+
+impl Watched {
+    fn too_slow(look: Look<'_>) -> Self {
+        let what = match look.until {
+            Until::Ready => "was not ready",
+            Until::Main | Until::Settled | Until::End => "did not end",
+        };
+        let error = format!("it {what} within {} s", look.patience.as_secs());
+        Self {
+            outcome: Some(Outcome::without_remedy(error)),
+            footprint: FootprintReading::unavailable("it did not end"),
+        }
+    }
+
+    /// It has come as far as it is followed.
+    fn there(instance: &dyn Instance, look: Look<'_>, settled: Option<FootprintReading>) -> Self {
+        let footprint = match (look.until, settled) {
+            // Of all runs at the same place, however long they took to get there.
+            (Until::Ready, _) if look.wants(Metric::Memory) => {
+                read_footprint(instance, FootprintMoment::Ready)
+            }
+            (_, Some(footprint)) => footprint,
+            (_, None) => FootprintReading::unavailable("the run was not followed so far"),
+        };
+        Self {
+            outcome: None,
+            footprint,
+        }
+    }
+
+    fn over(instance: &dyn Instance, outcome: Outcome, settled: Option<FootprintReading>) -> Self {
+        let at_end = read_footprint(instance, FootprintMoment::AfterExit);
+        Self {
+            outcome: Some(outcome),
+            footprint: match settled {
+                Some(settled) => settled.with_peak_of(&at_end),
+                None => at_end,
+            },
+        }
+    }
+}
+
+fn ended(status: ExitStatus, until: Until) -> Outcome {
+    match until {
+        Until::Ready => Outcome::without_remedy(format!(
+            "it ended with {} before it was ready",
+            status.code()
+        )),
+        Until::Main | Until::Settled | Until::End => status.into(),
+    }
+}
+
+fn is_settled(timeline: &Timeline) -> bool {
+    main_of(timeline).is_some_and(|main| {
+        Duration::from_nanos(MonotonicNs::now().since(main)) >= FOOTPRINT_AFTER_MAIN
+    })
+}
+
+fn read_footprint(instance: &dyn Instance, moment: FootprintMoment) -> FootprintReading {
+    match instance.footprint() {
+        Ok(footprint) => FootprintReading::Taken { moment, footprint },
+        Err(error) => FootprintReading::unavailable(Chain(&error).to_string()),
+    }
+}
