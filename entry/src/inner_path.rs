@@ -3,21 +3,9 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use crate::missing_path::make_missing;
-use crate::syscall::{self, Errno, Result};
-
-/// Followed are the links of the image, inside the root. Never those of `/proc`: one that leads
-/// to a descriptor which a launcher left open would lead out of the root (CVE-2024-21626).
-const RESOLVE: u64 = libc::RESOLVE_NO_MAGICLINKS;
-
-/// What is made where nothing is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// A directory.
-    Directory,
-    /// An empty file.
-    File,
-}
+use crate::lookup;
+use crate::missing_path::{Missing, make_missing};
+use crate::syscall::{Errno, Result};
 
 /// The path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +18,7 @@ impl InnerPath {
 
     /// Opens what is there, only to name it. `flags` are further ones of open(2).
     pub(crate) fn open(&self, root: BorrowedFd<'_>, flags: libc::c_int) -> Result<OwnedFd> {
-        open(root, &self.0, flags)
+        lookup::with_links(root, &self.0, flags)
     }
 
     /// The same; what is missing is made, and what is missing above it. So is what a link is to
@@ -43,11 +31,6 @@ impl InnerPath {
         make_missing(root, &self.0, missing)?;
         self.open(root, 0)
     }
-}
-
-/// Opens a path as if `root` were the root of the file system, only to name it.
-pub(crate) fn open(root: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
-    syscall::open_in_root(root, path, flags, RESOLVE)
 }
 
 #[cfg(test)]

@@ -7,12 +7,21 @@ use std::ffi::CStr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::inner_path::{Missing, open};
+use crate::lookup::with_links;
 use crate::path_bytes::{PATH_MAX, PathBytes};
 use crate::syscall::{self, Errno, Result};
 
 /// As many links as the kernel follows, `MAXSYMLINKS` of `include/linux/namei.h`.
 const MAX_LINKS: usize = 40;
+
+/// What is made where nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// A directory.
+    Directory,
+    /// An empty file.
+    File,
+}
 
 /// Makes what is missing at `path`, which begins with a slash, and above it. A link that leads
 /// nowhere is replaced in the path by where it is to lead.
@@ -50,11 +59,13 @@ fn make_name(
     missing: Missing,
     link: &mut [u8; PATH_MAX],
 ) -> Result<Option<usize>> {
-    match path.with_part(0..name.end, |path| open(root, path, 0)) {
+    match path.with_part(0..name.end, |path| with_links(root, path, 0)) {
         Err(Errno(libc::ENOENT)) => {}
         result => return result.map(|_| None),
     }
-    let parent = path.with_part(0..name.start, |path| open(root, path, libc::O_DIRECTORY))?;
+    let parent = path.with_part(0..name.start, |path| {
+        with_links(root, path, libc::O_DIRECTORY)
+    })?;
     let is_last = next_name(path.as_bytes(), name.end).is_none();
     path.with_part(name.clone(), |name| {
         let made = match missing {

@@ -12,7 +12,8 @@ use launch::MountSource;
 
 use crate::action::NO_SUID_DEV;
 use crate::failure::{At, Failure, Step};
-use crate::inner_path::{InnerPath, Missing};
+use crate::inner_path::InnerPath;
+use crate::missing_path::Missing;
 use crate::path::{InvalidPath, c_path};
 use crate::syscall::{self, Errno, FilesystemContext, Result};
 

@@ -2,7 +2,9 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::rootfs::MAX_LAYERS;
+/// As many as the options of an overlay have room for with a descriptor each; docker's limit is
+/// 127.
+pub(crate) const MAX_LAYERS: usize = 128;
 
 /// Paths that no system call takes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,6 @@ use crate::devices;
 use crate::failure::Step;
 use crate::masks::{self, Cover};
 use crate::privileges::Privileges;
-use crate::stage::Sysfs;
 
 const PROC: Filesystem = Filesystem {
     step: Step::Proc,
@@ -27,6 +26,16 @@ const SYS: Filesystem = Filesystem {
     parent: Parent::Stage,
     name: c"sys",
 };
+
+/// Where `/sys` comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sysfs {
+    /// It is mounted, and shows the network namespace that the caller is in.
+    New,
+    /// It is the one that the caller has, read-only: to mount a new one takes rights over the
+    /// network namespace that the caller is in.
+    Borrowed,
+}
 
 /// Where a root has what is planned here.
 pub(crate) const TOP_LEVEL: [&Filesystem; 3] = [&PROC, &SYS, &devices::DEV];

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use crate::failure::{At, Failure, Step};
 use crate::given_devices::GivenDevices;
+use crate::lookup::without_links;
 use crate::mounts::Mounts;
 use crate::name_files::NameFiles;
 use crate::scenery::Scenery;
@@ -20,7 +21,7 @@ use crate::working_directory::WorkingDirectory;
 /// The directories of the overlay, each a path where the caller is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layers {
-    /// The image, the topmost directory first; at most [`MAX_LAYERS`].
+    /// The image, the topmost directory first; at most [`MAX_LAYERS`](crate::path::MAX_LAYERS).
     pub(crate) lower: Vec<CString>,
     /// Takes what is written; empty.
     pub(crate) upper: CString,
@@ -31,10 +32,6 @@ pub(crate) struct Layers {
     /// Whether files can be given to others.
     pub(crate) keep_owners: bool,
 }
-
-/// As many as the options of an overlay have room for with a descriptor each; docker's limit is
-/// 127.
-pub(crate) const MAX_LAYERS: usize = 128;
 
 /// Room for the options of an overlay: what mount(2) takes.
 const OPTIONS_BYTES: usize = 4096;
@@ -79,10 +76,10 @@ impl Root {
 
 /// Moves a mount to a directory of the root, which is made if it is missing.
 fn move_into(root: BorrowedFd<'_>, name: &CStr, mount: BorrowedFd<'_>) -> Result<()> {
-    let point = match target(root, name, libc::O_DIRECTORY) {
+    let point = match without_links(root, name, libc::O_DIRECTORY) {
         Err(Errno(libc::ENOENT)) => {
             syscall::make_directory(root, name, 0o755)?;
-            target(root, name, libc::O_DIRECTORY)?
+            without_links(root, name, libc::O_DIRECTORY)?
         }
         result => result?,
     };
@@ -131,10 +128,4 @@ fn mount_overlay(layers: &Layers, names: &NameFiles) -> std::result::Result<Owne
     // node that the command makes, or that came with the image, does not work in it.
     syscall::mount_overlay(point, options.as_c_str()).at(Step::Overlay)?;
     syscall::open_directory(point).at(Step::Overlay)
-}
-
-/// Opens what something is mounted on or made in. A link on the way there is an error: nothing
-/// that is ours lies behind one.
-pub(crate) fn target(root: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
-    syscall::open_in_root(root, path, flags, libc::RESOLVE_NO_SYMLINKS)
 }

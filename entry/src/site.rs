@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use crate::action::{Action, Filesystem, NO_SUID_EXEC_DEV, Parent};
 use crate::devices;
 use crate::failure::{At, Failure, Step};
+use crate::lookup::without_links;
 use crate::masks::Cover;
-use crate::rootfs::target;
 use crate::syscall::{self, Errno, FilesystemContext, Result};
 
 /// Where device nodes are made, below the directory of the stage.
@@ -58,7 +58,7 @@ impl<'a> Site<'a> {
                 self.bind_node(syscall::clone_mount(libc::AT_FDCWD, source)?, name)
             }
             Action::Link { name, target: to } => syscall::make_link(self.dev()?, name, to),
-            Action::Cover { path, cover, .. } => match target(self.stage, path, 0) {
+            Action::Cover { path, cover, .. } => match without_links(self.stage, path, 0) {
                 Err(Errno(libc::ENOENT)) => Ok(()),
                 Err(errno) => Err(errno),
                 Ok(covered) => self.cover_with(covered.as_fd(), *cover),
@@ -150,7 +150,7 @@ fn opened<'a>(
 ) -> Result<BorrowedFd<'a>> {
     let directory = match slot.take() {
         Some(directory) => directory,
-        None => target(stage, name, libc::O_DIRECTORY)?,
+        None => without_links(stage, name, libc::O_DIRECTORY)?,
     };
     let directory: &OwnedFd = slot.insert(directory);
     Ok(directory.as_fd())
@@ -158,5 +158,5 @@ fn opened<'a>(
 
 /// The directory in which device nodes are made, below that of the stage.
 pub(crate) fn node_store(stage: BorrowedFd<'_>) -> Result<OwnedFd> {
-    target(stage, NODE_STORE, libc::O_DIRECTORY)
+    without_links(stage, NODE_STORE, libc::O_DIRECTORY)
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::action::{Action, Filesystem};
 use crate::failure::{At, Failure, Step};
+use crate::lookup;
 use crate::path::{InvalidPath, c_path};
-use crate::plan;
+use crate::plan::{self, Sysfs};
 use crate::privileges::Privileges;
-use crate::rootfs;
 use crate::scenery::Scenery;
 use crate::signals;
 use crate::site::Site;
@@ -65,21 +65,12 @@ impl Stage {
         Site::new(stage.as_fd()).apply_all(&self.actions)?;
         let [proc, sys, dev] = plan::TOP_LEVEL;
         let mount = |filesystem: &Filesystem| {
-            rootfs::target(stage.as_fd(), filesystem.name, libc::O_DIRECTORY).at(filesystem.step)
+            lookup::without_links(stage.as_fd(), filesystem.name, libc::O_DIRECTORY)
+                .at(filesystem.step)
         };
         let mounts = [mount(proc)?, mount(sys)?, mount(dev)?];
         Ok(Scenery { stage, mounts })
     }
-}
-
-/// Where `/sys` comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sysfs {
-    /// It is mounted, and shows the network namespace that the caller is in.
-    New,
-    /// It is the one that the caller has, read-only: to mount a new one takes rights over the
-    /// network namespace that the caller is in.
-    Borrowed,
 }
 
 /// Brings the loopback interface of the caller's network namespace up. Makes system calls and

@@ -3,7 +3,8 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::inner_path::{InnerPath, Missing};
+use crate::inner_path::InnerPath;
+use crate::missing_path::Missing;
 use crate::syscall::{self, Result};
 
 /// The working directory, with what is needed to make it when it is missing.

@@ -4,8 +4,13 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// A word of the command line means nothing.
-    #[error("there is no job {0:?}: there are {words}", words = crate::job::WORDS)]
-    NotAJob(String),
+    #[error("there is no job {word:?}: there are {words}")]
+    NotAJob {
+        /// It.
+        word: String,
+        /// Those that mean something.
+        words: &'static str,
+    },
     /// The kernel refused something.
     #[error("{what}: {source}")]
     Call {

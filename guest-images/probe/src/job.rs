@@ -6,7 +6,7 @@ use crate::report::Report;
 use crate::{faults, files, hash, memory, processes, switches, syscalls, tcp, timer};
 
 /// What is told to somebody who asked for another one.
-pub(crate) const WORDS: &str = "startup, syscalls, faults, switches, processes, timer, hash, \
+const WORDS: &str = "startup, syscalls, faults, switches, processes, timer, hash, \
                                 memory=MIB, fsync, read, tcp, wait=SECONDS";
 
 /// So much memory is touched if nobody says how much.
@@ -61,7 +61,10 @@ impl Job {
             ("read", None) => Self::Read,
             ("tcp", None) => Self::Tcp,
             ("wait", Some(Ok(seconds))) => Self::Wait { seconds },
-            _ => return Err(Failure::NotAJob(word.to_owned())),
+            _ => {
+                let word = word.to_owned();
+                return Err(Failure::NotAJob { word, words: WORDS });
+            }
         })
     }
 

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             // Nobody is left to be told of a standard error that is closed.
             let _ = writeln!(std::io::stderr(), "probe: {failure}");
             match failure {
-                Failure::NotAJob(_) => ExitCode::from(USAGE),
+                Failure::NotAJob { .. } => ExitCode::from(USAGE),
                 Failure::Call { .. } => ExitCode::FAILURE,
             }
         }
