@@ -256,11 +256,9 @@ fn a_full_disk_is_named_and_the_machine_goes_on() {
 
 #[test]
 fn a_limit_on_the_size_of_files_is_named_and_the_machine_goes_on() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     // Makes the template and the disk before the limit, which goes for them, too.
     let first = world.run(["run", "--as", "vm", "--start", "warm", "busybox", "true"]);
     assert_eq!(first.code, Some(0), "{}", first.stderr);
@@ -282,11 +280,9 @@ fn a_limit_on_the_size_of_files_is_named_and_the_machine_goes_on() {
 
 #[test]
 fn what_a_killed_saver_left_is_cleared_by_the_next_run() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let name = format!("{}0", world.name_prefix());
     let mut counter = Counter::start(&world, &name);
     assert_eq!(counter.say("a"), "a 1");

@@ -84,11 +84,9 @@ fn spawn(mut command: Command) -> Child {
 
 #[test]
 fn what_a_killed_build_left_is_not_used_and_two_builds_at_once_make_one() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let templates = Templates::new(&world);
     let build = || spawn(templates.jaula(["template", "build"]));
 
@@ -145,11 +143,9 @@ fn damage(template: &Path) {
 
 #[test]
 fn a_damaged_template_is_made_again_when_a_warm_start_is_asked_for() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let templates = Templates::new(&world);
     damage(&templates.copy_common());
     let warm = [
@@ -168,11 +164,9 @@ fn a_damaged_template_is_made_again_when_a_warm_start_is_asked_for() {
 
 #[test]
 fn an_unusable_template_is_left_alone_by_a_vm_that_may_boot() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let templates = Templates::new(&world);
     let template = templates.copy_common();
     let state = template.join(STATE);

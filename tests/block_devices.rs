@@ -157,11 +157,9 @@ fn what_a_vm_can_not_have_as_a_disk_is_refused() {
 
 #[test]
 fn a_vm_with_a_device_is_not_saved() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let Some(device) = LoopDevice::new(&world, "disk", &[b'x'; MIB]) else {
         return;
     };

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use harness::nobody::{is_root, run_as_nobody};
-use harness::{JAULA, Place, Seen, World, can_run, see, wait};
+use harness::{JAULA, Seen, World, can_run, see, wait};
 use launch::Side;
 
 fn jaula(args: &[&str]) -> Seen {
@@ -255,11 +255,9 @@ fn without_snapshots_the_list_of_them_is_empty() {
 
 #[test]
 fn a_template_is_listed_until_it_is_removed() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     // Of a size that no other test needs.
     let built = world.run(["template", "build", "-m", "48m"]);
     assert_eq!(built.code, Some(0), "{}", built.stderr);

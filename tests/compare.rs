@@ -19,11 +19,9 @@ fn jaula(args: &[&str]) -> Seen {
 
 #[test]
 fn a_comparison_shows_every_way_and_what_differs() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let script = "cat; uname -r; echo same; exit 3";
     let page = world.dir().join("report.html");
     let page_flag = format!("--html={}", page.display());
@@ -124,11 +122,9 @@ fn timed_runs_take_turns_as_long_as_there_is_time_and_each_is_kept() {
 
 #[test]
 fn memory_is_read_of_every_run_whose_command_is_still_there() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let comparison = compared(
         &world,
         [
@@ -225,11 +221,9 @@ fn what_is_asked_of_the_hosts_kernel_is_counted_from_main_on() {
 
 #[test]
 fn one_that_goes_on_is_watched_as_it_waits_and_then_killed() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let comparison = compared(
         &world,
         [
@@ -259,11 +253,9 @@ fn one_that_goes_on_is_watched_as_it_waits_and_then_killed() {
 
 #[test]
 fn what_a_run_takes_of_the_disks_is_told_and_a_volume_is_among_that() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let data = world.dir().join("data");
     fs::create_dir(&data).unwrap();
     let volume = format!("{}:/data", data.display());

@@ -13,8 +13,7 @@ use std::time::Duration;
 use bench::load::LoadEnd;
 use bench::{Comparison, Contender};
 use harness::comparison::compared;
-use harness::{Place, World, can_run, wait};
-use launch::Side;
+use harness::{World, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -55,11 +54,9 @@ fn assert_gone(world: &World, instances: &BTreeSet<String>) {
 
 #[test]
 fn each_way_is_kept_running_and_launched_at_once_and_nothing_is_left() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let page = world.dir().join("report.html");
     let html = format!("--html={}", page.display());
     let load = compared(
@@ -106,11 +103,9 @@ fn each_way_is_kept_running_and_launched_at_once_and_nothing_is_left() {
 
 #[test]
 fn what_a_command_has_freed_is_followed_until_it_is_back() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let fill = "sleep 1; dd if=/dev/zero of=/t/data bs=1M count=2 2>/dev/null";
     let script = format!("{fill}; rm /t/data; echo is freed; sleep 1000");
     let load = compared(
@@ -145,11 +140,9 @@ fn what_a_command_has_freed_is_followed_until_it_is_back() {
 
 #[test]
 fn an_interrupted_density_is_reported_and_leaves_nothing() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let args = [
         "compare",
         "--density=10000",
@@ -175,11 +168,9 @@ fn an_interrupted_density_is_reported_and_leaves_nothing() {
 
 #[test]
 fn of_a_density_that_is_killed_the_next_run_leaves_nothing() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let args = ["compare", "--density=10000", "--runs=0", "busybox"];
     let mut compare = world
         .jaula(args.into_iter().chain(["sleep", "1000"]))

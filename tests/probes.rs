@@ -85,11 +85,9 @@ fn without_a_job_it_ends_at_once_and_an_unknown_one_is_named() {
 
 #[test]
 fn what_the_probe_reports_is_compared_each_way_and_beside_a_host_process() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let page = world.dir().join("report.html");
     let page_flag = format!("--html={}", page.display());
     let comparison = compared(
@@ -151,11 +149,9 @@ fn what_the_probe_reports_is_compared_each_way_and_beside_a_host_process() {
 
 #[test]
 fn each_operation_has_its_processor_time_and_a_write_what_it_is_worth() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let data = world.dir().join("data");
     std::fs::create_dir(&data).unwrap();
     let volume = format!("{}:/data", data.display());

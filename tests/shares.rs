@@ -292,11 +292,9 @@ fn what_the_host_changes_shows(way: Way) {
 /// What is asked for most: data in large pieces, and attributes now and then.
 #[test]
 fn who_reads_a_file_asks_for_little_else() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let (dir, volume) = shared(&world);
     fs::write(dir.join("mebibyte"), vec![b'x'; 1 << 20]).unwrap();
     // Of 4 KiB each.
@@ -337,11 +335,9 @@ fn sum_of(bytes: &[u8]) -> String {
 
 #[test]
 fn a_named_volume_is_one_of_containers_and_vms() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let flags = ["-v", "data:/etc"];
     let script = "grep -c ^root: /etc/passwd; echo vm > /etc/of-vm";
     assert_eq!(told(&world, Way::VmWarm, &flags, script), "1\n");
@@ -356,11 +352,9 @@ fn a_named_volume_is_one_of_containers_and_vms() {
 
 #[test]
 fn a_vm_that_uses_the_hosts_files_is_not_saved_and_goes_on() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let (dir, volume) = shared(&world);
     let script = "echo up; read line; echo $line > /d/file";
     let flags = ["-i", "--name", "sharing", "-v", &volume];

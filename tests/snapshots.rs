@@ -12,8 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::counter::Counter;
-use harness::{Place, World, can_run, see, wait};
-use launch::Side;
+use harness::{World, see, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -35,11 +34,9 @@ fn kept(world: &World) -> Vec<String> {
 
 #[test]
 fn a_copy_goes_on_from_where_it_was_saved_and_so_does_the_original() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let name = format!("{}0", world.name_prefix());
     let mut original = Counter::start(&world, &name);
     assert_eq!(original.say("a"), "a 1");
@@ -64,11 +61,9 @@ fn a_copy_goes_on_from_where_it_was_saved_and_so_does_the_original() {
 
 #[test]
 fn a_copy_can_be_saved_too() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let name = format!("{}0", world.name_prefix());
     let mut original = Counter::start(&world, &name);
     assert_eq!(original.say("a"), "a 1");
@@ -92,11 +87,9 @@ fn a_copy_can_be_saved_too() {
 
 #[test]
 fn a_copy_of_a_machine_with_two_processors_runs_on_both() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let name = format!("{}0", world.name_prefix());
     // Says where two programs ran, each of which may be on one processor only.
     let script = "n=0; while read line; do [ $line = end ] && exit $n; n=$((n + 1)); \
@@ -137,11 +130,9 @@ fn saved(world: &World, script: &str) {
 
 #[test]
 fn a_signal_reaches_a_command_that_goes_on() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let script = "trap 'echo caught; exit 9' TERM; echo up; while :; do sleep 0.2; done";
     saved(&world, script);
     let name = format!("{}1", world.name_prefix());
@@ -168,11 +159,9 @@ fn a_signal_reaches_a_command_that_goes_on() {
 
 #[test]
 fn without_interactive_a_command_that_goes_on_finds_nothing_more_to_read() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     saved(&world, "echo up; cat; exit 5");
     let seen = see(world.jaula(["snapshot", "restore", "saved"]), b"unread");
     assert_eq!(
@@ -183,11 +172,9 @@ fn without_interactive_a_command_that_goes_on_finds_nothing_more_to_read() {
 
 #[test]
 fn copies_that_go_on_at_once_have_random_numbers_of_their_own_and_the_time() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     // The pause: a command goes on before its PID 1 has heard of it.
     let script = "echo up; read x; sleep 2; head -c 16 /dev/urandom | od -An -v -tx1; date +%s";
     saved(&world, script);
@@ -227,11 +214,9 @@ fn now_s() -> u64 {
 
 #[test]
 fn what_is_saved_is_for_its_owner_alone() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     saved(&world, "echo up; read x");
     let mode = |path: &str| {
         let path = world.dir().join("data").join(path);
@@ -244,11 +229,9 @@ fn what_is_saved_is_for_its_owner_alone() {
 
 #[test]
 fn what_can_not_be_saved_is_refused_and_leaves_nothing() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let [vm, container] = [0, 1].map(|number| format!("{}{number}", world.name_prefix()));
     let mut counter = Counter::start(&world, &vm);
     assert_eq!(counter.say("a"), "a 1");
@@ -282,11 +265,9 @@ fn what_can_not_be_saved_is_refused_and_leaves_nothing() {
 
 #[test]
 fn a_command_that_has_ended_is_not_saved_while_its_output_is_still_to_be_read() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let name = format!("{}0", world.name_prefix());
     // More than a pipe holds, and less than what is on the way besides.
     let script = "head -c 100000 /dev/zero; echo done >&2";
@@ -328,11 +309,9 @@ fn a_command_that_has_ended_is_not_saved_while_its_output_is_still_to_be_read() 
 
 #[test]
 fn a_vm_that_still_boots_is_not_saved() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let name = format!("{}0", world.name_prefix());
     let run = ["run", "--as", "vm", "--start", "cold", "--name", &name];
     let mut child = world

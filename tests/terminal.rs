@@ -290,11 +290,9 @@ fn a_vms_command_has_a_terminal_that_does_all_that_one_does() {
 
 #[test]
 fn a_saved_command_goes_on_at_another_terminal() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let name = format!("{}0", world.name_prefix());
     let first = Terminal::new(30, 100);
     let run = ["run", "--as", "vm", "--name", &name, "-it", "busybox"];
@@ -362,11 +360,9 @@ fn when_the_users_terminal_is_closed_while_a_vm_boots_it_ends() {
 
 #[test]
 fn what_a_vms_terminal_shows_can_go_to_a_pipe_and_is_hung_up_when_nobody_reads() {
-    if !can_run(Side::Vm) {
+    let Some((_place, world)) = World::for_vms() else {
         return;
-    }
-    let _place = Place::take(Side::Vm);
-    let world = World::new();
+    };
     let script = "i=0; while [ $i -lt 100 ]; do echo $i; i=$((i + 1)); done; echo err >&2; exit 3";
     let seen = world.run(["run", "--as", "vm", "-t", "busybox", "sh", "-c", script]);
     let mut expected: String = (0..100).map(|i| format!("{i}\r\n")).collect();

@@ -75,6 +75,11 @@ impl World {
         }
     }
 
+    /// One in which a VM runs, and the place for that; `None` where there can be no VMs, which is said.
+    pub fn for_vms() -> Option<(Option<Place>, Self)> {
+        can_run(Side::Vm).then(|| (Place::take(Side::Vm), Self::new()))
+    }
+
     /// Where instances have their directories.
     pub fn run_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("run")
