@@ -10,24 +10,16 @@ use crate::units::{signed_size, size, time};
 /// A row for each workload, way and number of instances that were kept running; `None` if nobody asked
 /// for that. In bytes and nanoseconds.
 pub fn density_csv(all: &[Measured]) -> Option<String> {
-    let mut text = String::from(
-        "workload,contender,instances,available_bytes,taken_bytes,is_settled,charged_bytes,\
-         launch_p50_ns\r\n",
-    );
-    let mut is_any = false;
-    for measured in all {
-        for way in measured
+    let rows = all.iter().flat_map(|measured| {
+        let ways = measured
             .comparison
             .load
             .density
             .iter()
-            .flat_map(|it| &it.ways)
-        {
-            is_any = true;
-            for step in &way.steps {
-                let number =
-                    |value: Option<u64>| value.map_or_else(String::new, |it| it.to_string());
-                let fields = [
+            .flat_map(|it| &it.ways);
+        ways.flat_map(|way| {
+            way.steps.iter().map(|step| {
+                [
                     quoted(&measured.name),
                     way.contender.to_string(),
                     step.instances.to_string(),
@@ -36,70 +28,79 @@ pub fn density_csv(all: &[Measured]) -> Option<String> {
                     step.is_settled.to_string(),
                     number(step.charged_bytes),
                     number(step.launch_ns.map(|it| it.p50)),
-                ];
-                text.push_str(&fields.join(","));
-                text.push_str("\r\n");
-            }
-        }
-    }
-    is_any.then_some(text)
+                ]
+            })
+        })
+    });
+    table(
+        "workload,contender,instances,available_bytes,taken_bytes,is_settled,charged_bytes,\
+         launch_p50_ns",
+        rows,
+    )
 }
 
-/// A row for each instance that was launched at once with others, and was there; `None` if nobody
-/// asked for that. In nanoseconds.
+/// A row for each instance that was launched at once with others, and was there; `None` if there was
+/// none. In nanoseconds.
 pub fn concurrency_csv(all: &[Measured]) -> Option<String> {
-    let mut text = String::from("workload,contender,at_once,metric,took_ns\r\n");
-    let mut is_any = false;
-    for measured in all {
-        let Some(concurrency) = &measured.comparison.load.concurrency else {
-            continue;
-        };
-        is_any = true;
-        for way in &concurrency.ways {
-            for ns in &way.each_ns {
-                text.push_str(&format!(
-                    "{},{},{},{},{ns}\r\n",
-                    quoted(&measured.name),
-                    way.contender,
-                    concurrency.asked,
-                    concurrency.metric.word(),
-                ));
-            }
-        }
-    }
-    is_any.then_some(text)
+    let rows = all.iter().flat_map(|measured| {
+        let load = &measured.comparison.load;
+        load.concurrency.iter().flat_map(|concurrency| {
+            concurrency.ways.iter().flat_map(|way| {
+                way.each_ns.iter().map(|took_ns| {
+                    [
+                        quoted(&measured.name),
+                        way.contender.to_string(),
+                        concurrency.asked.to_string(),
+                        concurrency.metric.word().to_owned(),
+                        took_ns.to_string(),
+                    ]
+                })
+            })
+        })
+    });
+    table("workload,contender,at_once,metric,took_ns", rows)
 }
 
-/// A row for each reading after a command had freed its memory; `None` if nobody asked for that. In
-/// bytes and nanoseconds.
+/// A row for each reading after a command had freed its memory; `None` if there was none. In bytes and
+/// nanoseconds.
 pub fn elasticity_csv(all: &[Measured]) -> Option<String> {
-    let mut text =
-        String::from("workload,contender,at_main_bytes,most_bytes,after_ns,charged_bytes\r\n");
-    let mut is_any = false;
-    for measured in all {
-        for way in measured
-            .comparison
-            .load
-            .elasticity
-            .iter()
-            .flat_map(|it| &it.ways)
-        {
-            is_any = true;
-            let number = |value: Option<u64>| value.map_or_else(String::new, |it| it.to_string());
-            for held in &way.held {
-                text.push_str(&format!(
-                    "{},{},{},{},{},{}\r\n",
+    let rows = all.iter().flat_map(|measured| {
+        let load = &measured.comparison.load;
+        let ways = load.elasticity.iter().flat_map(|it| &it.ways);
+        ways.flat_map(|way| {
+            way.held.iter().map(|held| {
+                [
                     quoted(&measured.name),
-                    way.contender,
+                    way.contender.to_string(),
                     number(way.at_main_bytes),
                     number(way.most_bytes),
-                    held.after_ns,
-                    held.charged_bytes,
-                ));
-            }
-        }
-    }
-    is_any.then_some(text)
+                    held.after_ns.to_string(),
+                    held.charged_bytes.to_string(),
+                ]
+            })
+        })
+    });
+    table(
+        "workload,contender,at_main_bytes,most_bytes,after_ns,charged_bytes",
+        rows,
+    )
+}
+
+/// Lines of fields below their names, RFC 4180; `None` if there are none.
+fn table<const FIELDS: usize>(
+    heads: &str,
+    rows: impl Iterator<Item = [String; FIELDS]>,
+) -> Option<String> {
+    let mut rows = rows.peekable();
+    rows.peek()?;
+    let heads = std::iter::once(heads.to_owned());
+    let lines = heads.chain(rows.map(|fields| fields.join(",")));
+    Some(lines.map(|line| line + "\r\n").collect())
+}
+
+/// What is not known is empty.
+fn number(value: Option<u64>) -> String {
+    value.map_or_else(String::new, |it| it.to_string())
 }
 
 /// Tables in Markdown.

@@ -9,6 +9,7 @@ pub(super) mod elasticity;
 pub(super) mod footprint;
 pub(super) mod operations;
 pub(super) mod order;
+mod plane;
 mod scale;
 mod svg;
 pub(super) mod timeline;
