@@ -20,6 +20,10 @@ runs = 1
 budget = "1ms"
 "#;
 
+/// A file that was kept before files had a form.
+const KEPT: &str = r#"{"name": "startup", "about": "", "comparison": {"environment": {"programs":
+{"jaula_version": "0.0.9"}}}}"#;
+
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -242,4 +246,39 @@ fn results_and_budgets_that_are_none_are_refused_before_anything_runs() {
     let seen = world.run(["bench", "diff", &none, &none]);
     assert_eq!(seen.code, Some(125));
     assert!(seen.stderr.contains("holds no results"), "{}", seen.stderr);
+}
+
+#[test]
+fn results_of_an_earlier_version_are_refused_with_that_version_and_what_to_do() {
+    let world = World::new();
+    let path = |name: &str| world.dir().join(name).to_str().unwrap().to_owned();
+    let [suite, old] = ["suite.toml", "old"].map(path);
+    fs::write(&suite, SUITE).unwrap();
+    let kept = Path::new(&old).join("workloads");
+    fs::create_dir_all(&kept).unwrap();
+    for (text, expected) in [
+        (KEPT, "it was made by jaula 0.0.9, in form 1"),
+        ("startup", "it is no result of jaula's"),
+    ] {
+        fs::write(kept.join("startup.json"), text).unwrap();
+        for words in [
+            vec!["bench", "diff", &old, &old],
+            vec!["bench", "--suite", &suite, "--out", &old, "--resume"],
+            vec![
+                "bench",
+                "--suite",
+                &suite,
+                "--out",
+                "/x",
+                "--baseline",
+                &old,
+            ],
+        ] {
+            let seen = world.run(words);
+            assert_eq!(seen.code, Some(125));
+            assert!(seen.stderr.contains(expected), "{}", seen.stderr);
+            assert!(seen.stderr.contains("measure again"), "{}", seen.stderr);
+            assert_eq!(seen.stderr.lines().count(), 1, "{}", seen.stderr);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use bench::export::{self, Measured};
+use bench::export::{self, KeptError, Measured};
 use bench::html::{self, SuitePage};
 
 /// What keeps results from being written or read.
@@ -14,11 +14,8 @@ enum ResultsError {
     Write { path: PathBuf, source: io::Error },
     #[error("can't read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{} holds no results of this version of jaula", path.display())]
-    Damaged {
-        path: PathBuf,
-        source: serde_json::Error,
-    },
+    #[error("can't use {}", path.display())]
+    Kept { path: PathBuf, source: KeptError },
     #[error("{} holds results already", path.display())]
     InUse { path: PathBuf },
     #[error("{} holds no results", path.display())]
@@ -29,7 +26,7 @@ impl From<ResultsError> for launch::Error {
     fn from(error: ResultsError) -> Self {
         let remedy = match &error {
             ResultsError::InUse { .. } => Some("name another --out, or go on with --resume"),
-            ResultsError::Damaged { .. } => Some("remove it, or name another --out"),
+            ResultsError::Kept { .. } => Some("measure again, with another --out"),
             ResultsError::Nothing { .. } => Some("name what jaula bench --out was given"),
             _ => None,
         };
@@ -78,11 +75,10 @@ fn read_one(path: PathBuf) -> Result<Option<Measured>, ResultsError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(ResultsError::Read { path, source }),
     };
-    let measured = serde_json::from_slice(&bytes);
-    Ok(Some(measured.map_err(|source| ResultsError::Damaged {
-        path,
-        source,
-    })?))
+    match export::read_kept(&bytes) {
+        Ok(measured) => Ok(Some(measured)),
+        Err(source) => Err(ResultsError::Kept { path, source }),
+    }
 }
 
 /// Where results are kept.
@@ -119,9 +115,9 @@ impl Results {
     /// Keeps it, whole or not at all.
     pub fn keep(&self, measured: &Measured) -> Result<(), launch::Error> {
         let path = self.of(&measured.name);
-        let json = serde_json::to_vec(measured).map_err(launch::Error::new)?;
         let name = format!("{}.json", measured.name);
-        host::whole_file::write(&self.dir.join(OF_EACH), &name, &json)
+        let text = export::kept(measured);
+        host::whole_file::write(&self.dir.join(OF_EACH), &name, text.as_bytes())
             .map_err(|source| ResultsError::Write { path, source })?;
         Ok(())
     }

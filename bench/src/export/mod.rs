@@ -2,6 +2,7 @@
 
 mod csv;
 mod hyperfine;
+mod kept;
 mod load;
 mod markdown;
 mod samples;
@@ -9,6 +10,7 @@ mod summary;
 
 pub use csv::csv;
 pub use hyperfine::hyperfine;
+pub use kept::{KeptError, kept, read_kept};
 pub use load::{concurrency_csv, density_csv, elasticity_csv};
 pub use markdown::{markdown, markdown_of_changes, markdown_of_judgements, markdown_of_unmeasured};
 pub use samples::samples;
