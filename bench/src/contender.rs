@@ -154,13 +154,17 @@ pub enum Opponent {
     Nobody,
     /// [`Contender::HostProcess`], as the user of the workload.
     Host,
+    /// [`Contender::JaulaRun`], which takes part beside any peer as well.
+    Jaula,
     /// [`Contender::Peer`], and with it [`Contender::JaulaRun`].
     Peer(Peer),
 }
 
 /// There is none of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing can be compared against {0:?}: there are none, host, runc, crun, youki, bwrap")]
+#[error(
+    "nothing can be compared against {0:?}: there are none, host, jaula, runc, crun, youki, bwrap"
+)]
 pub struct UnknownOpponent(String);
 
 impl FromStr for Opponent {
@@ -170,6 +174,7 @@ impl FromStr for Opponent {
         match word {
             "none" => return Ok(Self::Nobody),
             "host" => return Ok(Self::Host),
+            "jaula" => return Ok(Self::Jaula),
             _ => {}
         }
         let peer = Peer::ALL.into_iter().find(|peer| peer.program() == word);
@@ -195,13 +200,14 @@ mod tests {
     fn opponents_are_found_by_their_words_and_others_refused() {
         assert_eq!("none".parse(), Ok(Opponent::Nobody));
         assert_eq!("host".parse(), Ok(Opponent::Host));
+        assert_eq!("jaula".parse(), Ok(Opponent::Jaula));
         for peer in Peer::ALL {
             assert_eq!(peer.program().parse(), Ok(Opponent::Peer(peer)));
         }
         let error = "docker".parse::<Opponent>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "nothing can be compared against \"docker\": there are none, host, runc, crun, youki, bwrap"
+            "nothing can be compared against \"docker\": there are none, host, jaula, runc, crun, youki, bwrap"
         );
     }
 }

@@ -35,7 +35,7 @@ pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error
     let has_peers = args
         .against
         .iter()
-        .any(|it| matches!(it, Opponent::Peer(_)));
+        .any(|it| matches!(it, Opponent::Peer(_) | Opponent::Jaula));
     if has_peers
         && !args.measuring.figures()
         && !metrics
@@ -73,7 +73,7 @@ pub fn prepare(
     );
     let peers = bench::Peer::ALL.into_iter();
     let peers: Vec<_> = peers.filter(|peer| asked(Opponent::Peer(*peer))).collect();
-    if !peers.is_empty() {
+    if !peers.is_empty() || asked(Opponent::Jaula) {
         let line = run_line(args.words(), args.workload.word_count());
         others.push(Other {
             contender: Contender::JaulaRun,
@@ -215,6 +215,7 @@ mod tests {
             ("--against runc probe hash", Baseline::Nobody),
             ("--metrics=figures probe hash", Baseline::Nobody),
             ("program:sqlite3", Baseline::Nobody),
+            ("--against jaula busybox true", Baseline::Nobody),
             ("--against none busybox true", Baseline::None),
             ("--runs 0 busybox true", Baseline::None),
             ("--metrics cpu busybox true", Baseline::None),
