@@ -128,6 +128,14 @@ pub struct OtherReport {
     pub complaint: Option<String>,
 }
 
+impl Ways<WayReport> {
+    /// What the others must come to: the container's run, or that of the first that could run it.
+    pub(crate) fn first_that_ran(&self) -> Option<&WayReport> {
+        let mut reports = self.as_ref().into_array().into_iter();
+        reports.find(|it| it.outcome.has_run())
+    }
+}
+
 impl WayReport {
     pub(crate) fn new(way: Way, outcome: Outcome, run: Run) -> Self {
         Self {
@@ -188,6 +196,11 @@ impl Outcome {
         Self::Failed { error, remedy }
     }
 
+    /// Whether the command came to the same.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.has_run() && other.has_run() && self.exit_code() == other.exit_code()
+    }
+
     /// The command's exit code, if it ended.
     pub fn exit_code(&self) -> Option<u8> {
         match self {
@@ -228,6 +241,9 @@ pub enum FootprintReading {
         moment: FootprintMoment,
         /// The figures.
         footprint: Footprint,
+        /// What its processes have in memory by another count, in bytes: the sum of their proportional
+        /// shares (PSS). `None` if it had ended, or that can't be read.
+        pss_bytes: Option<u64>,
     },
     /// It could not be read.
     Unavailable {
@@ -256,12 +272,21 @@ impl FootprintReading {
         self
     }
 
+    /// The sum of its processes' PSS, in bytes.
+    pub(crate) fn pss_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Taken { pss_bytes, .. } => *pss_bytes,
+            Self::Unavailable { .. } => None,
+        }
+    }
+
     /// What can't be reclaimed of an instance that was there, in bytes: after the end, nothing is.
     pub(crate) fn settled_bytes(&self) -> Option<u64> {
         match self {
             Self::Taken {
                 moment: FootprintMoment::TwoSecondsAfterMain | FootprintMoment::Ready,
                 footprint,
+                ..
             } => Some(footprint.unreclaimable_bytes()),
             Self::Taken {
                 moment: FootprintMoment::AfterExit,

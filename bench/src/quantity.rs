@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::measurand::Measurand;
-use crate::{Comparison, Metric, ResultRow, Sample};
+use crate::{Comparison, FigureRow, Metric, ResultRow, Sample};
 
 /// What there is a series of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,14 +13,20 @@ pub enum Quantity {
     Metric(Metric),
     /// What the workload reports of itself, by its name.
     Figure(String),
+    /// The processor time of one of the operations that such a figure is of.
+    CpuOfFigure(String),
 }
 
 impl Quantity {
     /// All that a comparison has.
     pub(crate) fn all(comparison: &Comparison) -> impl Iterator<Item = Self> {
         let metrics = comparison.results.iter().map(|it| Self::Metric(it.metric));
-        let figures = comparison.figures.iter();
-        metrics.chain(figures.map(|it| Self::Figure(it.figure.clone())))
+        let figures = comparison.figures.iter().flat_map(|it| {
+            let cpu = it.rows.iter().any(|row| row.cpu.is_some());
+            let cpu = cpu.then(|| Self::CpuOfFigure(it.figure.clone()));
+            std::iter::once(Self::Figure(it.figure.clone())).chain(cpu)
+        });
+        metrics.chain(figures)
     }
 
     /// What a comparison says of it, contender by contender.
@@ -31,12 +37,12 @@ impl Quantity {
                 let found = results.filter(|it| it.metric == *metric);
                 found.flat_map(|it| &it.rows).collect()
             }
-            Self::Figure(name) => {
-                let figures = comparison.figures.iter();
-                let found = figures.filter(|it| it.figure == *name);
-                let rows = found.flat_map(|it| &it.rows);
-                rows.map(|row| &row.of_runs).collect()
-            }
+            Self::Figure(name) => of_figure(comparison, name)
+                .map(|row| &row.of_runs)
+                .collect(),
+            Self::CpuOfFigure(name) => of_figure(comparison, name)
+                .filter_map(|row| row.cpu.as_ref())
+                .collect(),
         }
     }
 
@@ -45,6 +51,7 @@ impl Quantity {
         match self {
             Self::Metric(metric) => metric.measurand(),
             Self::Figure(_) => Measurand::Duration,
+            Self::CpuOfFigure(_) => Measurand::ProcessorTime,
         }
     }
 
@@ -53,8 +60,16 @@ impl Quantity {
         match self {
             Self::Metric(metric) => metric.of(sample),
             Self::Figure(name) => Some(sample.figure(name)?.p50_ns),
+            Self::CpuOfFigure(name) => sample.figure(name)?.cpu_ns,
         }
     }
+}
+
+fn of_figure<'a>(comparison: &'a Comparison, name: &str) -> impl Iterator<Item = &'a FigureRow> {
+    let figures = comparison.figures.iter();
+    figures
+        .filter(move |it| it.figure == name)
+        .flat_map(|it| &it.rows)
 }
 
 impl fmt::Display for Quantity {
@@ -62,6 +77,7 @@ impl fmt::Display for Quantity {
         match self {
             Self::Metric(metric) => metric.fmt(f),
             Self::Figure(name) => f.write_str(name),
+            Self::CpuOfFigure(name) => write!(f, "{name}, CPU each"),
         }
     }
 }

@@ -20,14 +20,15 @@ use vmm::ring0::Ring0;
 pub use changes::changes;
 pub(crate) use escape::command_line;
 pub use escape::visible;
-pub(crate) use figures::{CPU_MEANING, MEANING};
+pub(crate) use figures::{CPU_MEANING, MEANING, has_cpu};
 pub use judgements::judgements;
+pub(crate) use results::cut_short;
 
 use crate::floors::Floors;
 use crate::units::{size, time};
 use crate::{
     Comparison, Contender, Environment, FootprintMoment, FootprintReading, OtherReport, Outcome,
-    Sample, Series, WayReport, quantile,
+    Pair, Sample, Series, WayReport, quantile,
 };
 
 /// No borders: a rule under the heads is enough, and columns are easy to cut out.
@@ -161,6 +162,10 @@ fn figures(comparison: &Comparison, width: u16) -> String {
         FootprintReading::Taken { footprint, .. } => size(footprint.peak_bytes),
         FootprintReading::Unavailable { .. } => NONE.into(),
     });
+    row("memory, PSS", &|report| {
+        let bytes = report.footprint.pss_bytes();
+        bytes.map_or_else(|| NONE.into(), size)
+    });
     row("disk, image", &|report| {
         let disk = report.disk.as_ref();
         disk.map_or_else(|| NONE.into(), |it| size(it.image_bytes))
@@ -194,7 +199,7 @@ pub(crate) fn spans_of<'a>(comparison: &'a Comparison, report: &'a WayReport) ->
     let timed: Vec<_> = series
         .flat_map(|series| series.timed(report.way.into()))
         .filter(|sample| !sample.has_failed())
-        .map(|sample| (total_ns(sample), sample.order, sample))
+        .map(|sample| (start_ns(sample), sample.order, sample))
         .collect();
     let totals: Vec<_> = timed
         .iter()
@@ -207,8 +212,11 @@ pub(crate) fn spans_of<'a>(comparison: &'a Comparison, report: &'a WayReport) ->
     found.map_or(&report.spans, |(_, _, sample)| &sample.spans)
 }
 
-fn total_ns(sample: &Sample) -> u64 {
-    sample.spans.iter().map(|span| span.duration_ns).sum()
+/// To main, so that it is the start that is shown as the median; of all that was followed where there is
+/// no main.
+fn start_ns(sample: &Sample) -> u64 {
+    let all = || sample.spans.iter().map(|span| span.duration_ns).sum();
+    sample.launch_to_main_ns.unwrap_or_else(all)
 }
 
 fn spans(comparison: &Comparison, width: u16) -> String {
@@ -310,6 +318,7 @@ pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
     if comparison.series.as_ref().is_some_and(has_no_metric) && comparison.figures.is_empty() {
         notes.push("there are no figures: the command reports none of itself".into());
     }
+    notes.extend(unlike(comparison));
     let reports = comparison.ways.as_ref().into_array();
     let ended_early: Vec<_> = reports
         .iter()
@@ -357,6 +366,35 @@ pub(crate) fn notes(comparison: &Comparison) -> Vec<String> {
             (Outcome::Ended { .. } | Outcome::Ready, FootprintReading::Taken { .. }) => {}
         }
     }
+    notes
+}
+
+/// What keeps the ways from being compared: that they did not do the same.
+fn unlike(comparison: &Comparison) -> Vec<String> {
+    let mut notes = Vec::new();
+    let first = comparison.ways.first_that_ran();
+    for report in comparison.ways.as_ref().into_array() {
+        if let Some(first) = first
+            && let (Some(ended), Some(of_first)) =
+                (report.outcome.exit_code(), first.outcome.exit_code())
+            && ended != of_first
+        {
+            notes.push(format!(
+                "{} is not timed: it ended with {ended}, {} with {of_first}",
+                report.way, first.way
+            ));
+        }
+    }
+    let is_timed = comparison.series.is_some();
+    let outputs = comparison.stdout_differences.iter();
+    let outputs = outputs.filter(|it| is_timed && !it.identical);
+    notes.extend(outputs.map(|it| {
+        let Pair { first, second } = it.between;
+        format!(
+            "the standard outputs of {first} and {second} are not the same: times of those that do \
+             different things say nothing"
+        )
+    }));
     notes
 }
 

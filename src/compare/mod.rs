@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use bench::floors::Floors;
 use bench::load::LoadPlan;
 use bench::{
-    Comparison, Environment, FileSystem, Interrupt, Metric, Outcome, Plan, Programs, Readiness,
-    SeriesPlan, Ways, html, table,
+    Comparison, Environment, FileSystem, Interrupt, Metric, Plan, Programs, Readiness, SeriesPlan,
+    Ways, html, table,
 };
 use guest_images::{Cache, Kernel, Processors};
 use launch::{Digest, ExitStatus, Network, Progress};
@@ -240,11 +240,11 @@ fn keep_stdin() -> io::Result<File> {
     Ok(file)
 }
 
-/// 0 when it ran each way, whatever the command's exit codes.
+/// 0 when it ran each way and ended alike, whatever the command's exit code.
 pub fn exit_code(comparison: &Comparison) -> u8 {
+    let container = &comparison.ways.container.outcome;
     let reports = comparison.ways.as_ref().into_array();
-    let ran = |outcome: &Outcome| outcome.has_run();
-    if reports.iter().all(|report| ran(&report.outcome)) {
+    if reports.iter().all(|it| it.outcome.is_like(container)) {
         0
     } else {
         ExitStatus::LAUNCHER_FAILED

@@ -76,7 +76,7 @@ pub enum BudgetError {
         source: InvalidAmount,
     },
     /// A limit is about one thing.
-    #[error("limit {0} needs either a metric or a figure")]
+    #[error("limit {0} needs one of metric, figure, cpu_of")]
     Quantity(usize),
     /// A limit that nothing can exceed is a mistake.
     #[error("limit {0} has none of p50, p90, max, ratio, baseline")]
@@ -114,6 +114,7 @@ impl Budget {
             contender: String,
             metric: Option<String>,
             figure: Option<String>,
+            cpu_of: Option<String>,
             p50: Option<String>,
             p90: Option<String>,
             max: Option<String>,
@@ -126,13 +127,14 @@ impl Budget {
             let contender = limit.contender.parse();
             let contender =
                 contender.map_err(|source| BudgetError::Contender { number, source })?;
-            let quantity = match (limit.metric, limit.figure) {
-                (Some(word), None) => {
+            let quantity = match (limit.metric, limit.figure, limit.cpu_of) {
+                (Some(word), None, None) => {
                     let metric = word.parse();
                     let error = |source| BudgetError::Metric { number, source };
                     Quantity::Metric(metric.map_err(error)?)
                 }
-                (None, Some(name)) => Quantity::Figure(name),
+                (None, Some(name), None) => Quantity::Figure(name),
+                (None, None, Some(name)) => Quantity::CpuOfFigure(name),
                 _ => return Err(BudgetError::Quantity(number)),
             };
             let factors = [limit.ratio, limit.baseline];
@@ -213,6 +215,23 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_about_a_metric_a_figure_or_the_processor_time_of_one() {
+        let about = |key: &str| {
+            let text = format!("{LIMIT}p50 = \"1s\"").replace("metric = \"main\"", key);
+            Budget::parse(&text).unwrap().limits[0].quantity.clone()
+        };
+        let of = |name: &str| name.to_owned();
+        assert_eq!(
+            about("figure = \"getppid\""),
+            Quantity::Figure(of("getppid"))
+        );
+        assert_eq!(
+            about("cpu_of = \"getppid\""),
+            Quantity::CpuOfFigure(of("getppid"))
+        );
+    }
+
+    #[test]
     fn what_is_no_budget_is_refused_with_its_place() {
         for (text, expected) in [
             ("", "line 1: missing field `limit`"),
@@ -248,7 +267,7 @@ mod tests {
             ),
             (
                 &format!("{LIMIT}figure = \"getppid\"\np50 = \"1s\""),
-                "limit 1 needs either a metric or a figure",
+                "limit 1 needs one of metric, figure, cpu_of",
             ),
         ] {
             let error = Budget::parse(text).unwrap_err().to_string();

@@ -144,8 +144,10 @@ mod tests {
         let expected = (Quantity::Metric(Metric::Main), Contender::Container);
         assert_eq!((row.quantity.clone(), row.contender), expected);
         // What the workload reports of itself is there, too.
-        let getppid = Quantity::Figure("getppid".into());
-        assert!(changes.rows.iter().any(|row| row.quantity == getppid));
+        for quantity in [Quantity::Figure, Quantity::CpuOfFigure] {
+            let getppid = quantity("getppid".into());
+            assert!(changes.rows.iter().any(|row| row.quantity == getppid));
+        }
     }
 
     #[test]

@@ -219,11 +219,13 @@ fn checked(run: &Run) -> Outcome {
     }
 }
 
-/// Those that could run the command, in the order in which they are shown.
+/// Those that could run the command and ended alike, in the order in which they are shown: times of what
+/// comes to something else are of something else.
 fn entrants<'a>(prepared: &'a PreparedWays, ways: &Ways<WayReport>) -> Vec<Entrant<'a>> {
+    let first = ways.first_that_ran();
     let of_way = |way: Way| {
         let report = ways.get(way);
-        if !report.outcome.has_run() {
+        if !first.is_some_and(|first| report.outcome.is_like(&first.outcome)) {
             return None;
         }
         Some(Entrant {

@@ -21,11 +21,20 @@ pub(super) fn check<'a>(
     container: &WayReport,
     interrupt: &Interrupt,
 ) -> Result<(Vec<Entrant<'a>>, Vec<OtherReport>), Error> {
-    let took = of_ways.iter().map(|entrant| entrant.took).max();
-    let patience = AT_LEAST + 10 * took.unwrap_or_default();
+    let took = |contender: Contender| {
+        let beside = match contender {
+            Contender::HostProcess | Contender::JaulaRun | Contender::Peer(_) => of_ways
+                .iter()
+                .find(|it| it.contender == Contender::Container),
+            _ => None,
+        };
+        let slowest = || of_ways.iter().max_by_key(|it| it.took);
+        beside.or_else(slowest).map_or(Duration::ZERO, |it| it.took)
+    };
+    let patience = |contender| AT_LEAST + 10 * took(contender);
     let (mut before, mut behind, mut reports) = (Vec::new(), Vec::new(), Vec::new());
     for other in &plan.others {
-        let run = run(other, plan, patience, interrupt)?;
+        let run = run(other, plan, patience(other.contender), interrupt)?;
         let took = run
             .launch_to_exit_ns
             .or(run.launch_to_ready_ns)
@@ -88,12 +97,5 @@ fn report(contender: Contender, run: &Run, container: &WayReport) -> OtherReport
         outcome,
         is_output_alike: ours.sha256 == containers.sha256,
         complaint: complaint.map(|line| line.chars().take(LONGEST_COMPLAINT).collect()),
-    }
-}
-
-impl Outcome {
-    /// Whether the command came to the same.
-    fn is_like(&self, other: &Self) -> bool {
-        self.has_run() && other.has_run() && self.exit_code() == other.exit_code()
     }
 }

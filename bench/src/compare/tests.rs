@@ -330,6 +330,25 @@ fn a_way_that_fails_is_not_timed_and_one_alone_neither() {
 }
 
 #[test]
+fn a_way_that_ends_in_another_way_than_the_container_is_not_timed_and_a_note_says_so() {
+    let comparison = run(&exiting(4), &exiting(4), &exiting(5));
+    let samples = &comparison.series.as_ref().unwrap().samples;
+    assert_eq!(samples.len(), 16);
+    assert!(samples.iter().all(|it| it.contender != Contender::VmWarm));
+    let note = "vm warm is not timed: it ended with 5, container with 4";
+    assert!(crate::table::notes(&comparison).contains(&note.to_owned()));
+}
+
+#[test]
+fn outputs_that_differ_are_noted() {
+    let note = "the standard outputs of container and vm cold are not the same: times of those that do \
+        different things say nothing";
+    let is_noted = |comparison| crate::table::notes(&comparison).contains(&note.to_owned());
+    assert!(is_noted(run(&saying("a"), &saying("b"), &saying("b"))));
+    assert!(!is_noted(run(&saying("a"), &saying("a"), &saying("a"))));
+}
+
+#[test]
 fn a_run_that_ends_in_another_way_than_the_checked_one_is_counted_and_in_no_figure() {
     let fake = exiting(0);
     let workload = workload();

@@ -5,7 +5,7 @@ use crate::{Comparison, ResultRow};
 /// A table for spreadsheets, RFC 4180: a row for each workload, metric and contender, in the unit
 /// that it names; what is not known is empty. A figure that the workload reports is a metric
 /// `reported NAME`: its rows are of what runs reported as the median, and the 99th percentile is the
-/// one that they reported.
+/// one that they reported. `cpu of NAME` is the processor time of one such operation.
 pub fn csv(all: &[Measured]) -> String {
     let mut text = String::from(
         "workload,metric,unit,contender,runs,failures,min,p50,p90,p99,max,\
@@ -41,12 +41,23 @@ fn rows(comparison: &Comparison) -> impl Iterator<Item = Row<'_>> {
         })
     });
     let figures = comparison.figures.iter().flat_map(|of_figure| {
-        of_figure.rows.iter().map(|row| Row {
-            metric: format!("reported {}", of_figure.figure),
+        let name = &of_figure.figure;
+        let reported = of_figure.rows.iter().map(move |row| Row {
+            metric: format!("reported {name}"),
             measurand: Measurand::Duration,
             result: &row.of_runs,
             p99: row.p99_ns,
-        })
+        });
+        let cpu = of_figure.rows.iter().filter_map(move |row| {
+            let cpu = row.cpu.as_ref()?;
+            Some(Row {
+                metric: format!("cpu of {name}"),
+                measurand: Measurand::ProcessorTime,
+                result: cpu,
+                p99: cpu.summary.and_then(|it| it.p99),
+            })
+        });
+        reported.chain(cpu)
     });
     metrics.chain(figures)
 }

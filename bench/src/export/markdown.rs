@@ -3,9 +3,9 @@ use crate::budget::Judgement;
 use crate::changes::{Change, Changes};
 use crate::measurand::Measurand;
 use crate::statistics::Verdict;
-use crate::table::{notes, visible};
+use crate::table::{cut_short, has_cpu, notes, visible};
 use crate::units::{three_digits, time};
-use crate::{FigureResult, MetricResult, ResultRow};
+use crate::{Comparison, Durability, FigureResult, MetricResult, ResultRow};
 
 /// Tables for a pull request or a page, one for each workload and metric.
 pub fn markdown(all: &[Measured]) -> String {
@@ -20,14 +20,11 @@ pub fn markdown(all: &[Measured]) -> String {
         }
         text.push_str(&figures(&measured.comparison.figures));
         text.push_str(&load::markdown(&measured.comparison.load));
-        let notes = notes(&measured.comparison);
-        for note in &notes {
-            text.push_str(&format!("- Note: {}.\n", plain(note)));
+        let remarks = remarks(&measured.comparison);
+        for remark in &remarks {
+            text.push_str(&format!("- {}\n", plain(remark)));
         }
-        for warning in &measured.comparison.warnings {
-            text.push_str(&format!("- {} {}.\n", warning.id, plain(&warning.detail)));
-        }
-        if !notes.is_empty() || !measured.comparison.warnings.is_empty() {
+        if !remarks.is_empty() {
             text.push('\n');
         }
     }
@@ -38,6 +35,20 @@ pub fn markdown(all: &[Measured]) -> String {
         ));
     }
     text
+}
+
+/// What must be known to read the tables, a sentence each.
+fn remarks(comparison: &Comparison) -> Vec<String> {
+    let notes = notes(comparison);
+    let notes = notes.iter().map(|note| format!("Note: {note}."));
+    let of_files = comparison.has_figures_of_files();
+    let durability = comparison.durability.iter().filter(|_| of_files);
+    let warnings = comparison.warnings.iter();
+    (comparison.series.iter().filter_map(cut_short))
+        .chain(durability.map(Durability::sentence))
+        .chain(notes)
+        .chain(warnings.map(|it| format!("{} {}.", it.id, it.detail)))
+        .collect()
 }
 
 /// What changed since a baseline, likewise.
@@ -107,26 +118,47 @@ fn figures(figures: &[FigureResult]) -> String {
     if figures.is_empty() {
         return String::new();
     }
+    let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
     let mut text = String::from(
-        "| it reports | | runs | p50 | p99 | CPU each | verdict |\n|---|---|---:|---:|---:|---:|---|\n",
+        "| it reports | | runs | p50 | p99 | verdict |\n|---|---|---:|---:|---:|---|\n",
     );
     for result in figures {
         for row in &result.rows {
-            let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
             let of_runs = &row.of_runs;
             text.push_str(&format!(
-                "| {} | {} | {} | {} | {} | {} | {} |\n",
+                "| {} | {} | {} | {} | {} | {} |\n",
                 plain(&result.figure),
                 of_runs.contender,
                 of_runs.runs(),
                 figure(of_runs.summary.map(|it| it.p50)),
                 figure(row.p99_ns),
-                figure(row.cpu_ns),
                 verdict(Measurand::Duration, of_runs),
             ));
         }
     }
     text.push('\n');
+    if has_cpu(figures) {
+        text.push_str(
+            "| CPU each | | runs | p50 | p90 | max | verdict |\n|---|---|---:|---:|---:|---:|---|\n",
+        );
+    }
+    for result in figures {
+        for cpu in result.rows.iter().filter_map(|row| row.cpu.as_ref()) {
+            text.push_str(&format!(
+                "| {} | {} | {} | {} | {} | {} | {} |\n",
+                plain(&result.figure),
+                cpu.contender,
+                cpu.runs(),
+                figure(cpu.summary.map(|it| it.p50)),
+                figure(cpu.summary.map(|it| it.p90)),
+                figure(cpu.summary.map(|it| it.max)),
+                verdict(Measurand::ProcessorTime, cpu),
+            ));
+        }
+    }
+    if has_cpu(figures) {
+        text.push('\n');
+    }
     text
 }
 

@@ -46,6 +46,13 @@ fn a_row_of_the_table_has_a_field_for_each_head() {
         "{figure}"
     );
     assert_eq!(figure.split(',').count(), heads + 1);
+    let cpu = lines.find(|line| line.contains("cpu of getppid,ns,vm cold"));
+    let cpu = cpu.unwrap();
+    assert!(
+        cpu.contains(",cpu of getppid,ns,vm cold,7,1,390003,390039,") && cpu.ends_with(",more"),
+        "{cpu}"
+    );
+    assert_eq!(cpu.split(',').count(), heads + 1);
 }
 
 #[test]
@@ -152,8 +159,18 @@ fn markdown_holds_no_more_than_its_tables() {
     assert!(text.contains("slower than container, 116 times"), "{text}");
     assert!(
         text.contains(
-            "| getppid | vm cold | 7, 1 failed | 130 µs | 260 µs | 390 µs | slower than container, "
+            "| getppid | vm cold | 7, 1 failed | 130 µs | 260 µs | slower than container, 1161 times |"
         ),
+        "{text}"
+    );
+    assert!(
+        text.contains(
+            "| getppid | vm cold | 7, 1 failed | 390 µs | 390 µs | 390 µs | more than container, "
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("- There was no time for 8 runs of each in 60.0 s (--budget-time).\n"),
         "{text}"
     );
     assert!(text.contains("- W06 only 8 runs.\n"), "{text}");

@@ -139,15 +139,21 @@ fn footprints(key: &str, comparison: &Comparison) -> Markup {
     let Some(svg) = footprint::draw(&id(key, "footprint"), comparison) else {
         return html! {};
     };
-    figure(
-        "What it costs in memory",
-        svg,
-        html! {
-            "What the host is charged for one instance two seconds after main, or at its end if that came before. "
-            "Memory and the kernel's own can't be taken back; files are cache, which the host may drop. "
-            "A VM's guest kernel and its caches are memory to the host, which can't see what of it is free."
-        },
-    )
+    html! {
+        (figure(
+            "What it costs in memory",
+            svg,
+            html! {
+                "What the host is charged for one instance two seconds after main, or at its end if that came before. "
+                "Memory and the kernel's own can't be taken back; files are cache, which the host may drop. "
+                "A VM's guest kernel and its caches are memory to the host, which can't see what of it is free."
+            },
+        ))
+        details {
+            summary { "The same as numbers" }
+            (footprint::table(comparison))
+        }
+    }
 }
 
 fn run_order(key: &str, comparison: &Comparison, series: &Series) -> Markup {

@@ -4,20 +4,29 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::units::size;
-use crate::{Comparison, Environment};
+use crate::{Environment, WorkloadFacts};
 
-pub(super) fn section(comparison: &Comparison) -> Markup {
+pub(super) fn section(environment: &Environment) -> Markup {
     html! {
         section aria-labelledby="environment" {
             h2 #environment { "Where this was measured" }
             p.note { "Figures of another machine, kernel or version are other figures." }
             dl {
-                (facts("", &without_floors(&comparison.environment)))
-                (fact("image digest", &comparison.workload.root_digest))
-                (fact("memory limit", &limit(comparison.workload.memory_limit_bytes.map(size))))
-                (fact("CPU limit", &limit(comparison.workload.cpu_limit_milli_cpus.map(|cpus| (f64::from(cpus) / 1e3).to_string()))))
-                (fact("process limit", &limit(comparison.workload.pids_limit.map(|pids| pids.to_string()))))
+                (facts("", &without_floors(environment)))
             }
+        }
+    }
+}
+
+/// What held for one workload.
+pub(super) fn conditions(workload: &WorkloadFacts) -> Markup {
+    let cpus = workload.cpu_limit_milli_cpus;
+    html! {
+        p.note {
+            "Limits: memory " (limit(workload.memory_limit_bytes.map(size)))
+            ", CPUs " (limit(cpus.map(|cpus| (f64::from(cpus) / 1e3).to_string())))
+            ", processes " (limit(workload.pids_limit.map(|pids| pids.to_string())))
+            ". Image: " code { (workload.root_digest) } "."
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::reported;
 use super::{class, id, named};
+use super::{environment, reported};
 use crate::reported::tallies;
 use crate::statistics::{MIN_PAIRS, Verdict};
-use crate::table::notes;
-use crate::{Against, Comparison, MetricResult, ResultRow};
+use crate::table::{cut_short, notes};
+use crate::units::time;
+use crate::{Against, Comparison, MetricResult, ResultRow, Series};
 
 pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
     html! {
@@ -32,8 +33,10 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
             @if comparison.has_figures_of_files() {
                 @for durability in &comparison.durability { p.note { (durability.sentence()) } }
             }
-            @if comparison.series.is_none() {
-                p.note { "Nothing was timed: there are the runs that were checked, one each way." }
+            (environment::conditions(&comparison.workload))
+            @match &comparison.series {
+                None => p.note { "Nothing was timed: there are the runs that were checked, one each way." },
+                Some(series) => (rounds(series)),
             }
         }
     }
@@ -89,7 +92,6 @@ fn table(result: &MetricResult) -> Markup {
             thead { tr {
                 th scope="col" { "way" }
                 th.number scope="col" { "runs" }
-                th.number scope="col" { "failed" }
                 th.number scope="col" { "least" }
                 th.number scope="col" { "p50" }
                 th.number scope="col" { "p90" }
@@ -99,8 +101,7 @@ fn table(result: &MetricResult) -> Markup {
             } }
             tbody { @for row in &result.rows { tr {
                 th scope="row" { (named(row.contender)) }
-                td.number { (row.summary.map_or(0, |it| it.count)) }
-                td.number { (row.failures) }
+                td.number { (row.runs()) }
                 td.number { (figure(row.summary.map(|it| it.min))) }
                 td.number { (figure(row.summary.map(|it| it.p50))) }
                 td.number { (figure(row.summary.map(|it| it.p90))) }
@@ -117,5 +118,19 @@ fn p_of(against: &Against) -> String {
         (Verdict::TooFewPairs, _) => "-".into(),
         (_, ..0.0001) => "< 0.0001".into(),
         (_, p) => format!("{p:.4}"),
+    }
+}
+
+/// How the runs came about.
+fn rounds(series: &Series) -> Markup {
+    let warm_up = series.samples.iter().filter(|it| it.is_warm_up).count();
+    let failed = series.samples.iter().filter(|it| it.has_failed()).count();
+    html! {
+        p.note {
+            (series.rounds) " of " (series.runs_asked) " rounds in " (time(series.took_ns))
+            ", in random order and then backwards (seed " (series.seed) "). "
+            (warm_up) " runs before them only warmed up. " (failed) " runs failed; they are counted and in no figure."
+            @if let Some(sentence) = cut_short(series) { " " (sentence) }
+        }
     }
 }

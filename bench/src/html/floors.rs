@@ -18,7 +18,7 @@ pub(super) fn section(floors: &Floors) -> Markup {
                 @if let Some(measuring) = &floors.measuring {
                     p.note { (measuring) }
                 }
-                table {
+                div.wide { table {
                     thead { tr { th scope="col" { "what" } th.number scope="col" { "times" } th.number scope="col" { "least" } th.number scope="col" { "p50" } } }
                     tbody {
                         @for floor in &floors.floors {
@@ -30,7 +30,7 @@ pub(super) fn section(floors: &Floors) -> Markup {
                             }
                         }
                     }
-                }
+                } }
             }
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
         @if !columns.is_empty() {
             section aria-labelledby=(id(key, "isolation")) {
                 h3.part id=(id(key, "isolation")) { "What stands between the command and the host" }
-                table {
+                div.wide { table.counts {
                     thead {
                         tr {
                             th scope="col" { "" }
@@ -27,7 +27,7 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
                             }
                         }
                     }
-                }
+                } }
                 p.note { (Isolation::SENTENCE) }
                 @for (side, isolation) in &columns {
                     @if let Some(note) = isolation.note() { p.note { (side) ": " (note) } }

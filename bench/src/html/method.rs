@@ -2,15 +2,13 @@
 
 use maud::{Markup, html};
 
+use crate::Metric;
 use crate::statistics::{CONFIDENCE, MARGIN, MIN_PAIRS, SIGNIFICANCE, TAIL_FROM};
-use crate::units::time;
-use crate::{Comparison, Ended, Metric, Series};
 
-pub(super) fn section(comparison: &Comparison) -> Markup {
+pub(super) fn section() -> Markup {
     html! {
         section.box aria-labelledby="method" {
             h2 #method { "Method" }
-            @if let Some(series) = &comparison.series { (series_of(series)) }
             dl {
                 dt { (Metric::Main) }
                 dd {
@@ -18,6 +16,13 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                     "to the doorbell that our code rings immediately before the command's execve. "
                     "The host's CLOCK_MONOTONIC; never a guest's clock."
                 }
+                dt { (Metric::Ready) }
+                dd {
+                    "From the entry of launch() to the first sign that was asked for: a TCP connection that is taken, "
+                    "an HTTP request that is answered with 200, or a line of output."
+                }
+                dt { "jaula run, other runners" }
+                dd { "From the execution of their program, with all that it does before it launches anything: held against each other only." }
                 dt { (Metric::Memory) }
                 dd { "What the instance's cgroup is charged two seconds after main, or when it is ready, and could not be taken back." }
                 dt { (Metric::Cpu) }
@@ -34,6 +39,25 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                 dd { "A VM that boots its kernel, and one that goes on from a template in which a kernel has booted. They are never one column." }
                 dt { "memory" }
                 dd { "What is charged to the one cgroup that holds the container's processes, or the monitor with its guest's memory." }
+                dt { "what one more costs" }
+                dd {
+                    "The median of the slopes between any two steps (Theil-Sen) of the host's available memory over the number of instances, "
+                    "with its 95 % interval from five steps on; beside it the same of what their cgroups are charged."
+                }
+                dt { "memory that was freed" }
+                dd {
+                    "What the command has taken is what the charge grew by from main to its most. How much of it the host has back is read "
+                    "when the command says that it has freed it, 5 and 30 seconds later."
+                }
+                dt { "disk" }
+                dd { "Blocks that are allocated on the host's file systems: what all instances share, and what one has for itself at main and at its end." }
+                dt { "what the workload reports" }
+                dd {
+                    "Single operations by the clock inside, a guest's too: the host's clock checks how long it all took. "
+                    "“CPU each” is the processor time of the whole instance while an operation was measured, by operation."
+                }
+                dt { "what stands between" }
+                dd { "Counts of what is there and of what was observed in the run that was checked, with no weight and no score." }
                 dt { "verdict" }
                 dd {
                     "About the median of the differences within rounds, with its "
@@ -42,23 +66,6 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
                     " % of the reference's median. With fewer than " (MIN_PAIRS) " pairs nothing is said. p99 is told from "
                     (TAIL_FROM) " runs on."
                 }
-            }
-        }
-    }
-}
-
-fn series_of(series: &Series) -> Markup {
-    let warm_up = series.samples.iter().filter(|it| it.is_warm_up).count();
-    let failed = series.samples.iter().filter(|it| it.has_failed()).count();
-    html! {
-        p {
-            (series.rounds) " of " (series.runs_asked) " rounds in " (time(series.took_ns))
-            ", in random order and then backwards (seed " (series.seed) "). "
-            (warm_up) " runs before them only warmed up. " (failed) " runs failed; they are counted and in no figure."
-            @match series.ended {
-                Ended::Complete => {}
-                Ended::OutOfTime => " There was no time for all runs of each (--budget-time).",
-                Ended::Interrupted => " It was interrupted.",
             }
         }
     }

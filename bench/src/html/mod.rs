@@ -114,8 +114,8 @@ fn page(kicker: &str, title: Markup, any: &Comparison, content: Markup) -> Strin
         main {
             (content)
             (floors::section(&any.environment.floors))
-            (environment::section(any))
-            (method::section(any))
+            (environment::section(&any.environment))
+            (method::section())
         }
         footer {
             "Made by jaula " (env!("CARGO_PKG_VERSION")) " at "

@@ -80,15 +80,18 @@ fn line(measured: &Measured, result: &MetricResult, contenders: &[Contender]) ->
 fn cell(measurand: Measurand, row: &ResultRow) -> Markup {
     html! {
         (row.summary.map_or_else(|| "failed".into(), |it| measurand.amount(it.p50)))
-        @if let Some(against) = &row.against { br; small { (times(against)) } }
+        @if let Some(against) = &row.against { br; small { (times(measurand, against)) } }
     }
 }
 
-/// Of the other's, with a mark where nothing was shown.
-fn times(against: &Against) -> String {
-    let times = against.comparison.ratio.map(three_digits);
-    let times = times.map_or_else(String::new, |ratio| format!("{ratio} ×"));
-    match against.comparison.verdict {
+/// Of the other's, with a mark where nothing was shown; in a word if the other's is nothing.
+fn times(measurand: Measurand, against: &Against) -> String {
+    let verdict = against.comparison.verdict;
+    let Some(ratio) = against.comparison.ratio else {
+        return measurand.word(verdict).to_owned();
+    };
+    let times = format!("{} ×", three_digits(ratio));
+    match verdict {
         Verdict::Faster | Verdict::Slower => times,
         Verdict::Equivalent => format!("≈ {times}"),
         Verdict::Inconclusive => format!("? {times}"),

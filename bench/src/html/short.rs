@@ -5,10 +5,11 @@ use maud::{Markup, html};
 
 use super::series::spans;
 use super::{class, named};
+use crate::statistics::Verdict;
 use crate::table::is_about_this_host;
 use crate::units::{size, three_digits, time};
 use crate::{
-    Comparison, Contender, FootprintMoment, FootprintReading, Metric, ResultRow, WayReport,
+    Against, Comparison, Contender, FootprintMoment, FootprintReading, Metric, ResultRow, WayReport,
 };
 
 /// One line for each contender that was timed to main; nothing if none was.
@@ -42,19 +43,29 @@ fn one(comparison: &Comparison, row: &ResultRow) -> Markup {
                     Some(summary) => (time(summary.p50)),
                     None => "no run succeeded",
                 }
-                @if let Some((reference, ratio)) = ratio(row) {
-                    ", " (three_digits(ratio)) " times the " (reference)
-                }
+                @if let Some(against) = &row.against { ", " (times(against)) }
             }
             p { (what(contender)) (why(comparison, contender).unwrap_or_default()) (memory(comparison, contender).unwrap_or_default()) }
         }
     }
 }
 
-/// How many times what it is held against takes.
-fn ratio(row: &ResultRow) -> Option<(Contender, f64)> {
-    let against = row.against.as_ref()?;
-    Some((against.reference, against.comparison.ratio?))
+/// How many times what it is held against takes, as far as that was shown.
+fn times(against: &Against) -> String {
+    let Against {
+        reference,
+        comparison,
+    } = against;
+    let times = match comparison.ratio {
+        Some(ratio) => format!("{} times the {reference}", three_digits(ratio)),
+        None => format!("against no time of the {reference}"),
+    };
+    match comparison.verdict {
+        Verdict::Faster | Verdict::Slower => times,
+        Verdict::Equivalent => format!("as quick as the {reference}"),
+        Verdict::Inconclusive => format!("{times}, which these runs do not show for sure"),
+        Verdict::TooFewPairs => format!("{times}, of too few runs for a verdict"),
+    }
 }
 
 fn what(contender: Contender) -> &'static str {
@@ -122,6 +133,7 @@ fn memory(comparison: &Comparison, contender: Contender) -> Option<String> {
         FootprintReading::Taken {
             moment: FootprintMoment::TwoSecondsAfterMain,
             footprint,
+            ..
         } => Some(format!(
             " Two seconds later the host can't take back {} of memory from it.",
             size(footprint.unreclaimable_bytes())

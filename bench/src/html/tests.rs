@@ -52,6 +52,7 @@ fn report(way: Way) -> WayReport {
                 file_bytes: 1 << 19,
                 kernel_bytes: 1 << 18,
             },
+            pss_bytes: Some(5 << 18),
         },
         disk: Some(DiskUse {
             image_bytes: 5 << 20,
@@ -270,7 +271,7 @@ fn the_page_says_what_each_way_costs() {
         "kernel boot, 6.00 s",
         // To main: the command's own time is not the start's.
         "container: 1.70 ms, most of it in mounts",
-        "There was no time for all runs of each",
+        "There was no time for 8 runs of each in 60.0 s",
         "bootstrap",
         "only 8 runs.",
         "a middle alone hides",

@@ -12,12 +12,16 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
             section aria-labelledby=(id(key, "warnings")) {
                 h3.part id=(id(key, "warnings")) { "Read these figures with care" }
                 dl {
-                    @for warning in &comparison.warnings {
-                        dt { code { (warning.id) } }
+                    @for same in comparison.warnings.chunk_by(|one, next| one.id == next.id) {
+                        @let id = &same[0].id;
+                        dt {
+                            code { (id) }
+                            @if let Some(mistake) = MISTAKES.iter().find(|it| it.id == *id) { " " (mistake.name) }
+                        }
                         dd {
-                            (warning.detail) "."
-                            @if let Some(mistake) = MISTAKES.iter().find(|it| it.id == warning.id) {
-                                br; small { (mistake.name) ": " (mistake.explanation) "." }
+                            @for warning in same { (warning.detail) "." br; }
+                            @if let Some(mistake) = MISTAKES.iter().find(|it| it.id == *id) {
+                                small { "Why it matters: " (mistake.explanation) "." }
                             }
                         }
                     }

@@ -7,6 +7,7 @@ use launch::{Chain, ExitStatus, Instance, MonotonicNs, Timeline};
 use super::aside::Aside;
 use super::look::{Look, Until};
 use super::{LOOK_EVERY, MeasureError, main_of};
+use crate::pss::pss_of_tree_bytes;
 use crate::ready::Ready;
 use crate::{FootprintMoment, FootprintReading, Metric, Outcome};
 
@@ -131,7 +132,17 @@ fn is_settled(timeline: &Timeline) -> bool {
 
 fn read_footprint(instance: &dyn Instance, moment: FootprintMoment) -> FootprintReading {
     match instance.footprint() {
-        Ok(footprint) => FootprintReading::Taken { moment, footprint },
+        Ok(footprint) => FootprintReading::Taken {
+            moment,
+            footprint,
+            pss_bytes: match moment {
+                FootprintMoment::AfterExit => None,
+                FootprintMoment::TwoSecondsAfterMain | FootprintMoment::Ready => {
+                    let pid = instance.pid().ok().and_then(|pid| pid.try_into().ok());
+                    pid.and_then(|pid| pss_of_tree_bytes(pid).ok())
+                }
+            },
+        },
         Err(error) => FootprintReading::unavailable(Chain(&error).to_string()),
     }
 }

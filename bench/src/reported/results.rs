@@ -5,7 +5,7 @@ use super::Figure;
 use super::distribution::pooled;
 use crate::results::row;
 use crate::statistics::{Random, Summary, median};
-use crate::{Contender, ResultRow, Series, WayReport, Ways};
+use crate::{Contender, ResultRow, Sample, Series, WayReport, Ways};
 
 /// What a series says of one figure that the workload reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,15 @@ pub struct FigureResult {
     pub figure: String,
     /// Of each contender, in the order in which they are shown.
     pub rows: Vec<FigureRow>,
+}
+
+impl FigureResult {
+    /// How many bytes one operation moves: its name has them in KiB, as `read-128k-first` has.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        let words = self.figure.split('-');
+        let mut sizes = words.filter_map(|word| word.strip_suffix('k')?.parse::<u64>().ok());
+        sizes.next()?.checked_mul(1024)
+    }
 }
 
 /// What a series says of one figure of one contender.
@@ -28,20 +37,21 @@ pub struct FigureRow {
     /// none if no run told them.
     #[serde(default)]
     pub quantiles_ns: Vec<u64>,
-    /// The median of the runs' processor time for one operation; `None` if it was not read.
-    pub cpu_ns: Option<u64>,
+    /// The processor time of one operation, of which a run counts with what was used for all of them;
+    /// `None` if no run has it.
+    pub cpu: Option<ResultRow>,
 }
 
 /// What follows from a series of these contenders, figure by figure.
 pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<FigureResult> {
     let mut random = Random::seed_from_u64(series.seed);
+    let mut of_runs = |contender, value: &dyn Fn(&Sample) -> Option<u64>| {
+        row(series, contender, value, &mut random)
+    };
     let mut of_contender = |name: &str, contender| FigureRow {
-        of_runs: row(
-            series,
-            contender,
-            &|sample| Some(sample.figure(name)?.p50_ns),
-            &mut random,
-        ),
+        of_runs: of_runs(contender, &|sample| Some(sample.figure(name)?.p50_ns)),
+        cpu: Some(of_runs(contender, &|sample| sample.figure(name)?.cpu_ns))
+            .filter(|row| row.summary.is_some()),
         p99_ns: middle(
             series
                 .timed(contender)
@@ -51,11 +61,6 @@ pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<Figure
             series
                 .timed(contender)
                 .filter_map(|sample| Some(&sample.figure(name)?.quantiles_ns[..])),
-        ),
-        cpu_ns: middle(
-            series
-                .timed(contender)
-                .filter_map(|sample| sample.figure(name)?.cpu_ns),
         ),
     };
     let timed = contenders.iter().flat_map(|&it| series.timed(it));
@@ -79,16 +84,17 @@ pub(crate) fn of_checked(ways: &Ways<WayReport>) -> Vec<FigureResult> {
     let names = names(all.flat_map(|reported| &reported.figures));
     let row = |report: &WayReport, name: &str| {
         let figure = report.reported.as_ref()?.figure(name)?;
+        let of_one = |value| ResultRow {
+            contender: report.way.into(),
+            summary: Summary::of(&[value]),
+            failures: 0,
+            against: None,
+        };
         Some(FigureRow {
-            of_runs: ResultRow {
-                contender: report.way.into(),
-                summary: Summary::of(&[figure.p50_ns]),
-                failures: 0,
-                against: None,
-            },
+            of_runs: of_one(figure.p50_ns),
+            cpu: figure.cpu_ns.map(of_one),
             p99_ns: figure.p99_ns,
             quantiles_ns: pooled([&figure.quantiles_ns[..]].into_iter()),
-            cpu_ns: figure.cpu_ns,
         })
     };
     names
@@ -117,4 +123,57 @@ fn names<'a>(figures: impl Iterator<Item = &'a Figure>) -> Vec<String> {
 fn middle(values: impl Iterator<Item = u64>) -> Option<u64> {
     let values: Vec<f64> = values.map(|ns| ns as f64).collect();
     median(&values).map(|ns| ns.round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::html::tests::comparison;
+    use crate::statistics::Verdict;
+    use crate::{Contender, reported};
+
+    #[test]
+    fn what_an_operation_moves_is_in_its_name() {
+        for (name, bytes) in [
+            ("read-128k-first", Some(128 << 10)),
+            ("tcp-256k", Some(256 << 10)),
+            ("getppid", None),
+            ("k", None),
+            ("-99999999999999999999k", None),
+        ] {
+            let figure = name.to_owned();
+            let rows = Vec::new();
+            assert_eq!(
+                reported::FigureResult { figure, rows }.bytes(),
+                bytes,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_processor_time_of_an_operation_has_a_verdict_of_its_own() {
+        let mut comparison = comparison();
+        let series = comparison.series.as_mut().unwrap();
+        for sample in &mut series.samples {
+            // Of the one it is not known, and the others are alike by the clock.
+            for figure in &mut sample.reported.as_mut().unwrap().figures {
+                figure.p50_ns = 500;
+                figure.cpu_ns = match sample.contender {
+                    Contender::Container => Some(700),
+                    Contender::VmCold => Some(9_000),
+                    _ => None,
+                };
+            }
+        }
+        let ways = [Contender::Container, Contender::VmCold, Contender::VmWarm];
+        let results = reported::of_series(series, &ways);
+        let [container, vm_cold, vm_warm] = &results[0].rows[..] else {
+            panic!("{results:?}");
+        };
+        let verdict = |row: &crate::ResultRow| row.against.as_ref().unwrap().comparison.verdict;
+        assert_eq!(container.cpu.as_ref().unwrap().summary.unwrap().p50, 700);
+        assert_eq!(verdict(&vm_cold.of_runs), Verdict::Equivalent);
+        assert_eq!(verdict(vm_cold.cpu.as_ref().unwrap()), Verdict::Slower);
+        assert_eq!(vm_warm.cpu, None);
+    }
 }

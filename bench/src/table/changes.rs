@@ -1,7 +1,12 @@
 //! What changed, as text.
 
+use comfy_table::{ColumnConstraint, Width};
+
 use super::{finish, paragraph, table, visible};
 use crate::changes::{Change, Changes};
+
+/// "inconclusive", with a blank on each side.
+const LONGEST_WORD: u16 = 14;
 
 /// A table with a row for each metric of each contender, and what must be known to read it.
 pub fn changes(changes: &Changes, width: u16) -> String {
@@ -11,6 +16,10 @@ pub fn changes(changes: &Changes, width: u16) -> String {
         table.set_header(Changes::HEADS);
         for row in changes.rows.iter().map(Change::row) {
             table.add_row(row.map(|cell| visible(&cell)));
+        }
+        // However narrow it gets, no verdict is broken within a word.
+        if let Some(verdicts) = table.column_mut(Changes::HEADS.len() - 1) {
+            verdicts.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(LONGEST_WORD)));
         }
         parts.push(finish(&table));
         parts.push(paragraph::fill(Changes::METHOD, width));
@@ -51,5 +60,8 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with(", and is 64."), "{text}");
+        let narrow = changes(&all, 80);
+        let whole = |word: &str| text.matches(word).count() == narrow.matches(word).count();
+        assert!(whole("equivalent") && whole("inconclusive"), "{narrow}");
     }
 }

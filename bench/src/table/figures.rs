@@ -4,9 +4,8 @@ use comfy_table::Cell;
 
 use super::results::right;
 use super::{NONE, finish, paragraph, table};
-use crate::FigureResult;
 use crate::measurand::Measurand;
-use crate::units::time;
+use crate::{FigureResult, FigureRow, ResultRow};
 
 /// How to read the table, where it is shown.
 pub(crate) const MEANING: &str = "p50 and p99 are of single operations, of batches' means where one takes \
@@ -14,47 +13,89 @@ pub(crate) const MEANING: &str = "p50 and p99 are of single operations, of batch
     the runs reported. Verdicts are about the runs' medians.";
 
 /// The same of the processor time of each operation, where there is any.
-pub(crate) const CPU_MEANING: &str = " CPU each is the processor time of all that the instance needs while an \
-    operation was measured, by operation: the middle of the runs.";
+pub(crate) const CPU_MEANING: &str = "The processor time of all that the instance needs while an operation \
+    was measured, by operation: a run counts with the mean of its operations, and p50, p90, max and verdicts \
+    are about the runs.";
 
-/// One table for all figures, a line for each contender.
+/// A line for each contender and figure, and the same of processor time where it is known.
 pub(super) fn render(figures: &[FigureResult], width: u16) -> String {
-    let mut table = table(width);
-    let mut rows = figures.iter().flat_map(|it| &it.rows);
-    let has_cpu = rows.any(|row| row.cpu_ns.is_some());
-    let heads = [
-        Some("it reports"),
-        Some(""),
-        Some("runs"),
-        Some("p50"),
-        Some("p99"),
-        has_cpu.then_some("CPU each"),
-        Some("verdict"),
+    let reported = [
+        one(
+            ["it reports", "", "runs", "p50", "p99", "verdict"],
+            figures,
+            |row| {
+                let p50 = row.of_runs.summary.map(|it| it.p50);
+                let measurand = Measurand::Duration;
+                Some(cells(&row.of_runs, measurand, [p50, row.p99_ns]))
+            },
+            width,
+        ),
+        paragraph::fill(MEANING, width),
     ];
-    table.set_header(heads.into_iter().flatten());
+    let reported = reported.join("\n");
+    if !has_cpu(figures) {
+        return reported;
+    }
+    let cpu = [
+        one(
+            ["CPU each", "", "runs", "p50", "p90", "max", "verdict"],
+            figures,
+            |row| {
+                let cpu = row.cpu.as_ref()?;
+                let summary = cpu.summary;
+                let measurand = Measurand::ProcessorTime;
+                let [p50, p90, max] = [
+                    summary.map(|it| it.p50),
+                    summary.map(|it| it.p90),
+                    summary.map(|it| it.max),
+                ];
+                Some(cells(cpu, measurand, [p50, p90, max]))
+            },
+            width,
+        ),
+        paragraph::fill(CPU_MEANING, width),
+    ];
+    format!("{reported}\n\n{}", cpu.join("\n"))
+}
+
+/// Whether the processor time of an operation is known.
+pub(crate) fn has_cpu(figures: &[FigureResult]) -> bool {
+    let mut rows = figures.iter().flat_map(|it| &it.rows);
+    rows.any(|row| row.cpu.is_some())
+}
+
+fn one<const HEADS: usize>(
+    heads: [&str; HEADS],
+    figures: &[FigureResult],
+    cells: impl Fn(&FigureRow) -> Option<Vec<Cell>>,
+    width: u16,
+) -> String {
+    let mut table = table(width);
+    table.set_header(heads);
     for result in figures {
         let mut name = result.figure.as_str();
-        for row in &result.rows {
-            let figure = |ns: Option<u64>| right(ns.map_or_else(|| NONE.into(), time));
-            let verdict = row.of_runs.against.as_ref().map_or_else(String::new, |it| {
-                Measurand::Duration.in_words(it.comparison.verdict, it.comparison.ratio)
-            });
-            let cells = [
-                Some(Cell::new(name)),
-                Some(Cell::new(row.of_runs.contender)),
-                Some(right(row.of_runs.runs())),
-                Some(figure(row.of_runs.summary.map(|it| it.p50))),
-                Some(figure(row.p99_ns)),
-                has_cpu.then(|| figure(row.cpu_ns)),
-                Some(Cell::new(verdict)),
-            ];
-            table.add_row(cells.into_iter().flatten());
+        for cells in result.rows.iter().filter_map(&cells) {
+            table.add_row(std::iter::once(Cell::new(name)).chain(cells));
             name = "";
         }
     }
-    let mut meaning = MEANING.to_owned();
-    if has_cpu {
-        meaning.push_str(CPU_MEANING);
-    }
-    format!("{}\n{}", finish(&table), paragraph::fill(&meaning, width))
+    finish(&table)
+}
+
+/// What stands behind the figure's name.
+fn cells<const VALUES: usize>(
+    row: &ResultRow,
+    measurand: Measurand,
+    values: [Option<u64>; VALUES],
+) -> Vec<Cell> {
+    let amount = |value: Option<u64>| {
+        right(value.map_or_else(|| NONE.into(), |value| measurand.amount(value)))
+    };
+    let verdict = row.against.as_ref().map_or_else(String::new, |it| {
+        measurand.in_words(it.comparison.verdict, it.comparison.ratio)
+    });
+    let mut cells = vec![Cell::new(row.contender), right(row.runs())];
+    cells.extend(values.map(amount));
+    cells.push(Cell::new(verdict));
+    cells
 }

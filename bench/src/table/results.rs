@@ -78,6 +78,22 @@ fn by_how_much(measurand: Measurand, row: &ResultRow, against: &Against) -> Stri
     )
 }
 
+/// Why there are fewer runs than were asked for, in a sentence.
+pub(crate) fn cut_short(series: &Series) -> Option<String> {
+    match series.ended {
+        Ended::Complete => None,
+        Ended::OutOfTime => Some(format!(
+            "There was no time for {} runs of each in {} (--budget-time).",
+            series.runs_asked,
+            time(series.budget_ns),
+        )),
+        Ended::Interrupted => Some(format!(
+            "It was interrupted after {} of {} rounds.",
+            series.rounds, series.runs_asked
+        )),
+    }
+}
+
 /// How the figures came about, and what the words mean.
 fn method(series: &Series, results: &[MetricResult]) -> String {
     let warm_up = series.samples.iter().filter(|it| it.is_warm_up).count();
@@ -101,17 +117,8 @@ fn method(series: &Series, results: &[MetricResult]) -> String {
     if rows.any(|row| tail(row).is_some()) {
         text.push_str(&format!(" p99 is told from {TAIL_FROM} runs on."));
     }
-    match series.ended {
-        Ended::Complete => {}
-        Ended::OutOfTime => text.push_str(&format!(
-            " There was no time for {} runs of each in {} (--budget-time).",
-            series.runs_asked,
-            time(series.budget_ns),
-        )),
-        Ended::Interrupted => text.push_str(&format!(
-            " It was interrupted: of {} rounds these were finished.",
-            series.runs_asked
-        )),
+    if let Some(sentence) = cut_short(series) {
+        text.push_str(&format!(" {sentence}"));
     }
     text
 }

@@ -142,6 +142,7 @@ true
  launch to exit          2.74 ms     8.50 s    92.9 ms
  memory, unreclaimable   -           -         -
  memory, peak            4.0 MiB     4.0 MiB   4.0 MiB
+ memory, PSS             -           -         -
  disk, image             0 B         0 B       0 B
  disk, its own           -           -         -
 
@@ -378,7 +379,10 @@ fn what_ended_early_says_so() {
             Ended::OutOfTime,
             "There was no time for 8 runs of each in 600 s",
         ),
-        (Ended::Interrupted, "It was interrupted: of 8 rounds these"),
+        (
+            Ended::Interrupted,
+            "It was interrupted after 8 of 8 rounds.",
+        ),
     ] {
         let mut comparison = compared(&exiting(0), &exiting(0), &exiting(0), None, 8);
         comparison.series.as_mut().unwrap().ended = ended;

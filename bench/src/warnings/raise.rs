@@ -141,7 +141,8 @@ fn unread_memory(comparison: &Comparison) -> Vec<String> {
 fn too_few(comparison: &Comparison) -> Vec<String> {
     let timed = comparison.results.iter().flat_map(|it| &it.rows);
     let reported = comparison.figures.iter().flat_map(|it| &it.rows);
-    let rows = timed.chain(reported.map(|row| &row.of_runs));
+    let reported = reported.flat_map(|row| std::iter::once(&row.of_runs).chain(&row.cpu));
+    let rows = timed.chain(reported);
     let pairs = rows.filter_map(|row| Some(row.against.as_ref()?.comparison.pairs));
     match pairs.min() {
         Some(pairs) if pairs < MIN_PAIRS => vec![format!(
@@ -336,18 +337,30 @@ fn beginnings(comparison: &Comparison) -> Vec<String> {
 
 fn controls(comparison: &Comparison) -> Vec<String> {
     let workload = &comparison.workload;
-    let has_limits = workload.memory_limit_bytes.is_some()
-        || workload.cpu_limit_milli_cpus.is_some()
-        || workload.pids_limit.is_some();
-    let is_without =
-        |it: &Contender| matches!(it, Contender::HostProcess | Contender::Peer(Peer::Bwrap));
-    contenders(comparison)
-        .into_iter()
-        .filter(|contender| has_limits && is_without(contender))
-        .map(|contender| {
-            format!("{contender} has no limits: what setting them takes is not in its time")
-        })
-        .collect()
+    let limits = [
+        (workload.memory_limit_bytes.is_some(), "memory"),
+        (workload.cpu_limit_milli_cpus.is_some(), "CPUs"),
+        (workload.pids_limit.is_some(), "processes"),
+    ];
+    let limits = limits.into_iter().filter(|it| it.0).map(|it| it.1);
+    let limits: Vec<_> = limits.collect();
+    if limits.is_empty() {
+        return Vec::new();
+    }
+    let limits = limits.join(" and ");
+    let without = |contender| match contender {
+        // What a process can be held to depends on whether it runs as the workload's user.
+        Contender::HostProcess => Some(format!(
+            "{contender} has no cgroup that would limit {limits}: at most each process's addresses and \
+             the number of its user's processes are, and what setting limits takes is not in its time"
+        )),
+        Contender::Peer(Peer::Bwrap) => Some(format!(
+            "{contender} has no limit of {limits}: what setting one takes is not in its time"
+        )),
+        _ => None,
+    };
+    let contenders = contenders(comparison).into_iter();
+    contenders.filter_map(without).collect()
 }
 
 fn host(comparison: &Comparison) -> Vec<String> {
@@ -393,6 +406,7 @@ fn page_cache(comparison: &Comparison) -> Vec<String> {
             FootprintReading::Taken {
                 moment: FootprintMoment::TwoSecondsAfterMain | FootprintMoment::Ready,
                 footprint,
+                ..
             } if footprint.file_bytes > footprint.unreclaimable_bytes() / 2 => Some(format!(
                 "{} is charged {} of page cache, which the next one may share: compare what is \
                  unreclaimable",

@@ -93,7 +93,7 @@ const FAULTS: [Fault; 18] = [
                 of_runs: it.results[0].rows[0].clone(),
                 p99_ns: None,
                 quantiles_ns: Vec::new(),
-                cpu_ns: None,
+                cpu: None,
             }],
         };
         let summary = result.rows[0].of_runs.summary.as_mut().unwrap();

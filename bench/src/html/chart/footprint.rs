@@ -4,6 +4,7 @@ use launch::Footprint;
 use maud::{Markup, html};
 
 use super::svg::{CHARACTER, LINE, WIDTH, drawing, px};
+use crate::html::named;
 use crate::units::size;
 use crate::{Comparison, Contender, FootprintReading};
 
@@ -75,6 +76,32 @@ pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup>
             }
         },
     ))
+}
+
+/// What each way is charged, and what its processes have by another count.
+pub(in crate::html) fn table(comparison: &Comparison) -> Markup {
+    let or_none = |bytes: Option<u64>| bytes.map_or_else(|| "-".into(), size);
+    html! {
+        div.wide { table {
+            thead { tr {
+                th scope="col" { "way" }
+                @for (_, name) in PARTS { th.number scope="col" { (name) } }
+                th.number scope="col" { "peak" }
+                th.number scope="col" { "PSS" }
+            } }
+            tbody { @for report in comparison.ways.as_ref().into_array() {
+                @if let FootprintReading::Taken { footprint, pss_bytes, .. } = &report.footprint { tr {
+                    th scope="row" { (named(report.way.into())) }
+                    @for bytes in parts(footprint) { td.number { (size(bytes)) } }
+                    td.number { (size(footprint.peak_bytes)) }
+                    td.number { (or_none(*pss_bytes)) }
+                } }
+            } }
+        } }
+        p.note {
+            "PSS checks that by another count: what the kernel says that the processes have in memory, shared pages by share, without the kernel's own."
+        }
+    }
 }
 
 /// Where what stands for a part is told, beside those before it.
