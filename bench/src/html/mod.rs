@@ -174,4 +174,6 @@ fn legend(contenders: impl IntoIterator<Item = Contender>) -> Markup {
 }
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 pub(crate) mod tests;
