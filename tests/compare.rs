@@ -441,3 +441,24 @@ fn what_can_not_be_measured_is_refused_by_name() {
         assert!(seen.stdout.is_empty(), "{args:?}");
     }
 }
+
+#[test]
+fn a_vm_that_ends_with_another_code_is_not_timed_and_it_is_said() {
+    let Some((_place, world)) = World::for_vms() else {
+        return;
+    };
+    // Of a VM the kernel is another one than the host's.
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let script = r#"test "$(uname -r)" = "$0""#;
+    let command = ["busybox", "sh", "-c", script, release.trim()];
+    let flags = ["compare", "--runs=1", "--budget-time=1ms", "--against=none"];
+    let seen = world.run([&flags[..], &command].concat());
+    assert_eq!(seen.code, Some(125), "{}", seen.stderr);
+    let text = seen.stdout_text().replace('\n', " ");
+    for way in ["vm cold", "vm warm"] {
+        let note = format!("Note: {way} is not timed: it ended with 1, container with 0.");
+        assert!(text.contains(&note), "{text}");
+    }
+    // There is nobody left to time the container beside.
+    assert!(!text.contains("p50"), "{text}");
+}

@@ -13,7 +13,8 @@ use std::time::Duration;
 use bench::load::LoadEnd;
 use bench::{Comparison, Contender};
 use harness::comparison::compared;
-use harness::{World, wait};
+use harness::nobody::is_root;
+use harness::{JAULA, World, see, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -182,4 +183,41 @@ fn of_a_density_that_is_killed_the_next_run_leaves_nothing() {
     let next = world.run(["run", "busybox", "true"]);
     assert_eq!((next.code, next.stderr.as_str()), (Some(0), ""));
     assert_gone(&world, &there);
+}
+
+#[test]
+fn where_the_hosts_memory_ends_no_more_are_launched_and_it_is_said() {
+    if !is_root() {
+        return;
+    }
+    let Some((_place, world)) = World::for_vms() else {
+        return;
+    };
+    // A host that has a tenth of its memory left, less one page: as this one's kernel would tell it.
+    let told = world.dir().join("meminfo");
+    fs::write(&told, "MemTotal: 1000000 kB\nMemAvailable: 99996 kB\n").unwrap();
+    let told = told.to_str().unwrap();
+    let script = r#"mount --bind "$1" /proc/meminfo && shift && exec "$@""#;
+    let compare = [
+        "compare",
+        "--density=2",
+        "--runs=0",
+        "--json",
+        "busybox",
+        "sleep",
+        "1000",
+    ];
+    let unshare = ["--mount", "sh", "-c", script, "sh", told, JAULA];
+    let seen = see(
+        world.command("unshare", unshare.into_iter().chain(compare)),
+        b"",
+    );
+    assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+    let comparison: Comparison = serde_json::from_slice(&seen.stdout).unwrap();
+    for way in comparison.load.density.unwrap().ways {
+        assert_eq!(way.ran, 0, "{way:?}");
+        let available_bytes = 99_996 << 10;
+        assert_eq!(way.ended, LoadEnd::LowMemory { available_bytes });
+    }
+    world.assert_no_traces();
 }

@@ -136,6 +136,13 @@ mod tests {
         let changes = Changes::between(&[old], &[new]);
         assert_eq!(changes.left_out, [""; 0]);
         assert_eq!(changes.circumstances, [""; 0]);
+        assert!(
+            changes
+                .in_short()
+                .contains(" figures 0 got better, 1 got worse and "),
+            "{}",
+            changes.in_short()
+        );
         let slower = |row: &&Change| row.comparison.verdict == Verdict::Slower;
         let slower: Vec<_> = changes.rows.iter().filter(slower).collect();
         let [row] = slower[..] else {

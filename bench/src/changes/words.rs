@@ -22,6 +22,24 @@ impl Changes {
         The two were measured at different times: whatever else changed on the host meanwhile is \
         part of it.";
 
+    /// How many figures there are, and how many of them were shown to have changed which way.
+    pub(crate) fn in_short(&self) -> String {
+        let count = |verdict| {
+            let rows = self.rows.iter();
+            rows.filter(|it| it.comparison.verdict == verdict).count()
+        };
+        format!(
+            "Of {} figures {} got better, {} got worse and {} stayed the same; {} were not shown to differ, \
+             and {} had too few runs.",
+            self.rows.len(),
+            count(Verdict::Faster),
+            count(Verdict::Slower),
+            count(Verdict::Equivalent),
+            count(Verdict::Inconclusive),
+            count(Verdict::TooFewPairs),
+        )
+    }
+
     /// What must be known to read the figures.
     pub(crate) fn notes(&self) -> impl Iterator<Item = &String> {
         self.left_out.iter().chain(&self.circumstances)

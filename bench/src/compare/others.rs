@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Error, Other, Plan, checked};
 use crate::measure::{self, MeasureError, Run};
 use crate::series::Entrant;
-use crate::{Contender, Interrupt, OtherReport, Outcome, WayReport, reported};
+use crate::{Contender, Interrupt, OtherReport, WayReport, reported};
 
 /// How long they are waited for at least: they may hang.
 const AT_LEAST: Duration = Duration::from_secs(30);

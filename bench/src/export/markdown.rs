@@ -55,6 +55,7 @@ fn remarks(comparison: &Comparison) -> Vec<String> {
 pub fn markdown_of_changes(changes: &Changes) -> String {
     let mut text = String::from("## Since the baseline\n\n");
     if !changes.rows.is_empty() {
+        text.push_str(&format!("{}\n\n", changes.in_short()));
         text.push_str(&rows(Changes::HEADS, changes.rows.iter().map(Change::row)));
         text.push_str(&format!("{}\n\n", Changes::METHOD));
     }

@@ -12,6 +12,7 @@ pub(super) fn section(changes: &Changes) -> Markup {
             h2 #changes { "What changed" }
             @if changes.rows.is_empty() { p.note { "There is nothing that both have measured." } }
             @else {
+                p { (changes.in_short()) }
                 (table(Changes::HEADS, changes.rows.iter().map(Change::row)))
                 p.note { (Changes::METHOD) }
             }
@@ -31,7 +32,7 @@ pub(super) fn judgements(judgements: &[Judgement<'_>]) -> Markup {
 
 fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Markup {
     html! {
-        div.wide { table {
+        div.wide { table.words {
             thead { tr { @for head in heads { th scope="col" { (head) } } } }
             tbody { @for row in rows { tr { @for cell in &row { td { (visible(cell)) } } } } }
         } }

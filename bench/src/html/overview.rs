@@ -90,7 +90,7 @@ fn times(measurand: Measurand, against: &Against) -> String {
     let Some(ratio) = against.comparison.ratio else {
         return measurand.word(verdict).to_owned();
     };
-    let times = format!("{} ×", three_digits(ratio));
+    let times = format!("{}\u{a0}×", three_digits(ratio));
     match verdict {
         Verdict::Faster | Verdict::Slower => times,
         Verdict::Equivalent => format!("≈ {times}"),
@@ -118,7 +118,7 @@ fn span(tally: &Tally) -> String {
     let (least, most) = tally.ratios;
     match tally.figures {
         0 => "(too few runs)".into(),
-        _ => format!("{} to {} ×", three_digits(least), three_digits(most)),
+        _ => format!("{} to {}\u{a0}×", three_digits(least), three_digits(most)),
     }
 }
 

@@ -23,19 +23,17 @@ impl Drawn<'_> {
 
 /// Those that were timed, in the order in which they are shown, without what warmed up.
 pub(super) fn drawn<'a>(comparison: &Comparison, series: &'a Series) -> Vec<Drawn<'a>> {
-    let mut contenders: Vec<Contender> = Vec::new();
-    let timed = comparison.results.iter().flat_map(|result| &result.rows);
-    let reporting = comparison.figures.iter().flat_map(|result| &result.rows);
-    for row in timed.chain(reporting.map(|row| &row.of_runs)) {
-        if !contenders.contains(&row.contender) {
-            contenders.push(row.contender);
-        }
-    }
+    let is_drawn = |contender: &Contender| {
+        let timed = comparison.results.iter().flat_map(|result| &result.rows);
+        let reporting = comparison.figures.iter().flat_map(|result| &result.rows);
+        let mut rows = timed.chain(reporting.map(|row| &row.of_runs));
+        rows.any(|row| row.contender == *contender)
+    };
     let of = |contender| Drawn {
         contender,
         samples: series.timed(contender).collect(),
     };
-    let all = contenders.into_iter().map(of);
+    let all = Contender::all().filter(is_drawn).map(of);
     all.filter(|drawn| !drawn.samples.is_empty()).collect()
 }
 

@@ -380,7 +380,7 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     assert_eq!(page.matches("<svg").count(), 24);
     assert!(page.contains("</strong> was not measured: no &lt;bridge&gt;."));
     // Each way in a column, and above all what it means.
-    assert!(page.contains("6.00 s<br><small>116 ×</small>"));
+    assert!(page.contains("6.00 s<br><small>116\u{a0}×</small>"));
     assert!(page.contains(", 116 times the container</strong>"));
     assert!(page.contains("6.00 s of 6.00 s, is the boot of its kernel (“kernel boot”)."));
     let ids: Vec<_> = page

@@ -22,6 +22,7 @@ pub fn changes(changes: &Changes, width: u16) -> String {
             verdicts.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(LONGEST_WORD)));
         }
         parts.push(finish(&table));
+        parts.push(paragraph::fill(&changes.in_short(), width));
         parts.push(paragraph::fill(Changes::METHOD, width));
     }
     let notes: Vec<_> = changes
