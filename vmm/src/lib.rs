@@ -43,7 +43,7 @@ pub mod vm;
 
 pub use boot::cmdline::{InvalidParameters, KernelParameters};
 pub use launcher::{
-    GuestBoot, GuestKernel, RemoveError, RunningVm, StartMode, Template, TemplateFacts,
+    GuestBoot, GuestKernel, LentGuest, RemoveError, RunningVm, StartMode, Template, TemplateFacts,
     TemplateState, Templates, UserFiles, VmLauncher, resume, save, signal,
 };
 pub use monitor::{is_monitor, monitor_main};

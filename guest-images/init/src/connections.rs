@@ -1,30 +1,59 @@
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::mem::size_of;
+use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use guest_protocol::Ports;
+use guest_protocol::{OVER_TCP, Ports, TCP_INTERFACE};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::sockopt::socket_error;
-use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socket_with};
+use rustix::net::{
+    AddressFamily, Shutdown, SocketFlags, SocketType, connect, shutdown, socket_with,
+};
 
 use crate::fatal::Fatal;
+use crate::network;
+
+/// How the host is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// In our own monitor.
+    Vsock,
+    /// In another one.
+    Tcp,
+}
+
+impl Way {
+    /// What the kernel's command line says, whose words are the arguments of PID 1.
+    pub(crate) fn of_words(words: &[CString]) -> Self {
+        match words
+            .iter()
+            .any(|word| word.as_bytes() == OVER_TCP.as_bytes())
+        {
+            true => Self::Tcp,
+            false => Self::Vsock,
+        }
+    }
+}
 
 /// Sockets for the four connections of the first command, of which nobody but this process knows
 /// yet.
 pub(crate) struct Sockets {
+    way: Way,
     control: OwnedFd,
     streams: [OwnedFd; 3],
 }
 
 impl Sockets {
     /// Makes them.
-    pub(crate) fn open() -> Result<Self, Fatal> {
+    pub(crate) fn open(way: Way) -> Result<Self, Fatal> {
         let made = || {
             Ok::<_, Errno>(Self {
-                control: socket()?,
-                streams: [socket()?, socket()?, socket()?],
+                way,
+                control: socket(way)?,
+                streams: [socket(way)?, socket(way)?, socket(way)?],
             })
         };
         made().map_err(Fatal::when("making a socket"))
@@ -39,12 +68,17 @@ impl Sockets {
             stderr,
         } = Ports::COMMAND;
         let [to_stdin, to_stdout, to_stderr] = &self.streams;
-        let connected = connect_all([
+        if self.way == Way::Tcp {
+            network::configure(&TCP_INTERFACE)
+                .map_err(Fatal::when("setting up the interface to the host"))?;
+        }
+        let sockets = [
             (&self.control, control),
             (to_stdin, stdin),
             (to_stdout, stdout),
             (to_stderr, stderr),
-        ]);
+        ];
+        let connected = connect_all(self.way, sockets);
         // Who sends a part of a message sends the rest.
         connected
             .and_then(|()| ioctl_fionbio(&self.control, false))
@@ -70,13 +104,15 @@ pub(crate) struct Streams(pub(crate) [OwnedFd; 3]);
 impl Streams {
     /// Connects those of a session.
     pub(crate) fn connect(ports: Ports) -> Result<Self, Errno> {
-        let sockets = [socket()?, socket()?, socket()?];
+        let way = Way::Vsock;
+        let sockets = [socket(way)?, socket(way)?, socket(way)?];
         let [stdin, stdout, stderr] = &sockets;
-        connect_all([
+        let wanted = [
             (stdin, ports.stdin),
             (stdout, ports.stdout),
             (stderr, ports.stderr),
-        ])?;
+        ];
+        connect_all(way, wanted)?;
         Ok(Self(sockets))
     }
 
@@ -104,20 +140,31 @@ fn end(output: &OwnedFd) -> Result<(), Errno> {
 
 /// Connects a session's control connection, which blocks, as that of the first command does.
 pub(crate) fn connect_control(ports: Ports) -> Result<File, Errno> {
-    let control = socket()?;
-    connect_all([(&control, ports.control)])?;
+    let control = socket(Way::Vsock)?;
+    connect_all(Way::Vsock, [(&control, ports.control)])?;
     ioctl_fionbio(&control, false)?;
     Ok(control.into())
 }
 
-fn socket() -> Result<OwnedFd, Errno> {
+fn socket(way: Way) -> Result<OwnedFd, Errno> {
+    let family = match way {
+        Way::Vsock => AddressFamily::VSOCK,
+        Way::Tcp => AddressFamily::INET,
+    };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    socket_with(AddressFamily::VSOCK, SocketType::STREAM, flags, None)
+    socket_with(family, SocketType::STREAM, flags, None)
 }
 
-fn connect_all<const N: usize>(sockets: [(&OwnedFd, u32); N]) -> Result<(), Errno> {
+fn connect_all<const N: usize>(way: Way, sockets: [(&OwnedFd, u32); N]) -> Result<(), Errno> {
     for (socket, port) in sockets {
-        begin_to_connect(socket.as_fd(), port)?;
+        let begun = match way {
+            Way::Vsock => begin_to_connect(socket.as_fd(), port),
+            Way::Tcp => begin_to_connect_over_tcp(socket.as_fd(), port),
+        };
+        match begun {
+            Ok(()) | Err(Errno::INPROGRESS) => {}
+            Err(errno) => return Err(errno),
+        }
     }
     // The last one first: when that is connected the others are, too.
     for (socket, _) in sockets.into_iter().rev() {
@@ -144,11 +191,12 @@ fn begin_to_connect(socket: BorrowedFd<'_>, port: u32) -> Result<(), Errno> {
     if result == 0 {
         return Ok(());
     }
-    match Errno::from_io_error(&io::Error::last_os_error()) {
-        Some(Errno::INPROGRESS) => Ok(()),
-        Some(errno) => Err(errno),
-        None => Err(Errno::IO),
-    }
+    Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
+}
+
+fn begin_to_connect_over_tcp(socket: BorrowedFd<'_>, port: u32) -> Result<(), Errno> {
+    let port = u16::try_from(port).map_err(|_| Errno::ADDRNOTAVAIL)?;
+    connect(socket, &SocketAddrV4::new(TCP_INTERFACE.gateway, port))
 }
 
 fn wait_until_connected(socket: BorrowedFd<'_>) -> Result<(), Errno> {
@@ -160,6 +208,23 @@ fn wait_until_connected(socket: BorrowedFd<'_>) -> Result<(), Errno> {
             Ok(_) => return socket_error(socket)?,
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_the_kernels_command_line_says_how_the_host_is_reached() {
+        for (words, expected) in [
+            (&[c"/init"][..], Way::Vsock),
+            (&[c"/init", c"single"], Way::Vsock),
+            (&[c"/init", c"single", c"over_tcp"], Way::Tcp),
+        ] {
+            let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+            assert_eq!(Way::of_words(&words), expected);
         }
     }
 }

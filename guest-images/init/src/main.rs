@@ -47,7 +47,7 @@ use std::fs::File;
 
 use cgroup::Cgroup;
 use command::{Prepared, Started};
-use connections::{Connections, Sockets};
+use connections::{Connections, Sockets, Way};
 use disk::Disk;
 use doorbell::Doorbell;
 use fatal::Fatal;
@@ -70,7 +70,7 @@ extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc:
         return reaper::run(words);
     }
     std::panic::set_hook(Box::new(|panic| fatal::report(panic)));
-    match run() {
+    match run(Way::of_words(&words)) {
         Ok(never) => match never {},
         Err(error) => fatal::report(&error),
     }
@@ -92,7 +92,7 @@ unsafe fn words(argc: libc::c_int, argv: *const *const libc::c_char) -> Vec<CStr
 }
 
 /// All that a guest ever does.
-fn run() -> Result<std::convert::Infallible, Fatal> {
+fn run(way: Way) -> Result<std::convert::Infallible, Fatal> {
     // A process that joins the command is among its processes before it has another memory than
     // this one, which none of those may look into.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
@@ -107,7 +107,7 @@ fn run() -> Result<std::convert::Infallible, Fatal> {
     let (cgroup, entrance) = Cgroup::make()?;
     root::make_directories()?;
     let prepared = Prepared::make(entrance, doorbell)?;
-    let sockets = Sockets::open()?;
+    let sockets = Sockets::open(way)?;
     doorbell.ring(Mark::Ready);
 
     // A machine that was saved at that mark goes on here, as a copy of which there are others.

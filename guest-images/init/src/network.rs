@@ -45,7 +45,7 @@ fn find() -> io::Result<()> {
 }
 
 /// As netdevice(7) and route(4) say.
-fn configure(interface: &Interface) -> io::Result<()> {
+pub(crate) fn configure(interface: &Interface) -> io::Result<()> {
     let socket = socket_with(
         AddressFamily::INET,
         SocketType::DGRAM,

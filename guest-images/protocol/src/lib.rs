@@ -11,6 +11,8 @@
 //!   sends closes the connection; the host sends nothing on the output streams, so its end of one
 //!   that shuts down tells the guest that nobody listens.
 //!
+//! In another monitor than ours there is no doorbell, and the connections are TCP ([`OVER_TCP`]).
+//!
 //! On the control connection the monitor sends one [`ToGuest::Start`], then any number of
 //! [`ToGuest::Signal`]s; the guest answers with exactly one of [`ToHost::Ended`] and
 //! [`ToHost::Failed`], after all output of the command was sent and both outputs were ended. The
@@ -36,6 +38,7 @@ mod message;
 mod ports;
 mod session;
 mod shares;
+mod tcp;
 
 /// The context ID of a guest. Each guest has a vsock device of its own, so all may share one.
 /// The host is 2 (`VMADDR_CID_HOST`, `vsock(7)`).
@@ -53,3 +56,4 @@ pub use session::{
     Users,
 };
 pub use shares::{SHARES, SHARES_TAG, share_path};
+pub use tcp::{OVER_TCP, TCP_INTERFACE};

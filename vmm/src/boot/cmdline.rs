@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::str::FromStr;
 
+use guest_protocol::OVER_TCP;
 use linux_loader::cmdline::Cmdline;
 use vm_memory::GuestAddress;
 
@@ -144,6 +145,15 @@ impl CommandLine {
         Ok(self
             .0
             .add_virtio_mmio_device(layout::VIRTIO_BYTES, GuestAddress(base), gsi, None)?)
+    }
+
+    /// Has PID 1 connect by TCP: it is a guest of another monitor.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for it.
+    pub fn over_tcp(&mut self) -> Result<(), CommandLineError> {
+        Ok(self.0.insert_str(OVER_TCP)?)
     }
 
     /// Adds what the user wants, which may contradict what stands before it.

@@ -156,7 +156,7 @@ impl PreparedVm {
 }
 
 /// What PID 1 is told to run.
-fn task(workload: &Workload, disks: &[HostDisk], files: NameFiles) -> Task {
+pub(super) fn task(workload: &Workload, disks: &[HostDisk], files: NameFiles) -> Task {
     Task {
         command: workload.command.clone(),
         hostname: workload.hostname.clone(),

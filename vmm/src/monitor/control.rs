@@ -35,7 +35,7 @@ impl Instructions {
 }
 
 /// What a machine becomes that takes this on at once.
-pub(super) fn incarnation_now(entropy: Entropy, interface: Option<Interface>) -> Incarnation {
+pub(crate) fn incarnation_now(entropy: Entropy, interface: Option<Interface>) -> Incarnation {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -113,7 +113,7 @@ pub(super) fn go_on(
 }
 
 /// 64 bytes of getrandom(2).
-pub(super) fn entropy() -> io::Result<Entropy> {
+pub(crate) fn entropy() -> io::Result<Entropy> {
     Entropy::filled(|bytes| {
         // Up to 256 bytes come whole, and no signal interrupts.
         rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty())?;

@@ -55,6 +55,7 @@ pub(crate) use assignment::{
     SharedFile, SnapshotFiles, Work,
 };
 pub(crate) use channel::{Channel, ChannelError, MAX_DESCRIPTORS, Received};
+pub(crate) use control::{entropy, incarnation_now};
 pub(crate) use exec::{ExecNews, ExecWord};
 pub(crate) use message::{Phase, Reason, ToLauncher, ToMonitor};
 pub(crate) use requests::{Reply, Request, SOCKET};
