@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Metric, Way};
 
+/// What QEMU is called.
+const QEMU: &str = "qemu";
+
 /// One that takes turns in a series of timed runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,6 +25,8 @@ pub enum Contender {
     JaulaRun,
     /// Another runner, as a whole process.
     Peer(Peer),
+    /// QEMU as a whole process: another monitor, for the guest that ours boots.
+    Qemu,
 }
 
 impl Contender {
@@ -34,7 +39,8 @@ impl Contender {
             Self::VmWarm,
             Self::JaulaRun,
         ];
-        ours.into_iter().chain(Peer::ALL.map(Self::Peer))
+        let peers = Peer::ALL.map(Self::Peer);
+        ours.into_iter().chain(peers).chain([Self::Qemu])
     }
 
     /// The one that this is held against. What a user asks is what a VM costs in place of a
@@ -45,13 +51,14 @@ impl Contender {
             Self::Container => Some(Self::HostProcess),
             Self::VmCold | Self::VmWarm => Some(Self::Container),
             Self::Peer(_) => Some(Self::JaulaRun),
+            Self::Qemu => Some(Self::VmCold),
         }
     }
 
     /// Whether it is timed from the execution of its program, where the others are from the entry
     /// of `launch()`.
     pub fn is_whole_process(self) -> bool {
-        matches!(self, Self::JaulaRun | Self::Peer(_))
+        matches!(self, Self::JaulaRun | Self::Peer(_) | Self::Qemu)
     }
 
     /// Whether there can be a figure of this kind: when a peer's command starts is not told, and what
@@ -86,6 +93,7 @@ impl fmt::Display for Contender {
             Self::VmWarm => Way::VmWarm.fmt(f),
             Self::JaulaRun => f.write_str("jaula run"),
             Self::Peer(peer) => peer.fmt(f),
+            Self::Qemu => f.write_str(QEMU),
         }
     }
 }
@@ -158,12 +166,14 @@ pub enum Opponent {
     Jaula,
     /// [`Contender::Peer`], and with it [`Contender::JaulaRun`].
     Peer(Peer),
+    /// [`Contender::Qemu`].
+    Qemu,
 }
 
 /// There is none of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "nothing can be compared against {0:?}: there are none, host, jaula, runc, crun, youki, bwrap"
+    "nothing can be compared against {0:?}: there are none, host, jaula, runc, crun, youki, bwrap, qemu"
 )]
 pub struct UnknownOpponent(String);
 
@@ -175,6 +185,7 @@ impl FromStr for Opponent {
             "none" => return Ok(Self::Nobody),
             "host" => return Ok(Self::Host),
             "jaula" => return Ok(Self::Jaula),
+            QEMU => return Ok(Self::Qemu),
             _ => {}
         }
         let peer = Peer::ALL.into_iter().find(|peer| peer.program() == word);
@@ -201,13 +212,14 @@ mod tests {
         assert_eq!("none".parse(), Ok(Opponent::Nobody));
         assert_eq!("host".parse(), Ok(Opponent::Host));
         assert_eq!("jaula".parse(), Ok(Opponent::Jaula));
+        assert_eq!("qemu".parse(), Ok(Opponent::Qemu));
         for peer in Peer::ALL {
             assert_eq!(peer.program().parse(), Ok(Opponent::Peer(peer)));
         }
         let error = "docker".parse::<Opponent>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "nothing can be compared against \"docker\": there are none, host, jaula, runc, crun, youki, bwrap"
+            "nothing can be compared against \"docker\": there are none, host, jaula, runc, crun, youki, bwrap, qemu"
         );
     }
 }

@@ -31,14 +31,15 @@ pub struct CompareArgs {
     /// Also write a report with charts to this file: one HTML page that needs nothing else
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Who else runs the same, with commas: host, jaula, runc, crun, youki, bwrap; or none
+    /// Who else runs the same, with commas: host, jaula, runc, crun, youki, bwrap, qemu; or none
     ///
     /// As root a plain process of this machine takes part with the image as its root, as a user without
     /// rights, if the image was made from this machine (busybox, probe, program:NAME); `none` leaves it
     /// out. `host` has it take part with any image, and as the user of the workload: as root it can do
     /// to this machine what it likes, so name it only for images that you trust. `jaula` is `jaula run` as a
     /// whole process, from the execution of this program on. Of other runners those
-    /// that are installed take part, beside `jaula run` as a whole process.
+    /// that are installed take part, beside `jaula run` as a whole process. `qemu` is its `microvm` with
+    /// KVM, which boots the same kernel, PID 1 and image as a VM here, and is held against that.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = opponent)]
     pub against: Vec<Opponent>,
     #[command(flatten)]

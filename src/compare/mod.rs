@@ -164,15 +164,16 @@ pub fn measure(
         let measured = floors.get_or_init(|| Floors::measure(vmm::kvm::open().ok().as_ref()));
         environment.floors = measured.clone();
     }
+    let vm_cold = installation.vm(boot.clone(), StartMode::Cold);
     let plan = Plan {
         launchers: Ways {
             container: &installation.container(),
-            vm_cold: &installation.vm(boot.clone(), StartMode::Cold),
+            vm_cold: &vm_cold,
             vm_warm: &installation.vm(boot.clone(), StartMode::Warm),
         },
         workload: &workload,
         stdin,
-        others: opponents::prepare(args, &metrics, &workload)?,
+        others: opponents::prepare(args, &metrics, &workload, &vm_cold, progress)?,
         environment,
         series: series_plan(&args.measuring, metrics),
         load: load_plan(&args.measuring),

@@ -6,7 +6,8 @@ use std::io;
 
 use bench::processes::{self, Error::Unsupported, RunAs};
 use bench::{Contender, Metric, Opponent, Other};
-use launch::{Prepared, Workload};
+use launch::{Prepared, Progress, Workload};
+use vmm::VmLauncher;
 
 use crate::args::CompareArgs;
 
@@ -35,7 +36,7 @@ pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error
     let has_peers = args
         .against
         .iter()
-        .any(|it| matches!(it, Opponent::Peer(_) | Opponent::Jaula));
+        .any(|it| matches!(it, Opponent::Peer(_) | Opponent::Jaula | Opponent::Qemu));
     if has_peers
         && !args.measuring.figures()
         && !metrics
@@ -51,7 +52,8 @@ pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error
     Ok(())
 }
 
-/// Makes ready those that were asked for. One that can't be is in the report with the reason.
+/// Makes ready those that were asked for; another monitor for the guests of `vm`. One that can't be is in
+/// the report with the reason.
 ///
 /// # Errors
 ///
@@ -60,6 +62,8 @@ pub fn prepare(
     args: &CompareArgs,
     metrics: &[Metric],
     workload: &Workload,
+    vm: &VmLauncher,
+    progress: &dyn Progress,
 ) -> io::Result<Vec<Other>> {
     let mut others = Vec::new();
     let asked = |opponent| args.against.contains(&opponent);
@@ -84,6 +88,12 @@ pub fn prepare(
         contender: Contender::Peer(peer),
         prepared: processes::peer(peer, workload).map_err(Into::into),
     }));
+    if asked(Opponent::Qemu) {
+        others.push(Other {
+            contender: Contender::Qemu,
+            prepared: processes::qemu(vm, workload, progress),
+        });
+    }
     Ok(others)
 }
 

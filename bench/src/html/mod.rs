@@ -159,7 +159,7 @@ fn class(contender: Contender) -> &'static str {
         Contender::VmCold => "vm-cold",
         Contender::HostProcess => "host-process",
         Contender::JaulaRun => "jaula-run",
-        Contender::Peer(_) => "peer",
+        Contender::Peer(_) | Contender::Qemu => "peer",
     }
 }
 

@@ -82,6 +82,7 @@ fn what(contender: Contender) -> &'static str {
         Contender::VmCold => "A virtual machine that boots a kernel of its own first.",
         Contender::JaulaRun => "jaula as a whole process, beside other runners.",
         Contender::Peer(_) => "Another runner, as a whole process.",
+        Contender::Qemu => "QEMU as a whole process: another monitor, which boots the same kernel.",
     }
 }
 

@@ -1,12 +1,14 @@
 //! Contenders that are no launchers of ours: a plain process of the host, and other runners.
 //!
 //! Each run of one has the image as an overlay in a mount namespace that is made before the clock
-//! starts, so that nothing it does to files outlives it, and the image stays as it is.
+//! starts, so that nothing it does to files outlives it, and the image stays as it is. QEMU has it as the
+//! disk that a VM of ours has.
 
 mod doorbell;
 mod host_process;
 mod nobody;
 mod peer;
+mod qemu;
 mod root;
 mod spawned;
 mod whole;
@@ -15,6 +17,7 @@ use std::io;
 
 pub use host_process::{RunAs, prepare as host_process};
 pub use peer::prepare as peer;
+pub use qemu::prepare as qemu;
 pub use whole::prepare as whole;
 
 /// Why a workload can't be run by something that is no launcher of ours.

@@ -325,14 +325,23 @@ fn contenders(comparison: &Comparison) -> Vec<Contender> {
 
 fn beginnings(comparison: &Comparison) -> Vec<String> {
     let contenders = contenders(comparison);
-    match contenders.iter().any(|it| it.is_whole_process()) {
-        true => vec![
+    let is_runner = |it: &Contender| matches!(it, Contender::JaulaRun | Contender::Peer(_));
+    let mut warnings = Vec::new();
+    if contenders.iter().any(is_runner) {
+        warnings.push(
             "jaula run and other runners are timed from the execution of their program, the rest \
              from the entry of launch(): hold each against its own kind"
                 .into(),
-        ],
-        false => Vec::new(),
+        );
     }
+    if contenders.contains(&Contender::Qemu) {
+        warnings.push(
+            "qemu is timed from the execution of its program, and vm cold from the entry of \
+             launch(), which makes a directory and a cgroup before it executes the monitor"
+                .into(),
+        );
+    }
+    warnings
 }
 
 fn controls(comparison: &Comparison) -> Vec<String> {
@@ -344,20 +353,25 @@ fn controls(comparison: &Comparison) -> Vec<String> {
     ];
     let limits = limits.into_iter().filter(|it| it.0).map(|it| it.1);
     let limits: Vec<_> = limits.collect();
-    if limits.is_empty() {
-        return Vec::new();
-    }
-    let limits = limits.join(" and ");
-    let without = |contender| match contender {
+    let limits = (!limits.is_empty()).then(|| limits.join(" and "));
+    let without = |contender| {
+        match (contender, &limits) {
         // What a process can be held to depends on whether it runs as the workload's user.
-        Contender::HostProcess => Some(format!(
+        (Contender::HostProcess, Some(limits)) => Some(format!(
             "{contender} has no cgroup that would limit {limits}: at most each process's addresses and \
              the number of its user's processes are, and what setting limits takes is not in its time"
         )),
-        Contender::Peer(Peer::Bwrap) => Some(format!(
+        (Contender::Peer(Peer::Bwrap), Some(limits)) => Some(format!(
             "{contender} has no limit of {limits}: what setting one takes is not in its time"
         )),
+        // Whatever the limits: in its guest are those of memory and processes, as in ours.
+        (Contender::Qemu, _) => Some(
+            "qemu has no cgroup, no jail and no filter of system calls, which vm cold has: what making \
+             them takes is not in its time"
+                .to_owned(),
+        ),
         _ => None,
+    }
     };
     let contenders = contenders(comparison).into_iter();
     contenders.filter_map(without).collect()
