@@ -24,20 +24,23 @@ use vmm::ring0::Ring0;
 const BUILDS: usize = 40;
 /// How often one boots to its end.
 const BOOTS: usize = 3;
+/// It runs until it is killed.
+const ENDLESS: [&str; 2] = ["sleep", "1000"];
 /// The guest's memory, in bytes: the default.
 const MEMORY_BYTES: u64 = 128 << 20;
 /// The span that the first KVM_RUN ends.
 const LAST_BEFORE_RUN: &str = "jail";
 /// The span from there to PID 1.
 const BOOT: &str = "kernel boot";
+/// The span at whose end PID 1 is connected and knows what to run.
+const CONNECT: &str = "connect";
 
 fn main() -> Result<()> {
     if vmm::is_monitor() {
         vmm::monitor_main();
     }
     let cache = Cache::new(host::paths::cache_dir()?, []);
-    // It runs until it is killed.
-    let prepared = prepare(&cache, &["sleep", "1000"], None, StartMode::Cold)?;
+    let prepared = prepare(&cache, &ENDLESS, None, StartMode::Cold)?;
     let vmlinux = Kernel::find(&cache, Processors::One)?
         .ok_or("no kernel")?
         .vmlinux();
@@ -60,13 +63,14 @@ fn main() -> Result<()> {
         print_times(&format!("  of which {name}"), samples_ns);
     }
 
-    let mut boots_ns = Vec::new();
+    let (mut boots_ns, mut to_connected_ns) = (Vec::new(), Vec::new());
     for boot in 0..BOOTS {
         let instance = prepared.launch(Stdio::null()?)?;
         if !instance.wait_main()? {
             return Err("the guest ended before its command ran".into());
         }
         boots_ns.push(span_ns(instance.as_ref(), BOOT)?);
+        to_connected_ns.push(until_end_of_ns(instance.as_ref(), CONNECT)?);
         if boot == 0 {
             let memory = own_memory(monitor_of_this_process()?, &vmlinux)?;
             println!("  {:45} {}", "monitor's own private memory", size(memory));
@@ -84,7 +88,8 @@ fn main() -> Result<()> {
             boot_s * instructions_per_second as f64 / 1e6
         );
     }
-    qemu::print(&cache, &vmlinux, ring0)
+    print_times("launch() to PID 1, told what to run", &to_connected_ns);
+    qemu::print(&cache, &ENDLESS, BOOTS)
 }
 
 fn span_ns(instance: &dyn Instance, name: &str) -> Result<u64> {

@@ -1,116 +1,53 @@
-//! QEMU's `microvm`, where it is installed, with the same kernel, archive and command line.
+//! QEMU's `microvm`, where it is installed and runs, with the same kernel, PID 1 and command line.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use bench::time;
-use guest_images::{Cache, initramfs};
-use launch::NoProgress;
-use vmm::boot::cmdline::Voice;
-use vmm::builder;
-use vmm::ring0::Ring0;
+use bench::processes;
+use guest_images::{Cache, ImageRef};
+use launch::{Chain, Instance, NoProgress, Prepared, Stdio};
+use vmm::StartMode;
 
-use crate::vm_runs::Result;
+use crate::vm_runs::{Result, launcher, print_times, until_end_of_ns, workload};
 
-const QEMU: &str = "qemu-system-x86_64";
-/// What Linux says right before it executes PID 1 (`run_init_process`, `init/main.c`).
-const PID_1: &str = "Run /init as init process";
+/// The span that PID 1's first call ends.
+const TO_CALL: &str = "boot, connect";
+/// How often it is looked whether it is over.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Longer than a boot takes anywhere.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Prints how long it takes from its start to PID 1, or how far it gets. It tells what it does on its
-/// serial port, as jaula's does not: nothing else says that it is there.
-pub fn print(cache: &Cache, vmlinux: &Path, ring0: Ring0) -> Result<()> {
-    let what = "QEMU microvm, start of the process to PID 1";
-    let initrd = initramfs(cache, &NoProgress)?;
-    let command_line = builder::command_line(ring0, Voice::Verbose, 0, None)?;
-    let start = Instant::now();
-    let qemu = Command::new(QEMU)
-        .args(["-M", "microvm", "-enable-kvm", "-cpu", "host", "-m", "128"])
-        .args([
-            "-nodefaults",
-            "-no-user-config",
-            "-no-reboot",
-            "-display",
-            "none",
-        ])
-        .args(["-serial", "stdio", "-kernel"])
-        .arg(vmlinux)
-        .arg("-initrd")
-        .arg(initrd)
-        .arg("-append")
-        .arg(command_line.to_str()?)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let qemu = match qemu {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            println!("  {what:45} not measured: there is no {QEMU} (Debian's qemu-system-x86)");
-            return Ok(());
-        }
-        qemu => qemu?,
-    };
-    match wait_for_pid_1(Killed(qemu), start)? {
-        Ok(boot) => println!("  {what:45} {}", time(boot.as_nanos() as u64)),
-        Err(last) => println!("  {what:45} not reached; the last that it said: {last:?}"),
+/// Prints how long it takes from the execution of QEMU to PID 1's first call, or why it does not come
+/// that far.
+pub fn print(cache: &Cache, argv: &[&str], boots: usize) -> Result<()> {
+    let what = "QEMU microvm, execution to PID 1's first call";
+    match boots_ns(cache, argv, boots) {
+        Ok(boots_ns) => print_times(what, &boots_ns),
+        Err(error) => println!("  {what:45} not measured: {}", Chain(error.as_ref())),
     }
     Ok(())
 }
 
-/// Its time, or the last line of a guest that does not get there.
-fn wait_for_pid_1(
-    mut qemu: Killed,
-    start: Instant,
-) -> Result<std::result::Result<Duration, String>> {
-    let serial = qemu.0.stdout.take().ok_or("no serial port")?;
-    let (sender, lines) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(serial).lines().map_while(|line| line.ok()) {
-            // Nobody may be listening any more.
-            let _ = sender.send(line);
-        }
-    });
-    let mut last = String::new();
-    while let Ok(line) = lines.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
-        if line.contains(PID_1) {
-            return Ok(Ok(start.elapsed()));
-        }
-        if !line.trim().is_empty() {
-            last = line;
-        }
-    }
-    if last.is_empty() {
-        last = qemu.complaint();
-    }
-    Ok(Err(last))
+fn boots_ns(cache: &Cache, argv: &[&str], boots: usize) -> Result<Vec<u64>> {
+    let launcher = launcher(cache, StartMode::Cold)?;
+    let workload = workload(cache, &ImageRef::Busybox, argv, None)?;
+    let prepared = processes::qemu(&launcher, &workload, &NoProgress)?;
+    (0..boots).map(|_| boot_ns(prepared.as_ref())).collect()
 }
 
-/// A process that is killed and waited for in the end.
-struct Killed(Child);
-
-impl Killed {
-    /// The last line of what it says of itself, to its end.
-    fn complaint(&mut self) -> String {
-        let mut said = String::new();
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        if let Some(mut stderr) = self.0.stderr.take() {
-            // What can't be read is not told.
-            let _ = stderr.read_to_string(&mut said);
+fn boot_ns(prepared: &dyn Prepared) -> Result<u64> {
+    let instance = prepared.launch(Stdio::null()?)?;
+    let began = Instant::now();
+    while has_not_called(instance.as_ref()) {
+        if began.elapsed() > PATIENCE {
+            return Err(format!("PID 1 did not call within {} s", PATIENCE.as_secs()).into());
         }
-        said.lines().last().unwrap_or_default().to_owned()
+        if instance.wait(Some(PAUSE))?.is_some() {
+            break;
+        }
     }
+    until_end_of_ns(instance.as_ref(), TO_CALL)
 }
 
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn has_not_called(instance: &dyn Instance) -> bool {
+    instance.timeline().spans().is_empty()
 }

@@ -28,6 +28,24 @@ pub fn of_image(
     memory: Option<MemoryLimit>,
     start: StartMode,
 ) -> Result<Box<dyn Prepared>> {
+    let workload = workload(cache, image, argv, memory)?;
+    Ok(launcher(cache, start)?.prepare(&workload, &NoProgress)?)
+}
+
+/// Of VMs with the built-in kernel.
+pub fn launcher(cache: &Cache, start: StartMode) -> Result<VmLauncher> {
+    let run_dir = host::paths::run_dir()?;
+    let kernel = GuestKernel::BuiltIn;
+    Ok(VmLauncher::new(run_dir, cache.clone(), kernel, start))
+}
+
+/// A command in an image.
+pub fn workload(
+    cache: &Cache,
+    image: &ImageRef,
+    argv: &[&str],
+    memory: Option<MemoryLimit>,
+) -> Result<Workload> {
     let store = Store::new(host::paths::data_dir()?.join("images"));
     let image = image.resolve(Sources::new(cache, &store), &NoProgress)?;
     let root = image.root(false);
@@ -35,9 +53,7 @@ pub fn of_image(
     let command = Command::new(argv.to_vec(), ["PATH=/bin"], "/", credentials)?;
     let mut workload = Workload::new(root, command, "bench".parse()?);
     workload.resources.memory = memory;
-    let run_dir = host::paths::run_dir()?;
-    let launcher = VmLauncher::new(run_dir, cache.clone(), GuestKernel::BuiltIn, start);
-    Ok(launcher.prepare(&workload, &NoProgress)?)
+    Ok(workload)
 }
 
 /// From the entry of `launch()` to the end of the span `last`, in nanoseconds.
