@@ -382,6 +382,9 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     // Each way in a column, and above all what it means.
     assert!(page.contains("6.00 s<br><small>116\u{a0}×</small>"));
     assert!(page.contains(", 116 times the container</strong>"));
+    assert!(page.contains("<small>one more instance</small>"));
+    assert!(page.contains("<small>3 at once, all there</small>"));
+    assert!(page.contains("<small>freed memory back after 30 s</small>"));
     assert!(page.contains("6.00 s of 6.00 s, is the boot of its kernel (“kernel boot”)."));
     let ids: Vec<_> = page
         .split(" id=\"")
@@ -391,4 +394,32 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     let distinct: std::collections::HashSet<_> = ids.iter().collect();
     assert_eq!(distinct.len(), ids.len(), "{ids:?}");
     assert_eq!(render_suite(SuitePage { all: &[], ..suite }), None);
+}
+
+#[test]
+fn of_a_workload_that_is_not_timed_a_suite_tells_what_it_took() {
+    let all = [Measured {
+        name: "disk".into(),
+        about: "It writes.".into(),
+        comparison: Comparison {
+            series: None,
+            results: Vec::new(),
+            figures: Vec::new(),
+            load: Load::default(),
+            ..comparison()
+        },
+    }];
+    let suite = SuitePage {
+        all: &all,
+        unmeasured: &[],
+        changes: None,
+        judgements: None,
+    };
+    let page = render_suite(suite).unwrap();
+    let row = |what: &str| {
+        let (_, row) = page.split_once(&format!("<small>{what}</small>")).unwrap();
+        row.split_once("</tr>").unwrap().0.to_owned()
+    };
+    assert_eq!(row("memory, peak").matches(">4.0 MiB<").count(), 3);
+    assert_eq!(row("disk, its own").matches("<td").count(), 3);
 }

@@ -1,6 +1,10 @@
 //! A suite in one table: what each workload costs as a VM in place of a container.
 
+mod beside_times;
+
 use maud::{Markup, html};
+
+use beside_times::Row;
 
 use super::named;
 use crate::export::{Measured, Unmeasured};
@@ -30,6 +34,7 @@ pub(super) fn section(all: &[Measured], unmeasured: &[Unmeasured]) -> Markup {
                     @for measured in all {
                         @for result in &measured.comparison.results { (line(measured, result, &contenders)) }
                         (reported(measured, &contenders))
+                        @for row in beside_times::rows(&measured.comparison) { (plain_line(measured, &row, &contenders)) }
                     }
                 }
             } }
@@ -40,9 +45,9 @@ pub(super) fn section(all: &[Measured], unmeasured: &[Unmeasured]) -> Markup {
     }
 }
 
-/// All that were timed, in the order in which they are shown.
+/// All of whom something is told, in the order in which they are shown.
 fn contenders(all: &[Measured]) -> Vec<Contender> {
-    let timed = |contender: &Contender| {
+    let is_told_of = |contender: &Contender| {
         all.iter().any(|measured| {
             let results = measured.comparison.results.iter();
             let mut rows = results.flat_map(|it| &it.rows).map(|it| it.contender);
@@ -50,10 +55,14 @@ fn contenders(all: &[Measured]) -> Vec<Contender> {
             let mut reporting = figures
                 .flat_map(|it| &it.rows)
                 .map(|it| it.of_runs.contender);
-            rows.any(|it| it == *contender) || reporting.any(|it| it == *contender)
+            let beside = beside_times::rows(&measured.comparison);
+            let mut beside = beside.iter().flat_map(Row::contenders);
+            rows.any(|it| it == *contender)
+                || reporting.any(|it| it == *contender)
+                || beside.any(|it| it == *contender)
         })
     };
-    Contender::all().filter(timed).collect()
+    Contender::all().filter(is_told_of).collect()
 }
 
 fn head(measured: &Measured, what: impl maud::Render) -> Markup {
@@ -72,6 +81,17 @@ fn line(measured: &Measured, result: &MetricResult, contenders: &[Contender]) ->
                         Some(row) => (cell(measurand, row)),
                     }
                 }
+            }
+        }
+    }
+}
+
+fn plain_line(measured: &Measured, row: &Row, contenders: &[Contender]) -> Markup {
+    html! {
+        tr {
+            (head(measured, &row.what))
+            @for contender in contenders {
+                td.number { (row.cell(*contender).unwrap_or("-")) }
             }
         }
     }
