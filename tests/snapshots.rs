@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::counter::Counter;
+use harness::cpu_quota::cpu_quota;
 use harness::{World, see, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -106,6 +107,43 @@ fn a_copy_of_a_machine_with_two_processors_runs_on_both() {
     assert_eq!(copy.end(), (Some(2), String::new()));
     assert_eq!(original.end(), (Some(2), String::new()));
     world.assert_no_traces();
+}
+
+#[test]
+fn a_copy_may_use_as_much_of_the_host_as_the_saved_one() {
+    let Some((_place, world)) = World::for_vms() else {
+        return;
+    };
+    let [name, other] = [0, 1].map(|number| format!("{}{number}", world.name_prefix()));
+    let run = ["run", "-i", "--as", "vm", "--start", "warm", "--name"];
+    let limits = ["--cpus", "0.5", "--cpuset-cpus", "0"];
+    let command = ["busybox", "sh", "-c", harness::counter::COUNTER];
+    let args = [&run[..], &[&name], &limits, &command].concat();
+    let mut original = Counter::from(world.jaula(args));
+    assert_eq!(original.say("a"), "a 1");
+    save(&world, &name, "limited");
+    let restore = ["snapshot", "restore", "-i", "--name", &other, "limited"];
+    let mut copy = Counter::from(world.jaula(restore));
+    assert_eq!(copy.say("b"), "b 2");
+    let [asked, of_copy] = [&name, &other].map(|name| {
+        let show = ".HostConfig.NanoCpus .HostConfig.CpusetCpus .State.Pid".split(' ');
+        let shown = show.map(|key| {
+            let seen = world.run(["inspect", "-f", key, name]);
+            assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+            seen.stdout_text().trim().to_owned()
+        });
+        let [cpus, cpuset, pid] = shown.collect::<Vec<_>>().try_into().unwrap();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let allowed = status
+            .lines()
+            .find(|line| line.starts_with("Cpus_allowed_list"));
+        (cpus, cpuset, allowed.map(str::to_owned), cpu_quota(&pid))
+    });
+    assert_eq!((asked.0.as_str(), asked.1.as_str()), ("500000000", "0"));
+    assert_eq!(of_copy, asked);
+    assert_eq!(of_copy.3, 0.5);
+    assert_eq!(original.end().0, Some(1));
+    assert_eq!(copy.end().0, Some(2));
 }
 
 /// Starts a command in a VM, reads its first line from standard output, saves it under the name

@@ -419,8 +419,12 @@ fn timed_at_the_neighbours(
     tells
 }
 
-/// At most as much: how quickly this machine does it says nothing.
-fn no_more_passes_than_the_rate(way: Way) {
+/// The flags of a command that is limited. It is told when to begin, and when to end: what is on its
+/// way then is lost.
+const LIMITED: [&str; 5] = ["-i", "--network", "bridge", "--network-rate", "32k"];
+
+/// At most as much: how quickly this machine does it says nothing. `start` has it run a script.
+fn no_more_passes_than_the_rate(what: &str, start: impl Fn(&World, &str) -> Running + Sync) {
     const RATE: usize = 32 << 10;
     const BYTES: usize = 192 << 10;
     // What passes at once, and the longest frame.
@@ -437,31 +441,48 @@ fn no_more_passes_than_the_rate(way: Way) {
         let sends = timed_at_the_neighbours(lan, 81, |stream| {
             assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap(), BYTES);
         });
-        let flags = ["-i", "--network", "bridge", "--network-rate", "32k"];
-        // What is on its way is lost when it ends.
         let script = format!(
-            "wget -q -O - http://192.0.2.2/ | wc -c; head -c {BYTES} /dev/zero | nc 192.0.2.2 81; \
-             echo sent; read end"
+            "read begin; wget -q -O - http://192.0.2.2/ | wc -c; \
+             head -c {BYTES} /dev/zero | nc 192.0.2.2 81; echo sent; read end"
         );
-        let mut running = Running::start(&world, way, &flags, &script);
+        let mut running = start(&world, &script);
+        running.say("begin");
         assert_eq!(running.line(), BYTES.to_string());
         assert_eq!(running.line(), "sent");
         for seen in [receives, sends] {
             let took = seen.recv_timeout(SOON).unwrap();
             let most = AT_ONCE + (RATE as f64 * took.as_secs_f64()) as usize;
-            assert!(BYTES <= most, "{way}: all came in {took:?}");
+            assert!(BYTES <= most, "{what}: all came in {took:?}");
         }
     });
 }
 
 #[test]
 fn no_more_passes_a_containers_network_than_the_rate() {
-    no_more_passes_than_the_rate(Way::Container);
+    no_more_passes_than_the_rate("a container", |world, script| {
+        Running::start(world, Way::Container, &LIMITED, script)
+    });
 }
 
 #[test]
 fn no_more_passes_a_vms_network_than_the_rate() {
-    no_more_passes_than_the_rate(Way::VmWarm);
+    no_more_passes_than_the_rate("a VM", |world, script| {
+        Running::start(world, Way::VmWarm, &LIMITED, script)
+    });
+}
+
+#[test]
+fn no_more_passes_the_network_of_a_vms_copy_than_the_vms_rate() {
+    no_more_passes_than_the_rate("a copy", |world, script| {
+        let name = format!("{}0", world.name_prefix());
+        let flags = [&LIMITED[..], &["--name", &name]].concat();
+        let script = format!("echo up; {script}");
+        let mut saved = Running::start(world, Way::VmWarm, &flags, &script);
+        assert_eq!(saved.line(), "up");
+        let seen = world.run(["snapshot", "create", &name, "limited"]);
+        assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+        Running::of(world, &["snapshot", "restore", "-i", "limited"])
+    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use host::instances::{Asked, RecordedCommand, Text};
-use launch::{Credentials, Network, Resources, Security, Side, Workload};
+use launch::{Credentials, Security, Side, Workload};
 use vmm::snapshot::{MachineFacts, SnapshotName};
 
 use crate::args::{RunArgs, Source, Way};
@@ -34,9 +34,9 @@ pub fn of_snapshot(name: &SnapshotName, saved: &MachineFacts) -> Asked {
         stop_signal: STOP_SIGNAL.0,
         stop_timeout_s: STOP_TIMEOUT_S,
         labels: BTreeMap::new(),
-        network: Network::default(),
+        network: saved.network_of_copy(),
         exposed: Vec::new(),
-        resources: Resources::default(),
+        resources: saved.resources_of_copy(),
         mounts: Vec::new(),
         security: Security::default(),
         ulimits: Vec::new(),

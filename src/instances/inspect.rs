@@ -88,6 +88,8 @@ fn describe(found: &Found, is_paused: bool) -> Result<Value, Failure> {
             "Init": asked.init,
             "Ulimits": value(serde_json::to_value(&asked.ulimits))?,
             "NetworkMode": network_mode(&asked.network),
+            // docker has none.
+            "NetworkRate": asked.network.rate().map_or(0, |rate| rate.bytes_per_s().get()),
             "PortBindings": port_bindings(&asked.network),
             "CapabilitiesEffective": asked.security.capabilities.names().collect::<Vec<_>>(),
             "NoNewPrivileges": asked.security.no_new_privileges,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bench::{size, visible};
 use vmm::snapshot::envelope::FORMAT_VERSION;
-use vmm::snapshot::{Description, HostIdentity, MachineFacts, SnapshotName};
+use vmm::snapshot::{Description, HostIdentity, MachineFacts, NetworkFacts, SnapshotName};
 
 use crate::date;
 
@@ -21,7 +21,9 @@ pub fn render(name: &SnapshotName, description: &Description) -> String {
                 jaula_version,
                 saved_at_unix_seconds,
                 label,
-                is_connected,
+                network,
+                cpus,
+                cpuset,
                 has_terminal,
             },
         memory,
@@ -46,10 +48,28 @@ pub fn render(name: &SnapshotName, description: &Description) -> String {
         ("memory digest", memory.digest().to_string()),
         ("processors", vcpus.to_string()),
         (
+            "of the host's time",
+            match cpus {
+                Some(limit) => format!("{limit} CPUs"),
+                None => "no limit".to_owned(),
+            },
+        ),
+        (
+            "of the host's CPUs",
+            match cpuset {
+                Some(cpuset) => cpuset.to_string(),
+                None => "all".to_owned(),
+            },
+        ),
+        (
             "network",
-            match is_connected {
-                true => "bridge".to_owned(),
-                false => "none".to_owned(),
+            match network {
+                Some(NetworkFacts { rate: None }) => "bridge".to_owned(),
+                Some(NetworkFacts { rate: Some(rate) }) => format!(
+                    "bridge, at most {} a second each way",
+                    size(rate.bytes_per_s().get())
+                ),
+                None => "none".to_owned(),
             },
         ),
         (

@@ -137,7 +137,7 @@ mod tests {
     use launch::Digest;
     use tempfile::TempDir;
     use vmm::memory;
-    use vmm::snapshot::{AddressSpace, MachineFacts, Ring0Kind};
+    use vmm::snapshot::{AddressSpace, MachineFacts, NetworkFacts, Ring0Kind};
 
     use super::*;
 
@@ -162,7 +162,11 @@ mod tests {
                 jaula_version: "0.1.0".into(),
                 saved_at_unix_seconds: 1_767_323_045,
                 label: "sh\u{1b}[2J".into(),
-                is_connected: true,
+                network: Some(NetworkFacts {
+                    rate: Some("10m".parse().unwrap()),
+                }),
+                cpus: Some("0.5".parse().unwrap()),
+                cpuset: None,
                 has_terminal: true,
             },
             memory: draft

@@ -7,6 +7,7 @@
 pub mod ann;
 pub mod comparison;
 pub mod counter;
+pub mod cpu_quota;
 pub mod detached;
 pub mod lan;
 pub mod loop_device;

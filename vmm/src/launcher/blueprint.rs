@@ -163,7 +163,8 @@ impl Blueprint {
         }
     }
 
-    /// What its snapshots say of it if it has neither a network interface nor a terminal. When they
+    /// What its snapshots say of it if it has neither a network interface nor a terminal, and
+    /// may use all of the host's processors. When they
     /// are made is not known yet.
     pub(super) fn facts(&self, label: &str) -> MachineFacts {
         MachineFacts {
@@ -174,7 +175,9 @@ impl Blueprint {
             jaula_version: VERSION.to_owned(),
             saved_at_unix_seconds: 0,
             label: label.to_owned(),
-            is_connected: false,
+            network: None,
+            cpus: None,
+            cpuset: None,
             has_terminal: false,
         }
     }

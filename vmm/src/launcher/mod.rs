@@ -36,7 +36,7 @@ use crate::builder;
 use crate::jail::{self, Rights};
 use crate::kvm;
 use crate::ring0::{self, Ring0};
-use crate::snapshot::MachineFacts;
+use crate::snapshot::{MachineFacts, NetworkFacts};
 use crate::vcpu::VcpuCount;
 use blueprint::{Asked, Blueprint};
 use bootable::Bootable;
@@ -224,7 +224,12 @@ impl Launcher for VmLauncher {
         disks.iter().try_for_each(|disk| disk.open().map(drop))?;
         let blueprint = self.blueprint(&workload.resources, disks.len(), progress)?;
         let facts = MachineFacts {
-            is_connected: matches!(workload.network, Network::Bridge { .. }),
+            network: match workload.network {
+                Network::Bridge { rate, .. } => Some(NetworkFacts { rate }),
+                Network::None | Network::Host => None,
+            },
+            cpus: workload.resources.cpus,
+            cpuset: workload.resources.cpuset.clone(),
             has_terminal: workload.terminal.is_some(),
             ..blueprint.facts(&label(&workload.command))
         };

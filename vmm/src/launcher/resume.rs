@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use host::RunDir;
-use launch::{InstanceId, Network, Prepared, Resources};
+use launch::{InstanceId, Prepared};
 
 use super::error::{Error, SnapshotError};
 use super::prepared::{PreparedOrigin, PreparedVm, PreparedWork};
@@ -12,8 +12,8 @@ use super::{host_ring0, template};
 use crate::snapshot::{HostIdentity, SnapshotName, Store};
 
 /// Checks the snapshot `name` and makes it ready to be launched, any number of times: each
-/// instance goes on where the saved one was, with streams of its own, and with a place of its own
-/// on the bridge if the saved one had one. `id` is the name that the
+/// instance goes on where the saved one was, with streams of its own, limited as that was, and with
+/// a place of its own on the bridge if it had one. `id` is the name that the
 /// user gave the instance.
 ///
 /// # Errors
@@ -37,21 +37,14 @@ pub fn resume(
         return Err(Error::Snapshot { path: dir, source }.into());
     }
     let facts = snapshot.description().machine.clone();
-    let network = match facts.is_connected {
-        true => Network::Bridge {
-            publish: vec![],
-            rate: None,
-        },
-        false => Network::None,
-    };
     Ok(Box::new(PreparedVm {
         run: RunDir::at(run_dir)?,
         name: id,
-        host_resources: Resources::default(),
+        host_resources: facts.resources_of_copy(),
         supervised: false,
         ring0,
         host,
-        network,
+        network: facts.network_of_copy(),
         facts,
         disk,
         // It had none when it was saved.

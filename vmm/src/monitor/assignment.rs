@@ -304,6 +304,7 @@ mod tests {
     use launch::{Command, Credentials, Digest};
 
     use super::*;
+    use crate::snapshot::NetworkFacts;
 
     fn file() -> OwnedFd {
         tempfile::tempfile().unwrap().into()
@@ -327,7 +328,9 @@ mod tests {
                 jaula_version: "0".to_owned(),
                 saved_at_unix_seconds: 0,
                 label: "test".to_owned(),
-                is_connected: true,
+                network: Some(NetworkFacts { rate: None }),
+                cpus: None,
+                cpuset: None,
                 has_terminal: true,
             },
             job: Job::Run(Run {

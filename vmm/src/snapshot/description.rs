@@ -1,6 +1,6 @@
 //! What a snapshot says of itself before the machine's own state.
 
-use launch::Digest;
+use launch::{CpuLimit, CpuSet, Digest, Network, NetworkRate, Resources};
 use serde::{Deserialize, Serialize};
 
 use super::{Extents, HostIdentity, PAGE_BYTES};
@@ -35,10 +35,43 @@ pub struct MachineFacts {
     pub saved_at_unix_seconds: u64,
     /// For people: what runs in it.
     pub label: String,
-    /// Whether it has a network interface.
-    pub is_connected: bool,
+    /// Its network interface, if it has one.
+    pub network: Option<NetworkFacts>,
+    /// How much of the host's processors it may use. A copy keeps it, as those below.
+    pub cpus: Option<CpuLimit>,
+    /// Which of the host's processors it may use.
+    pub cpuset: Option<CpuSet>,
     /// Whether its command has a terminal.
     pub has_terminal: bool,
+}
+
+impl MachineFacts {
+    /// What a copy is connected to. Ports that led to the saved one lead to that.
+    pub fn network_of_copy(&self) -> Network {
+        match self.network {
+            Some(NetworkFacts { rate }) => Network::Bridge {
+                publish: Vec::new(),
+                rate,
+            },
+            None => Network::None,
+        }
+    }
+
+    /// How much of the host a copy may use, besides its memory.
+    pub fn resources_of_copy(&self) -> Resources {
+        Resources {
+            cpus: self.cpus,
+            cpuset: self.cpuset.clone(),
+            ..Resources::default()
+        }
+    }
+}
+
+/// What a machine's network interface is, wherever it is connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkFacts {
+    /// How much passes each way at most. A copy keeps it.
+    pub rate: Option<NetworkRate>,
 }
 
 /// What is in a memory file. No extent reaches behind its end.

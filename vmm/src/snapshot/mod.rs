@@ -41,7 +41,7 @@ mod round_trip;
 #[cfg(test)]
 mod sample;
 
-pub use description::{Description, MachineFacts, SavedMemory};
+pub use description::{Description, MachineFacts, NetworkFacts, SavedMemory};
 pub use draft::{Draft, DraftError, DraftFiles};
 pub use extents::{Extent, Extents, InvalidExtents, PAGE_BYTES};
 pub use host_identity::{CpuIdentity, HostIdentity, Ring0Kind};

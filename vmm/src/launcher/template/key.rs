@@ -20,8 +20,10 @@ pub(super) fn of(
         // These change nothing in the machine.
         saved_at_unix_seconds: _,
         label: _,
-        // No template is or has.
-        is_connected: _,
+        // No template has one of these.
+        network: _,
+        cpus: _,
+        cpuset: _,
         has_terminal: _,
     } = facts;
     let machine = (vcpus, kernel, init, command_line, memory_bytes);
@@ -44,7 +46,9 @@ mod tests {
             jaula_version: "1.0.0".to_owned(),
             saved_at_unix_seconds: 1,
             label: "a".to_owned(),
-            is_connected: false,
+            network: None,
+            cpus: None,
+            cpuset: None,
             has_terminal: false,
         }
     }
