@@ -110,7 +110,13 @@ fn what_can_not_be_done_has_dockers_code_and_one_line() {
         (&["--env-file", "/nonexistent"], "true", 125, "/nonexistent"),
         (&["-d"], "no-such-command", 127, "no-such-command"),
         (&["-d", "-i"], "no-such-command", 127, "no-such-command"),
-        (&["-d", "-t"], "true", 125, "--tty"),
+        (&["-d", "-t"], "no-such-command", 127, "no-such-command"),
+        (
+            &["-d", "-t", "-w", "/nonexistent"],
+            "true",
+            125,
+            "working directory",
+        ),
         (&["-it"], "true", 125, "the input device is not a TTY"),
     ] {
         let seen = instance.exec(flags, &[command]);

@@ -124,6 +124,7 @@ on_each_side! {
     user_directory_and_environment_are_what_is_typed
     it_has_a_terminal_of_the_callers_size
     it_ends_with_its_caller_and_with_its_instance_and_goes_on_if_it_is_left
+    what_is_left_at_a_terminal_goes_on_and_says_what_it_likes
     many_run_at_once
 }
 
@@ -265,6 +266,31 @@ fn it_ends_with_its_caller_and_with_its_instance_and_goes_on_if_it_is_left(side:
     let seen = instance.exec(&[], &["true"], b"");
     assert_eq!(seen.code, Some(1));
     assert!(seen.stderr.contains("is not running"), "{}", seen.stderr);
+    instance.end();
+}
+
+fn what_is_left_at_a_terminal_goes_on_and_says_what_it_likes(side: Side) {
+    let Some(instance) = Instance::start(side, &[], "") else {
+        return;
+    };
+    // More than a terminal holds that nobody reads.
+    let script =
+        "tty >/tmp/tty; head -c 100000 /dev/zero; echo said >>/tmp/tty; read line; sleep 1004";
+    let left = instance.exec(&["-d", "-t"], &["sh", "-c", script], b"");
+    assert_eq!(
+        (left.code, left.stdout_text().as_str(), left.stderr.as_str()),
+        (Some(0), "", "")
+    );
+    instance.eventually(|it| {
+        let told = it.says(&[], "cat /tmp/tty 2>/dev/null || :");
+        told.starts_with("/dev/pts/") && told.ends_with("\nsaid\n")
+    });
+    // It waits for what nobody types.
+    instance.eventually(|it| it.says(&[], "ps -o args").contains("read line"));
+    let seen = instance.exec(&["-d", "-t"], &["/none"], b"");
+    assert_eq!(seen.code, Some(127), "{}", seen.stderr);
+    assert!(seen.stderr.contains("/none"), "{}", seen.stderr);
+    // Its keeper ends with it.
     instance.end();
 }
 

@@ -1,16 +1,15 @@
-use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{self, PipeWriter};
-use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use host::instances::log::LogWriter;
 use launch::{ExitStatus, Instance, Stdio};
-use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
+use nix::unistd::chdir;
 
+use super::Job;
+use super::caller::Caller;
 use super::output::Logging;
 use super::start::Start;
-use super::{Inherited, Job};
 use crate::error::{self, Error};
 use crate::instances::announce::Ending;
 use crate::not_executed::NotExecuted;
@@ -28,34 +27,6 @@ struct Pipes {
 /// After this time the keeper, too, has done all that it does once.
 const STARTS_WITHIN: Duration = Duration::from_millis(500);
 
-/// Who is to be told when nothing comes of it.
-struct Caller {
-    stderr: OwnedFd,
-}
-
-impl Caller {
-    /// Leaves the caller's session, terminal, streams and what else it had open; a monitor, too,
-    /// has none of it then. Whoever waits for the end of the caller's output is not to wait for us.
-    fn leave(inherited: &Inherited) -> io::Result<Self> {
-        setsid()?;
-        inherited.close();
-        let stderr = io::stderr().as_fd().try_clone_to_owned()?;
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        dup2_stdin(null.as_fd())?;
-        dup2_stdout(null.as_fd())?;
-        dup2_stderr(null.as_fd())?;
-        Ok(Self { stderr })
-    }
-
-    /// Says what went wrong, on the caller's standard error.
-    fn tell(&self, error: &(dyn StdError + 'static)) {
-        // If that fails, there is nobody to tell.
-        if dup2_stderr(&self.stderr).is_ok() {
-            error::print(error);
-        }
-    }
-}
-
 /// What runs.
 struct Running {
     // Dropped from top to bottom.
@@ -71,7 +42,7 @@ pub(super) fn keep(job: Job<'_>, reporter: PipeWriter, signals: &Signals) -> u8 
         Ok(caller) => caller,
         Err(error) => {
             error::print(&error);
-            return fail(ExitStatus::LAUNCHER_FAILED, reporter);
+            return Start::fail(ExitStatus::LAUNCHER_FAILED, reporter);
         }
     };
     let running = match start(&job) {
@@ -80,11 +51,11 @@ pub(super) fn keep(job: Job<'_>, reporter: PipeWriter, signals: &Signals) -> u8 
             if let Some(not_executed) = NotExecuted::from(job.program, status) {
                 caller.tell(&not_executed);
             }
-            return fail(status.code(), reporter);
+            return Start::fail(status.code(), reporter);
         }
         Err(error) => {
             caller.tell(&error);
-            return fail(error.exit_code(), reporter);
+            return Start::fail(error.exit_code(), reporter);
         }
     };
     let id = running.ending.record().id.clone();
@@ -101,12 +72,6 @@ pub(super) fn keep(job: Job<'_>, reporter: PipeWriter, signals: &Signals) -> u8 
             1
         }
     }
-}
-
-fn fail(code: u8, reporter: PipeWriter) -> u8 {
-    // The caller may be gone.
-    let _ = Start::Failed(code).report(reporter);
-    code
 }
 
 /// Launches; how it ended instead, if the command could not be executed.

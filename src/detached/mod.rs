@@ -1,12 +1,14 @@
-//! `jaula run -d`: an instance that outlives its caller.
+//! `jaula run -d`: an instance that outlives its caller; and `jaula exec -d -t`.
 //!
 //! A keeper, forked from the caller, does what the caller does otherwise: it launches, waits and
 //! clears up. The caller waits until the command was executed, or until it is known why not.
 
+mod caller;
 mod inherited;
 mod keeper;
 mod output;
 mod start;
+mod terminal;
 
 use std::fs;
 use std::io::{self, PipeReader};
@@ -28,6 +30,7 @@ use crate::output as print;
 use crate::signals::Signals;
 pub use inherited::Inherited;
 use start::Start;
+pub use terminal::leave_with_terminal;
 
 /// How long a thread that was joined may take to be gone.
 const THREADS_GONE_WITHIN: Duration = Duration::from_secs(1);

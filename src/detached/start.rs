@@ -20,6 +20,13 @@ impl Start {
         to.write_all(&bytes)
     }
 
+    /// Tells that it was not executed, and is the code with which the keeper ends, too.
+    pub fn fail(code: u8, to: PipeWriter) -> u8 {
+        // The caller may be gone.
+        let _ = Self::Failed(code).report(to);
+        code
+    }
+
     /// Waits for it; `None` if the keeper died before.
     pub fn receive(mut from: PipeReader) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();

@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use super::inside::Inside;
 use super::{Failure, World, running};
 use crate::args::ExecArgs;
+use crate::detached::{Inherited, leave_with_terminal};
 use crate::environment::{self, DEFAULT_TERM, Environment};
 use crate::error::{self, Error};
 use crate::foreground::Attached;
@@ -22,6 +23,8 @@ const SIGKILL: u8 = Signal::SIGKILL as u8;
 
 /// Runs it; the exit code is the command's.
 pub fn exec(args: &ExecArgs) -> Result<u8, Error> {
+    let with_keeper = args.detach && args.tty;
+    let inherited = with_keeper.then(Inherited::find).transpose()?;
     let (name, words) = args
         .instance_and_command()
         .map_err(|error| launch::Error::new(error).with_remedy("see jaula exec --help"))?;
@@ -29,7 +32,7 @@ pub fn exec(args: &ExecArgs) -> Result<u8, Error> {
         interactive: args.interactive,
         tty: args.tty,
     };
-    if attached.interactive && attached.tty {
+    if attached.interactive && attached.tty && !args.detach {
         terminal::check_input().map_err(launch::Error::from)?;
     }
     let world = World::open()?;
@@ -48,6 +51,10 @@ pub fn exec(args: &ExecArgs) -> Result<u8, Error> {
         command: command(args, words, &found, &inside)?,
         terminal: args.tty.then(terminal::window_size),
     };
+    if let Some(inherited) = inherited {
+        let execute = |stdio| inside.execute(&further, stdio);
+        return leave_with_terminal(program(&further), &inherited, execute);
+    }
     if args.detach {
         let failed = inside.leave_running(&further)?;
         return Ok(told(&further, failed.unwrap_or(ExitStatus::Exited(0))));
@@ -67,10 +74,13 @@ pub fn exec(args: &ExecArgs) -> Result<u8, Error> {
     Ok(code)
 }
 
+fn program(further: &Further) -> String {
+    further.command.program().to_string_lossy().into_owned()
+}
+
 /// What jaula exits with, when it has told why the command was not executed if it was not.
 fn told(further: &Further, status: ExitStatus) -> u8 {
-    let program = further.command.program().to_string_lossy().into_owned();
-    if let Some(not_executed) = NotExecuted::from(program, status) {
+    if let Some(not_executed) = NotExecuted::from(program(further), status) {
         error::print(&not_executed);
     }
     status.code()
