@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use launch::{ExitStatus, Instance, Prepared, Running, Stdio};
+use launch::{ExitStatus, Prepared, Running, Stdio};
 use nix::sys::signal::Signal;
 
 use crate::error::{self, Error};
@@ -47,9 +47,7 @@ pub fn follow(
     signals: &mut Signals,
 ) -> Result<End, Error> {
     let launch = |stdio| prepared.launch(stdio);
-    let has_killed =
-        |instance: &(dyn Instance + 'static), status| out_of_memory::has_killed(instance, status);
-    let (status, out_of_memory) = attached.follow(launch, signals, has_killed)?;
+    let (status, out_of_memory) = attached.follow(launch, signals, out_of_memory::has_killed)?;
     Ok(End {
         status,
         out_of_memory,

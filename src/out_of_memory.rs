@@ -1,12 +1,12 @@
 //! What is said of a command that did not end well, in an instance that ran out of memory.
 
-use launch::{Chain, ExitStatus, Instance, MemoryLimit};
+use launch::{Chain, ExitStatus, MemoryLimit, Running};
 
 /// Whether the kernel killed a process of a command that ended with `status`, for want of memory.
 /// That it ended well is all there is to be said.
-pub fn has_killed(instance: &dyn Instance, status: ExitStatus) -> bool {
+pub fn has_killed<R: Running + ?Sized>(command: &R, status: ExitStatus) -> bool {
     status != ExitStatus::Exited(0)
-        && instance.out_of_memory().unwrap_or_else(|error| {
+        && command.out_of_memory().unwrap_or_else(|error| {
             // How the command ended is known all the same.
             tracing::warn!("whether memory ran out is not known: {}", Chain(&error));
             false

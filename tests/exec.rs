@@ -273,21 +273,6 @@ fn a_detached_one_goes_on_until_the_instance_ends() {
 }
 
 #[test]
-fn it_is_told_when_memory_ran_out() {
-    let instance = Instance::start(&["-m", "32m"]);
-    let killed = instance.exec(&[], &["tail", "/dev/zero"]);
-    assert_eq!(killed.code, Some(137));
-    assert_eq!(
-        killed.stderr,
-        "jaula: the command was killed for lack of memory: its limit is 32 MiB\n"
-    );
-    // The counter says nothing of the next one.
-    let other = instance.exec(&[], &["sh", "-c", "kill -9 $$"]);
-    assert_eq!((other.code, other.stderr.as_str()), (Some(137), ""));
-    instance.end();
-}
-
-#[test]
 fn the_end_of_the_instance_is_the_end_of_what_is_in_it() {
     let instance = Instance::start(&[]);
     let args = instance.args(&[], &["sleep", "1000"]);

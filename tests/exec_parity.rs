@@ -125,6 +125,7 @@ on_each_side! {
     it_has_a_terminal_of_the_callers_size
     it_ends_with_its_caller_and_with_its_instance_and_goes_on_if_it_is_left
     what_is_left_at_a_terminal_goes_on_and_says_what_it_likes
+    it_is_told_when_memory_ran_out
     many_run_at_once
 }
 
@@ -291,6 +292,27 @@ fn what_is_left_at_a_terminal_goes_on_and_says_what_it_likes(side: Side) {
     assert_eq!(seen.code, Some(127), "{}", seen.stderr);
     assert!(seen.stderr.contains("/none"), "{}", seen.stderr);
     // Its keeper ends with it.
+    instance.end();
+}
+
+fn it_is_told_when_memory_ran_out(side: Side) {
+    if side == Side::Vm && can_run(side) {
+        // What is said while one is built is not the instance's.
+        let built = World::new().run(["template", "build", "-m", "32m"]);
+        assert_eq!(built.code, Some(0), "{}", built.stderr);
+    }
+    let Some(instance) = Instance::start(side, &["-m", "32m"], "") else {
+        return;
+    };
+    let killed = instance.exec(&[], &["tail", "/dev/zero"], b"");
+    assert_eq!(killed.code, Some(137));
+    assert_eq!(
+        killed.stderr,
+        "jaula: the command was killed for lack of memory: its limit is 32 MiB\n"
+    );
+    // It says nothing of the next one.
+    let other = instance.exec(&[], &["sh", "-c", "kill -9 $$"], b"");
+    assert_eq!((other.code, other.stderr.as_str()), (Some(137), ""));
     instance.end();
 }
 

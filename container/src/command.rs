@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use launch::{ExitStatus, Running, Stdio, WindowSize};
+use launch::{ExitStatus, Stdio, WindowSize};
 use nix::sys::signal::Signal;
 
 use crate::error::Error;
@@ -29,26 +29,31 @@ impl RunningCommand {
         };
         Ok(Self { process, terminal })
     }
-}
 
-impl Running for RunningCommand {
-    fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
+    /// [`Running::signal`](launch::Running::signal).
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), launch::Error> {
         Ok(self.process.signal(signal)?)
     }
 
-    fn resize(&self, size: WindowSize) -> Result<(), launch::Error> {
+    /// [`Running::resize`](launch::Running::resize).
+    pub(crate) fn resize(&self, size: WindowSize) -> Result<(), launch::Error> {
         match &self.terminal {
             Some(terminal) => Ok(terminal.resize(size)?),
             None => Ok(()),
         }
     }
 
-    fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
+    /// [`Running::wait_executed`](launch::Running::wait_executed).
+    pub(crate) fn wait_executed(&self) -> Result<Option<ExitStatus>, launch::Error> {
         // Whoever started it waited for it.
         Ok(self.process.refused())
     }
 
-    fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
+    /// [`Running::wait`](launch::Running::wait).
+    pub(crate) fn wait(
+        &self,
+        timeout: Option<Duration>,
+    ) -> Result<Option<ExitStatus>, launch::Error> {
         let end = self.process.wait(timeout)?;
         if end.is_some()
             && let Some(terminal) = &self.terminal

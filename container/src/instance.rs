@@ -43,6 +43,15 @@ impl Running for Container {
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
         self.command.wait(timeout)
     }
+
+    fn out_of_memory(&self) -> Result<bool, launch::Error> {
+        match self.placement.oom_kills() {
+            Ok(kills) => Ok(kills > 0),
+            // In its parent's, those of others would be counted.
+            Err(cgroup::Error::Inherited(_) | cgroup::Error::Unmeasured) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl Instance for Container {
@@ -88,14 +97,5 @@ impl Instance for Container {
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
         Ok(self.placement.cpu_ns()?)
-    }
-
-    fn out_of_memory(&self) -> Result<bool, launch::Error> {
-        match self.placement.oom_kills() {
-            Ok(kills) => Ok(kills > 0),
-            // In its parent's, those of others would be counted.
-            Err(cgroup::Error::Inherited(_) | cgroup::Error::Unmeasured) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 }

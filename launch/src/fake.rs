@@ -229,6 +229,10 @@ impl Running for FakeInstance {
         }
         self.outcome.clone().map(Some).map_err(Error::new)
     }
+
+    fn out_of_memory(&self) -> Result<bool, Error> {
+        Ok(false)
+    }
 }
 
 impl Instance for FakeInstance {
@@ -250,10 +254,6 @@ impl Instance for FakeInstance {
 
     fn timeline(&self) -> Timeline {
         self.timeline.clone()
-    }
-
-    fn out_of_memory(&self) -> Result<bool, Error> {
-        Ok(false)
     }
 
     fn cpu_ns(&self) -> Result<Option<u64>, Error> {

@@ -146,6 +146,15 @@ pub trait Running: Send + Sync {
     ///
     /// When the launcher failed: the command's status is then unknown.
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, Error>;
+
+    /// Whether the kernel killed a process because memory ran out while the command ran: one of the
+    /// instance's, whose memory or the host's it was. To be asked after its end. One without a cgroup
+    /// of its own has not been seen to be.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    fn out_of_memory(&self) -> Result<bool, Error>;
 }
 
 /// A workload that was started, with the command that it was started for.
@@ -194,13 +203,4 @@ pub trait Instance: Running {
     ///
     /// When it can't be read.
     fn cpu_ns(&self) -> Result<Option<u64>, Error>;
-
-    /// Whether the kernel killed a process of the instance because memory ran out, the instance's
-    /// or the host's. To be asked after its end. One without a cgroup of its own has not been seen
-    /// to be.
-    ///
-    /// # Errors
-    ///
-    /// When it can't be read.
-    fn out_of_memory(&self) -> Result<bool, Error>;
 }

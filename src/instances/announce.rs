@@ -137,6 +137,10 @@ impl Running for AnnouncedInstance {
         }
         ended.transpose()
     }
+
+    fn out_of_memory(&self) -> Result<bool, launch::Error> {
+        self.instance.out_of_memory()
+    }
 }
 
 impl Instance for AnnouncedInstance {
@@ -166,9 +170,5 @@ impl Instance for AnnouncedInstance {
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
         self.instance.cpu_ns()
-    }
-
-    fn out_of_memory(&self) -> Result<bool, launch::Error> {
-        self.instance.out_of_memory()
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use host::instances::{Found, Text};
-use launch::{Command, ExitStatus, Further, Side};
+use launch::{Command, ExitStatus, Further};
 use nix::sys::signal::Signal;
 
 use super::inside::Inside;
@@ -15,7 +15,7 @@ use crate::environment::{self, DEFAULT_TERM, Environment};
 use crate::error::{self, Error};
 use crate::foreground::Attached;
 use crate::not_executed::NotExecuted;
-use crate::out_of_memory::OutOfMemory;
+use crate::out_of_memory::{self, OutOfMemory};
 use crate::signals::Signals;
 use crate::terminal;
 
@@ -60,12 +60,13 @@ pub fn exec(args: &ExecArgs) -> Result<u8, Error> {
         return Ok(told(&further, failed.unwrap_or(ExitStatus::Exited(0))));
     }
     let mut signals = Signals::hold()?;
-    let kills = world.oom_kills(&found);
     let execute = |stdio| inside.execute(&further, stdio);
-    let (status, ()) = attached.follow(execute, &mut signals, |_, _| ())?;
+    let (status, out_of_memory) =
+        attached.follow(execute, &mut signals, out_of_memory::has_killed)?;
     let code = told(&further, status);
+    // Of one that ended otherwise it need not have been a process.
     let is_killed = status.code() == ExitStatus::Signaled(SIGKILL).code();
-    if is_killed && kills.is_some() && kills < world.oom_kills(&found) {
+    if is_killed && out_of_memory {
         let limit = found.record.asked.resources.memory;
         if let Some(said) = OutOfMemory::from(status, limit) {
             error::print(&said);
@@ -84,15 +85,6 @@ fn told(further: &Further, status: ExitStatus) -> u8 {
         error::print(&not_executed);
     }
     status.code()
-}
-
-impl World {
-    /// How many processes of it the host's kernel has killed for want of memory, where that is
-    /// counted. A guest's kernel counts for itself.
-    fn oom_kills(&self, found: &Found) -> Option<u64> {
-        let is_seen = found.record.asked.side == Side::Container;
-        is_seen.then(|| self.cgroup(found).ok()?.oom_kills().ok())?
-    }
 }
 
 /// What is typed, and for the rest what is on record of the instance's own command.

@@ -64,7 +64,7 @@ impl Inside<'_> {
     }
 
     /// Runs a command in it, which is killed when this process ends.
-    pub fn execute(&self, further: &Further, stdio: Stdio) -> Result<Box<dyn Running>, Error> {
+    pub fn execute(&self, further: &Further, stdio: Stdio) -> Result<Box<dyn Running + '_>, Error> {
         match self {
             Self::Container(container) => container.execute(further, stdio),
             Self::Vm(vm) => vm.execute(further, &stdio),

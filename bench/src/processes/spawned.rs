@@ -186,6 +186,10 @@ impl Running for Spawned {
         }
         Ok(Some(self.note_end(exit_status(status), at)))
     }
+
+    fn out_of_memory(&self) -> Result<bool, launch::Error> {
+        Ok(false)
+    }
 }
 
 fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
@@ -233,10 +237,6 @@ impl Instance for Spawned {
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
         Ok(None)
-    }
-
-    fn out_of_memory(&self) -> Result<bool, launch::Error> {
-        Ok(false)
     }
 }
 

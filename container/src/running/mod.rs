@@ -1,6 +1,7 @@
 //! A container that another process has launched, and further commands in it.
 
 mod errand;
+mod further;
 mod namespaces;
 
 use std::fs::{self, File};
@@ -22,6 +23,7 @@ use crate::seccomp;
 use crate::terminal::Hatch;
 
 pub(crate) use errand::Errand;
+use further::{FurtherCommand, MemoryWatch};
 
 /// A container as it is on record.
 #[derive(Clone, Copy, Debug)]
@@ -101,10 +103,12 @@ impl<'a> RunningContainer<'a> {
         &self,
         further: &Further,
         stdio: Stdio,
-    ) -> Result<Box<dyn Running>, launch::Error> {
+    ) -> Result<Box<dyn Running + '_>, launch::Error> {
         let hatch = further.terminal.map(Hatch::new).transpose()?;
+        let memory = self.cgroup.as_ref().and_then(MemoryWatch::begin);
         let process = self.start(further, &stdio, hatch.as_ref(), true)?;
-        Ok(Box::new(RunningCommand::connect(process, hatch, stdio)?))
+        let command = RunningCommand::connect(process, hatch, stdio)?;
+        Ok(Box::new(FurtherCommand { command, memory }))
     }
 
     /// The same, with nothing to read and nobody who listens; it goes on when the caller ends. Has

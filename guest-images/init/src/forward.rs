@@ -78,8 +78,8 @@ mod tests {
 
     use entry::{Failure, Step};
     use guest_protocol::{
-        Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, UserFile, Users,
-        write_message,
+        End, Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, UserFile,
+        Users, write_message,
     };
     use launch::{Credentials, Stdio};
     use rustix::io::Errno;
@@ -89,6 +89,7 @@ mod tests {
     use crate::command::tests::start_shell;
     use crate::connections::Streams;
     use crate::ends::{self, TheirEnds};
+    use crate::out_of_memory::MemoryWatch;
 
     /// The host's ends: control, input, output, error.
     type HostEnds = [UnixStream; 4];
@@ -119,6 +120,16 @@ mod tests {
 
         fn null_streams(&self) -> Result<Stdio, Fatal> {
             Ok(Stdio::null().unwrap())
+        }
+
+        fn watch_memory(&self) -> Result<MemoryWatch, Errno> {
+            // A log in which somebody was killed.
+            let (log, write) = std::os::unix::net::UnixDatagram::pair().unwrap();
+            log.set_nonblocking(true).unwrap();
+            write
+                .send(b"3,1,2,-;Out of memory: Killed process 33 (tail)\n")
+                .unwrap();
+            Ok(MemoryWatch::of(OwnedFd::from(log).into()))
         }
 
         fn users(&self) -> Result<Users, Errno> {
@@ -281,7 +292,7 @@ mod tests {
             said
         });
         assert_eq!(ended.unwrap(), ExitStatus::Exited(1));
-        let end = Some(FromSession::Ended(ExitStatus::Exited(3)));
+        let end = session_ended(ExitStatus::Exited(3));
         assert_eq!(said, (end, "beside".into(), "oops\n".into()));
     }
 
@@ -297,7 +308,34 @@ mod tests {
             let_end(ends);
             end
         });
-        assert_eq!(end, Some(FromSession::Ended(ExitStatus::Exited(4))));
+        assert_eq!(end, session_ended(ExitStatus::Exited(4)));
+    }
+
+    fn session_ended(status: ExitStatus) -> Option<FromSession> {
+        Some(FromSession::Ended(End {
+            status,
+            out_of_memory: false,
+        }))
+    }
+
+    #[test]
+    fn of_a_session_that_was_killed_it_is_told_whether_that_was_for_lack_of_memory() {
+        let (_, ends) = run_with_sessions(UNTIL_TOLD, |mut ends, [mut session, mut other]| {
+            let streams = SessionStreams::Three;
+            execute(&mut ends[0], 0, &mut session, "kill -9 $$", streams);
+            execute(&mut ends[0], 1, &mut other, "exit 5", streams);
+            let told = [&mut session, &mut other].map(|session| {
+                assert_eq!(answer(session), Some(FromSession::Executed));
+                answer(session)
+            });
+            let_end(ends);
+            told
+        });
+        let killed = Some(FromSession::Ended(End {
+            status: ExitStatus::Signaled(9),
+            out_of_memory: true,
+        }));
+        assert_eq!(ends, [killed, session_ended(ExitStatus::Exited(5))]);
     }
 
     #[test]
@@ -316,7 +354,7 @@ mod tests {
             let_end(ends);
             end
         });
-        assert_eq!(end, Some(FromSession::Ended(ExitStatus::Signaled(15))));
+        assert_eq!(end, session_ended(ExitStatus::Signaled(15)));
         assert_eq!(ended.unwrap(), ExitStatus::Exited(1));
     }
 
@@ -373,10 +411,10 @@ mod tests {
             let_end(ends);
             (first, second)
         });
-        let not_found = Some(FromSession::Ended(ExitStatus::NotFound));
+        let not_found = session_ended(ExitStatus::NotFound);
         let other = (
             Some(FromSession::Executed),
-            Some(FromSession::Ended(ExitStatus::Exited(5))),
+            session_ended(ExitStatus::Exited(5)),
         );
         assert_eq!(ends, ((not_found, None), other));
     }

@@ -16,6 +16,7 @@ use crate::command::{Command, Started, started};
 use crate::connections::{self, Streams};
 use crate::ends::TheirEnds;
 use crate::fatal::Fatal;
+use crate::out_of_memory::MemoryWatch;
 use crate::session::Means;
 use crate::users;
 
@@ -76,6 +77,10 @@ impl Means for Place<'_> {
             })
         };
         opened().map_err(Fatal::when("opening /null"))
+    }
+
+    fn watch_memory(&self) -> Result<MemoryWatch, Errno> {
+        MemoryWatch::begin()
     }
 
     fn users(&self) -> Result<Users, Errno> {

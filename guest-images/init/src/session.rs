@@ -2,10 +2,10 @@ use std::fs::File;
 
 use entry::Failure;
 use guest_protocol::{
-    Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, Users, read_message,
-    write_message,
+    End, Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, Users,
+    read_message, write_message,
 };
-use launch::Stdio;
+use launch::{ExitStatus, Stdio};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
@@ -13,6 +13,7 @@ use crate::command::{Command, Started};
 use crate::connections::Streams;
 use crate::ends::{self, TheirEnds};
 use crate::fatal::Fatal;
+use crate::out_of_memory::MemoryWatch;
 use crate::running::{Found, Interest, Load, Running};
 
 /// What it takes to have sessions.
@@ -26,6 +27,9 @@ pub(crate) trait Means {
 
     /// Streams with nothing to read and nobody who listens.
     fn null_streams(&self) -> Result<Stdio, Fatal>;
+
+    /// Looks out for processes that are killed for lack of memory.
+    fn watch_memory(&self) -> Result<MemoryWatch, Errno>;
 
     /// What the first one's root says of users.
     fn users(&self) -> Result<Users, Errno>;
@@ -41,6 +45,8 @@ pub(crate) struct Session {
     number: SessionNumber,
     /// `None` when the host is not interested any more.
     control: Option<File>,
+    /// From when on the command runs; `None` if the kernel's log can't be read.
+    memory: Option<MemoryWatch>,
     state: State,
 }
 
@@ -59,6 +65,7 @@ impl Session {
         Some(Self {
             number,
             control: Some(means.connect_control(Ports::of(number)).ok()?),
+            memory: None,
             state: State::Waiting,
         })
     }
@@ -171,6 +178,7 @@ impl Session {
             theirs.give_to(execute.command.credentials())?;
             (Some((ours, connections)), theirs)
         };
+        self.memory = means.watch_memory().ok();
         match means.start(execute, theirs)? {
             Started::Running(command) => {
                 // Before anything else can fail, so that it is waited for.
@@ -205,13 +213,27 @@ impl Session {
             match running.end_of_command() {
                 Ok(None) => {}
                 Ok(Some(status)) => {
+                    let end = End {
+                        status,
+                        out_of_memory: self.ran_out_of_memory(status),
+                    };
                     // If nobody listens, nobody wanted to know.
-                    let _ = self.say(FromSession::Ended(status));
+                    let _ = self.say(FromSession::Ended(end));
                     self.leave();
                 }
                 Err(_) => self.abandon(),
             }
         }
+    }
+
+    /// That of one that was not killed is not asked for.
+    fn ran_out_of_memory(&mut self, status: ExitStatus) -> bool {
+        const KILLED: ExitStatus = ExitStatus::Signaled(libc::SIGKILL as u8);
+        status.code() == KILLED.code()
+            && self
+                .memory
+                .take()
+                .is_some_and(|watch| watch.has_killed().unwrap_or(false))
     }
 
     fn say(&mut self, what: FromSession) -> Result<(), Fatal> {
@@ -224,7 +246,10 @@ impl Session {
 
 fn not_executed(failure: Failure) -> FromSession {
     match failure.exit_status() {
-        Some(status) => FromSession::Ended(status),
+        Some(status) => FromSession::Ended(End {
+            status,
+            out_of_memory: false,
+        }),
         None => FromSession::Failed(failure),
     }
 }

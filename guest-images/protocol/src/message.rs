@@ -79,7 +79,7 @@ pub enum ToGuest {
 pub struct End {
     /// By itself or by a signal, or that it never ran.
     pub status: ExitStatus,
-    /// Whether the guest's kernel killed one of its processes because memory ran out.
+    /// Whether the guest's kernel killed a process while it ran, because memory ran out.
     pub out_of_memory: bool,
 }
 

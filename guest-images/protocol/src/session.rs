@@ -1,5 +1,7 @@
-use launch::{Command, ExitStatus, WindowSize};
+use launch::{Command, WindowSize};
 use serde::{Deserialize, Serialize};
+
+use crate::End;
 
 /// Which of the sessions that are open at a time.
 ///
@@ -87,7 +89,7 @@ pub enum FromSession {
     Executed,
     /// It ended, and what it had written by then was sent; or it could not be executed. The last
     /// message.
-    Ended(ExitStatus),
+    Ended(End),
     /// A step on the way to the command failed. The last message.
     Failed(entry::Failure),
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use guest_protocol::{Execute, SessionStreams, UserFile, Users, read_message, write_message};
+use guest_protocol::{End, Execute, SessionStreams, UserFile, Users, read_message, write_message};
 use launch::{ExitStatus, Further, InstanceId, Running, Stdio, WindowSize};
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -18,7 +18,10 @@ use super::save::connect_to;
 use crate::monitor::{Channel, ChannelError, ExecNews, ExecWord, Reason, Received, Reply, Request};
 
 /// What a command ends with that ends with its instance.
-const KILLED: ExitStatus = ExitStatus::Signaled(libc::SIGKILL as u8);
+const KILLED: End = End {
+    status: ExitStatus::Signaled(libc::SIGKILL as u8),
+    out_of_memory: false,
+};
 
 /// A further command in a machine. Dropping this kills it, unless it has no streams: such a one
 /// can't be waited for.
@@ -33,7 +36,7 @@ struct Session {
 #[derive(Debug, Default)]
 struct Known {
     executed: bool,
-    end: Option<Result<ExitStatus, Reason>>,
+    end: Option<Result<End, Reason>>,
 }
 
 /// What the root of a machine's commands says of users and groups, which may be anything.
@@ -192,14 +195,18 @@ impl Running for Session {
         let executed = self.known().executed;
         match executed {
             true => Ok(None),
-            false => Ok(self.end()?),
+            false => Ok(self.status()?),
         }
     }
 
     /// One that ends with its instance was killed.
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
         self.wait_until(timeout, |known| known.end.is_some())?;
-        Ok(self.end()?)
+        Ok(self.status()?)
+    }
+
+    fn out_of_memory(&self) -> Result<bool, launch::Error> {
+        Ok(self.end()?.is_some_and(|end| end.out_of_memory))
     }
 }
 
@@ -212,7 +219,11 @@ impl Session {
         }
     }
 
-    fn end(&self) -> Result<Option<ExitStatus>, Error> {
+    fn status(&self) -> Result<Option<ExitStatus>, Error> {
+        Ok(self.end()?.map(|end| end.status))
+    }
+
+    fn end(&self) -> Result<Option<End>, Error> {
         let end = self.known().end.clone().transpose();
         end.map_err(|reason| Error::NotExecuted {
             id: self.id.clone(),
@@ -244,7 +255,7 @@ impl Session {
         while known.end.is_none() {
             match self.monitor.receive()? {
                 Received::Message(ExecNews::Executed) => known.executed = true,
-                Received::Message(ExecNews::Ended(status)) => known.end = Some(Ok(status)),
+                Received::Message(ExecNews::Ended(end)) => known.end = Some(Ok(end)),
                 Received::Message(ExecNews::Failed(reason)) => {
                     known.end = Some(Err(reason));
                 }

@@ -43,6 +43,10 @@ impl Running for VmInstance {
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
         Ok(self.monitor.wait(timeout)?)
     }
+
+    fn out_of_memory(&self) -> Result<bool, launch::Error> {
+        Ok(self.monitor.out_of_memory()?)
+    }
 }
 
 impl Instance for VmInstance {
@@ -98,9 +102,5 @@ impl Instance for VmInstance {
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
         Ok(self.placement.cpu_ns()?)
-    }
-
-    fn out_of_memory(&self) -> Result<bool, launch::Error> {
-        Ok(self.monitor.out_of_memory()?)
     }
 }

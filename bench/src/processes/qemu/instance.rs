@@ -167,6 +167,10 @@ impl Running for QemuInstance {
             Some(_) => Ok(Some(self.outcome()?)),
         }
     }
+
+    fn out_of_memory(&self) -> Result<bool, launch::Error> {
+        Ok(false)
+    }
 }
 
 impl Instance for QemuInstance {
@@ -204,10 +208,6 @@ impl Instance for QemuInstance {
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
         self.process.cpu_ns()
-    }
-
-    fn out_of_memory(&self) -> Result<bool, launch::Error> {
-        Ok(false)
     }
 }
 

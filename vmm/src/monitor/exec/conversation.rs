@@ -140,10 +140,10 @@ fn run(asker: &Arc<Channel>, events: &Sender<Event>) -> Result<(), ExecError> {
         let said = read_message(&mut control);
         match said {
             Ok(Some(FromSession::Executed)) => asker.send(&ExecNews::Executed)?,
-            Ok(Some(FromSession::Ended(status))) => {
+            Ok(Some(FromSession::Ended(end))) => {
                 // An error is what it ends with.
                 let _ = written.recv();
-                asker.send(&ExecNews::Ended(status))?;
+                asker.send(&ExecNews::Ended(end))?;
                 return Ok(());
             }
             Ok(Some(FromSession::Failed(failure))) => return Err(ExecError::Failed(failure)),
@@ -252,7 +252,7 @@ mod tests {
     use std::sync::mpsc::Receiver;
     use std::thread::{self, JoinHandle};
 
-    use guest_protocol::{Ports, SessionNumber};
+    use guest_protocol::{End, Ports, SessionNumber};
     use launch::{Command, Credentials, ExitStatus};
 
     use super::*;
@@ -347,8 +347,11 @@ mod tests {
     }
 
     fn ended(code: u8) -> (FromSession, Option<ExecNews>) {
-        let status = ExitStatus::Exited(code);
-        (FromSession::Ended(status), Some(ExecNews::Ended(status)))
+        let end = End {
+            status: ExitStatus::Exited(code),
+            out_of_memory: code == 137,
+        };
+        (FromSession::Ended(end), Some(ExecNews::Ended(end)))
     }
 
     #[test]

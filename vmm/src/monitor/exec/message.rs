@@ -1,4 +1,5 @@
-use launch::{ExitStatus, WindowSize};
+use guest_protocol::End;
+use launch::WindowSize;
 use serde::{Deserialize, Serialize};
 
 use crate::monitor::Reason;
@@ -20,7 +21,7 @@ pub(crate) enum ExecNews {
     /// The command was executed.
     Executed,
     /// It ended, and its output was written; or it could not be executed. The last message.
-    Ended(ExitStatus),
+    Ended(End),
     /// It could not be started, and that is not its own fault. The last message.
     Failed(Reason),
 }
