@@ -69,7 +69,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     if let Some(not_executed) = NotExecuted::from(program, status) {
         error::print(&not_executed);
     }
-    if out_of_memory && let Some(said) = OutOfMemory::from(status, args.workload.limits.memory) {
+    if out_of_memory && let Some(said) = OutOfMemory::from(status, asked.resources.memory) {
         error::print(&said);
     }
     Ok(status.code())

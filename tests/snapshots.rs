@@ -126,22 +126,27 @@ fn a_copy_may_use_as_much_of_the_host_as_the_saved_one() {
     let mut copy = Counter::from(world.jaula(restore));
     assert_eq!(copy.say("b"), "b 2");
     let [asked, of_copy] = [&name, &other].map(|name| {
-        let show = ".HostConfig.NanoCpus .HostConfig.CpusetCpus .State.Pid".split(' ');
+        let show = ".HostConfig.Memory .HostConfig.NanoCpus .HostConfig.CpusetCpus .State.Pid";
+        let show = show.split(' ');
         let shown = show.map(|key| {
             let seen = world.run(["inspect", "-f", key, name]);
             assert_eq!(seen.code, Some(0), "{}", seen.stderr);
             seen.stdout_text().trim().to_owned()
         });
-        let [cpus, cpuset, pid] = shown.collect::<Vec<_>>().try_into().unwrap();
+        let [memory, cpus, cpuset, pid] = shown.collect::<Vec<_>>().try_into().unwrap();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let allowed = status
             .lines()
             .find(|line| line.starts_with("Cpus_allowed_list"));
-        (cpus, cpuset, allowed.map(str::to_owned), cpu_quota(&pid))
+        (
+            [memory, cpus, cpuset],
+            allowed.map(str::to_owned),
+            cpu_quota(&pid),
+        )
     });
-    assert_eq!((asked.0.as_str(), asked.1.as_str()), ("500000000", "0"));
+    assert_eq!(asked.0, ["134217728", "500000000", "0"]);
     assert_eq!(of_copy, asked);
-    assert_eq!(of_copy.3, 0.5);
+    assert_eq!(of_copy.2, 0.5);
     assert_eq!(original.end().0, Some(1));
     assert_eq!(copy.end().0, Some(2));
 }

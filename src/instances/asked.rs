@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use host::instances::{Asked, RecordedCommand, Text};
-use launch::{Credentials, Security, Side, Workload};
-use vmm::snapshot::{MachineFacts, SnapshotName};
+use launch::{Credentials, Resources, Security, Side, Workload};
+use vmm::snapshot::{Description, SnapshotName};
 
 use crate::args::{RunArgs, Source, Way};
 use crate::notation::{SignalNumber, StopTimeout};
@@ -17,13 +17,16 @@ const STOP_SIGNAL: SignalNumber = SignalNumber(nix::libc::SIGTERM as u8);
 const STOP_TIMEOUT_S: i64 = 10;
 
 /// Of `jaula snapshot restore`. What the command was given, only the machine knows.
-pub fn of_snapshot(name: &SnapshotName, saved: &MachineFacts) -> Asked {
+pub fn of_snapshot(name: &SnapshotName, saved: &Description) -> Asked {
+    let Description {
+        machine, memory, ..
+    } = saved;
     Asked {
         side: Side::Vm,
         image: format!("snapshot {name}"),
         image_id: None,
         command: RecordedCommand {
-            argv: vec![Text::Utf8(saved.label.clone())],
+            argv: vec![Text::Utf8(machine.label.clone())],
             env: Vec::new(),
             cwd: Text::Utf8("/".to_owned()),
             credentials: Credentials::default(),
@@ -34,15 +37,18 @@ pub fn of_snapshot(name: &SnapshotName, saved: &MachineFacts) -> Asked {
         stop_signal: STOP_SIGNAL.0,
         stop_timeout_s: STOP_TIMEOUT_S,
         labels: BTreeMap::new(),
-        network: saved.network_of_copy(),
+        network: machine.network_of_copy(),
         exposed: Vec::new(),
-        resources: saved.resources_of_copy(),
+        resources: Resources {
+            memory: memory.bytes().to_string().parse().ok(),
+            ..machine.resources_of_copy()
+        },
         mounts: Vec::new(),
         security: Security::default(),
         ulimits: Vec::new(),
         read_only: false,
         init: false,
-        terminal: saved.has_terminal,
+        terminal: machine.has_terminal,
     }
 }
 
@@ -71,9 +77,9 @@ pub fn of_run(
         .label
         .iter()
         .map(|label| (label.name.clone(), label.value.clone()));
-    let side = match way {
-        Way::Container => Side::Container,
-        Way::Vm(_) => Side::Vm,
+    let (side, own_memory) = match way {
+        Way::Container => (Side::Container, None),
+        Way::Vm(_) => (Side::Vm, Some(vmm::DEFAULT_MEMORY)),
     };
     Asked {
         side,
@@ -90,7 +96,10 @@ pub fn of_run(
         labels: labels.collect(),
         network: workload.network.clone(),
         exposed: held.exposed_ports().to_vec(),
-        resources: workload.resources.clone(),
+        resources: Resources {
+            memory: workload.resources.memory.or(own_memory),
+            ..workload.resources.clone()
+        },
         mounts: workload.mounts.clone(),
         security: workload.security.clone(),
         ulimits: workload.ulimits.clone(),

@@ -24,7 +24,7 @@ pub fn restore(
         let instance = args.name.clone();
         let prepared = vmm::resume(installation.run_dir(), store, &args.snapshot, instance)?;
         let snapshot = store.inspect(&args.snapshot).map_err(super::failed)?;
-        let saved = &snapshot.description().machine;
+        let saved = snapshot.description();
         Ok((prepared, asked::of_snapshot(&args.snapshot, saved)))
     };
     let prepared = signals.during(|signal| interruption.take(signal), prepare)?;

@@ -43,8 +43,8 @@ pub mod vm;
 
 pub use boot::cmdline::{InvalidParameters, KernelParameters};
 pub use launcher::{
-    GuestBoot, GuestKernel, LentGuest, RemoveError, RunningVm, StartMode, Template, TemplateFacts,
-    TemplateState, Templates, UserFiles, VmLauncher, resume, save, signal,
+    DEFAULT_MEMORY, GuestBoot, GuestKernel, LentGuest, RemoveError, RunningVm, StartMode, Template,
+    TemplateFacts, TemplateState, Templates, UserFiles, VmLauncher, resume, save, signal,
 };
 pub use monitor::{is_monitor, monitor_main};
 

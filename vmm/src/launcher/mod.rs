@@ -81,9 +81,11 @@ impl From<GuestKernel> for GuestBoot {
     }
 }
 
+/// The memory of a machine where the workload does not limit it.
+pub const DEFAULT_MEMORY: MemoryLimit = MemoryLimit::from_mib(128);
 /// Of a machine where the workload sets no limits.
 const DEFAULT_SIZE: Asked = Asked {
-    memory: MemoryLimit::from_mib(128),
+    memory: DEFAULT_MEMORY,
     vcpus: VcpuCount::ONE,
     disks: 0,
 };
