@@ -624,9 +624,10 @@ fn an_ordinary_users_container_does_not_reach_what_listens_on_the_hosts_loopback
             let Some(ann) = Ann::new(Ranges::Given) else {
                 return;
             };
+            // One for both: a process that another test is about to start may have it open for a moment.
+            let listener = TcpListener::bind((LOOPBACK, 7777)).unwrap();
+            listener.set_nonblocking(true).unwrap();
             for address in ["127.0.0.1", "10.0.2.2"] {
-                let listener = TcpListener::bind((LOOPBACK, 7777)).unwrap();
-                listener.set_nonblocking(true).unwrap();
                 let command = ["busybox", "nc", "-w", "1", address, "7777"];
                 let args = [&["run", "--network", "bridge"], &command[..]].concat();
                 see(anns_run(lan, &ann, Some(program), &args), b"");
