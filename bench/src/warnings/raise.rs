@@ -354,27 +354,30 @@ fn controls(comparison: &Comparison) -> Vec<String> {
     let limits = limits.into_iter().filter(|it| it.0).map(|it| it.1);
     let limits: Vec<_> = limits.collect();
     let limits = (!limits.is_empty()).then(|| limits.join(" and "));
-    let without = |contender| {
-        match (contender, &limits) {
+    let without = |contender| without(contender, limits.as_deref());
+    let contenders = contenders(comparison).into_iter();
+    contenders.filter_map(without).collect()
+}
+
+/// What one lacks that ours have, if there are these limits.
+fn without(contender: Contender, limits: Option<&str>) -> Option<String> {
+    match (contender, limits) {
         // What a process can be held to depends on whether it runs as the workload's user.
         (Contender::HostProcess, Some(limits)) => Some(format!(
-            "{contender} has no cgroup that would limit {limits}: at most each process's addresses and \
-             the number of its user's processes are, and what setting limits takes is not in its time"
+            "{contender} has no cgroup that would limit {limits}: at most each process's \
+             addresses and the number of its user's processes are, and what setting limits \
+             takes is not in its time"
         )),
         (Contender::Peer(Peer::Bwrap), Some(limits)) => Some(format!(
             "{contender} has no limit of {limits}: what setting one takes is not in its time"
         )),
         // Whatever the limits: in its guest are those of memory and processes, as in ours.
-        (Contender::Qemu, _) => Some(
-            "qemu has no cgroup, no jail and no filter of system calls, which vm cold has: what making \
-             them takes is not in its time"
-                .to_owned(),
-        ),
+        (Contender::Qemu, _) => Some(format!(
+            "{contender} has no cgroup, no jail and no filter of system calls, which vm cold \
+             has: what making them takes is not in its time"
+        )),
         _ => None,
     }
-    };
-    let contenders = contenders(comparison).into_iter();
-    contenders.filter_map(without).collect()
 }
 
 fn host(comparison: &Comparison) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+use host::search_path::is_installed;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -49,11 +50,7 @@ pub(super) struct Seen {
 impl Browser {
     /// `None` where there is none, which is said.
     pub(super) fn start() -> Option<Self> {
-        let is_there = |name: &&str| {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            std::env::split_paths(&path).any(|dir| dir.join(name).is_file())
-        };
-        let Some(name) = NAMES.into_iter().find(is_there) else {
+        let Some(name) = NAMES.into_iter().find(|name| is_installed(name)) else {
             eprintln!("SKIPPED: there is no Chromium");
             return None;
         };
