@@ -1,19 +1,24 @@
 //! Guest memory: its size, its place in the guest, its mapping in this process.
 
+mod region;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
 use vm_memory::mmap::FromRangesError;
 use vm_memory::{
-    GuestAddress, GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress, VolatileSlice,
+    GuestAddress, GuestMemoryBackend, GuestMemoryRegion, GuestRegionCollection,
+    MemoryRegionAddress, VolatileSlice,
 };
+
+pub use region::Region;
 
 use crate::layout;
 use crate::snapshot::{Extent, MemoryFile, SavedMemory};
 
 /// All memory of a guest. Cloning it shares the memory.
-pub type GuestMemory = vm_memory::GuestMemoryMmap;
+pub type GuestMemory = GuestRegionCollection<Region>;
 
 /// Guest memory can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -41,18 +46,20 @@ pub enum RestoreError {
     },
 }
 
-/// Maps `bytes` of guest memory, none of which is charged before it is touched: anonymous,
-/// private, without reserve.
+/// Maps `bytes` of guest memory, none of which is charged before it is touched.
 ///
 /// # Errors
 ///
 /// When the address space of this process has no room for it.
 pub fn allocate(bytes: u64) -> Result<GuestMemory, MemoryError> {
-    let ranges: Vec<_> = ranges(bytes)
-        .into_iter()
-        .map(|(start, bytes)| (GuestAddress(start), bytes as usize))
-        .collect();
-    GuestMemory::from_ranges(&ranges).map_err(|cause| MemoryError { bytes, cause })
+    let allocate = || -> Result<GuestMemory, FromRangesError> {
+        let mut regions = Vec::new();
+        for (start, bytes) in ranges(bytes) {
+            regions.push(Region::map(GuestAddress(start), bytes as usize)?);
+        }
+        Ok(GuestMemory::from_regions(regions)?)
+    };
+    allocate().map_err(|cause| MemoryError { bytes, cause })
 }
 
 /// Maps what `saved` says, none of which is read before it is touched: its data from the file,

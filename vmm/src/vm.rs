@@ -84,9 +84,9 @@ impl Vm {
                 memory_size: region.len(),
                 userspace_addr: region.as_ptr() as u64,
             };
-            // SAFETY: the range is one mapping of exactly this length, owned by `self.memory`,
-            // which lives as long as the machine; the regions of a `GuestMemory` don't overlap,
-            // and each gets a slot of its own.
+            // SAFETY: the range lies in a mapping that `self.memory` owns, which lives as long as
+            // the machine; the regions of a `GuestMemory` don't overlap, and each gets a slot of
+            // its own.
             step("map guest memory", unsafe {
                 self.fd.set_user_memory_region(slot)
             })?;

@@ -10,12 +10,10 @@ use std::io::{self, Read, Seek};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use vm_memory::{
-    GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap, MemoryRegionAddress, VolatileSlice,
-};
+use vm_memory::{GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress, VolatileSlice};
 
 use super::{Extents, PAGE_BYTES};
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, Region};
 
 const PAGEMAP: &str = "/proc/self/pagemap";
 const MAPS: &str = "/proc/self/maps";
@@ -83,7 +81,7 @@ impl AddressSpace {
 
 fn add_region(
     extents: &mut Extents,
-    region: &GuestRegionMmap,
+    region: &Region,
     position: u64,
     pagemap: &File,
     from_files: &[Range<u64>],
