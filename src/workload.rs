@@ -299,7 +299,7 @@ fn resources(args: &WorkloadArgs) -> Resources {
         memory_swap: limits.memory_swap,
         cpus: limits.cpus,
         cpuset: limits.cpuset_cpus.clone(),
-        pids: limits.pids_limit,
+        pids: limits.pids_limit.and_then(|limit| limit.0),
     }
 }
 

@@ -79,7 +79,7 @@ fn what_makes_no_sense_is_125_and_one_line() {
         &["run", "-u", "", "busybox"],
         &["run", "-h", "no_host", "busybox"],
         &["run", "--cpus", "none", "busybox"],
-        &["run", "--pids-limit", "0", "busybox"],
+        &["run", "--pids-limit", "-2", "busybox"],
         &["run", "--name", "../x", "busybox"],
         &["run", "-w", "relative", "busybox"],
         &["run", "--entrypoint", "", "busybox"],

@@ -89,7 +89,7 @@ const TOLD_OF_AN_INSTANCE: &[(&str, &str)] = &[
     (".Config.Labels", r#"{"of":"this"}"#),
     (".Config.StopSignal", "10"),
     (".Config.StopTimeout", "240"),
-    (".Config.ExposedPorts", r#"{"81/tcp":{}}"#),
+    (".Config.ExposedPorts", r#"{"80/tcp":{},"81/tcp":{}}"#),
 ];
 
 /// What a VM refuses, and by which words.

@@ -59,6 +59,18 @@ fn what_is_typed_wrong_is_refused_by_the_name_of_its_flag() {
 }
 
 #[test]
+fn no_limit_of_processes_is_written_as_dockers() {
+    if !can_run(Side::Container) {
+        return;
+    }
+    let world = World::new();
+    for none in ["-1", "0"] {
+        let flags = ["--pids-limit", none];
+        assert_eq!(told(&world, &flags, "echo 1 | cat | cat"), "1\n");
+    }
+}
+
+#[test]
 fn flags_that_contradict_each_other_are_refused() {
     for (flags, names) in [
         (

@@ -1,7 +1,9 @@
 //! What the command may use of the host.
 
 use clap::Args;
-use launch::{CpuLimit, CpuSet, MemoryLimit, MemorySwap, PidsLimit};
+use launch::{CpuLimit, CpuSet, MemoryLimit, MemorySwap};
+
+use crate::notation::PidsLimitArg;
 
 /// Limits of the whole instance.
 #[derive(Debug, Args)]
@@ -29,7 +31,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "CPUS")]
     pub cpuset_cpus: Option<CpuSet>,
 
-    /// Most processes and threads at once
-    #[arg(long, value_name = "NUMBER")]
-    pub pids_limit: Option<PidsLimit>,
+    /// Most processes and threads at once, -1 for no limit
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub pids_limit: Option<PidsLimitArg>,
 }

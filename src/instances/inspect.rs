@@ -101,7 +101,7 @@ fn describe(found: &Found, is_paused: bool) -> Result<Value, Failure> {
             "Env": text(&asked.command.env),
             "Cmd": argv,
             "Image": asked.image,
-            "ExposedPorts": exposed_ports(&asked.exposed),
+            "ExposedPorts": exposed_ports(&asked.exposed, &asked.network),
             "WorkingDir": asked.command.cwd.to_string(),
             "Labels": asked.labels,
             "StopSignal": asked.stop_signal,
@@ -134,9 +134,15 @@ fn port_bindings(network: &Network) -> Map<String, Value> {
     bindings
 }
 
-fn exposed_ports(ports: &[Port]) -> Map<String, Value> {
-    let entries = ports.iter().map(|port| (port.to_string(), json!({})));
-    entries.collect()
+/// What is published counts as exposed, as with docker.
+fn exposed_ports(exposed: &[Port], network: &Network) -> Map<String, Value> {
+    let published = match network {
+        Network::Bridge { publish, .. } => publish.as_slice(),
+        Network::None | Network::Host => &[],
+    };
+    let published = published.iter().map(|published| &published.port);
+    let ports = exposed.iter().chain(published);
+    ports.map(|port| (port.to_string(), json!({}))).collect()
 }
 
 fn state(found: &Found, is_paused: bool) -> Value {
