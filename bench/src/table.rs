@@ -391,8 +391,8 @@ fn unlike(comparison: &Comparison) -> Vec<String> {
     notes.extend(outputs.map(|it| {
         let Pair { first, second } = it.between;
         format!(
-            "the standard outputs of {first} and {second} are not the same: times of those that do \
-             different things say nothing"
+            "the standard outputs of {first} and {second} differ: unless they are meant to, as a \
+             kernel's release is, their times say nothing"
         )
     }));
     notes
