@@ -33,6 +33,7 @@ mod suite;
 mod template;
 mod terminal;
 mod thrift;
+mod timeline_file;
 mod usage;
 mod user_namespace;
 mod volume;

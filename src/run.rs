@@ -1,5 +1,7 @@
 //! `jaula run`: one side, with the caller's own streams and signals.
 
+use std::sync::Arc;
+
 use host::instances::Asked;
 use launch::{Launcher, Prepared, Progress};
 
@@ -15,6 +17,7 @@ use crate::not_executed::NotExecuted;
 use crate::notation::Invalid;
 use crate::out_of_memory::OutOfMemory;
 use crate::signals::Signals;
+use crate::timeline_file::TimelineFile;
 use crate::workload::{Held, Typed};
 use crate::{detached, error, foreground, progress, terminal, workload};
 
@@ -29,6 +32,8 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     if attached.interactive && attached.tty && !args.detach {
         terminal::check_input().map_err(launch::Error::from)?;
     }
+    let timeline = args.timeline.as_deref().map(TimelineFile::create);
+    let timeline = timeline.transpose()?.map(Arc::new);
     let mut signals = Signals::hold()?;
     let interruption = Interruption::default();
     let progress = progress::on_stderr();
@@ -61,6 +66,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
         prepared: prepared.as_ref(),
         asked: &asked,
         run_dir: installation.run_dir(),
+        timeline,
     };
     let End {
         status,

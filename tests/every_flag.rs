@@ -13,7 +13,7 @@ use harness::detached::Detached;
 use harness::lan::on_a_lan;
 use harness::refused::assert_refused;
 use harness::{Place, World, can_run, oci, run, see};
-use launch::Side;
+use launch::{Side, Timeline};
 
 /// Which way it is run. What is said of the one below is said of each way.
 const OF_THE_WAY: &[&str] = &["--as", "--start", "--help"];
@@ -62,6 +62,8 @@ touch: /here: Read-only file system\nof the host\ntouch: /r/file: Read-only file
 lo\nnameserver 10.0.0.8\n10.0.0.7\tdb\nCapBnd:\t0000000000000001\nNoNewPrivs:\t0\nno more\n";
 
 const OF_A_ROOT: &[&str] = &["--tty", "--rootfs=DIR/root"];
+
+const OF_A_START: &[&str] = &["--timeline=DIR/timeline"];
 
 const OF_AN_INSTANCE: &[&str] = &[
     "--detach",
@@ -126,6 +128,7 @@ fn each_flag_that_is_known_is_in_one_of_the_lists() {
         OF_THE_WAY,
         OF_A_COMMAND,
         OF_A_ROOT,
+        OF_A_START,
         OF_AN_INSTANCE,
         VMS_ALONE,
     ];
@@ -185,6 +188,35 @@ fn a_vm_has_a_terminal_and_a_directory_for_root_as_a_container_has() {
     assert_eq!(container.0, Some(7));
     assert!(container.1.ends_with("\r\n"), "{container:?}");
     assert_eq!(vm, container);
+}
+
+#[test]
+fn a_vm_tells_of_its_start_as_a_container_does() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    for way in [Way::Container, Way::VmWarm] {
+        let world = World::new();
+        let file = world.dir().join("timeline");
+        // It is not what an earlier run has left there.
+        fs::write(&file, "x".repeat(10_000)).unwrap();
+        let flags = in_world(&world, OF_A_START);
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        let seen = world.run([run(way), &flags[..], &["busybox", "true"]].concat());
+        assert_eq!((seen.code, seen.stderr.as_str()), (Some(0), ""), "{way}");
+        let told: Timeline = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        // The start alone, to its last step.
+        assert_eq!(told.launch_to_main_ns(), Some(told.total_ns()), "{way}");
+        assert_eq!(told.spans().last().unwrap().name, "exec", "{way}");
+    }
+}
+
+#[test]
+fn a_start_that_can_not_be_told_of_is_refused_before_anything_runs() {
+    let world = World::new();
+    let seen = world.run(["run", "--timeline=/proc/x", "busybox", "true"]);
+    assert_refused(&world, &seen, &["can't write /proc/x"]);
 }
 
 #[test]

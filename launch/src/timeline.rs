@@ -20,6 +20,7 @@ pub struct Span {
 /// construction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
+    #[serde(rename = "start_ns")]
     start: MonotonicNs,
     spans: Vec<Span>,
     spans_before_main: Option<usize>,
@@ -47,6 +48,27 @@ impl Timeline {
     pub fn mark_main(&mut self, name: impl Into<Cow<'static, str>>, end: MonotonicNs) {
         self.mark(name, end);
         self.spans_before_main = Some(self.spans.len());
+    }
+
+    /// The same with an earlier start, and a span from there to where it started.
+    #[must_use]
+    pub fn begun_before(mut self, start: MonotonicNs, name: impl Into<Cow<'static, str>>) -> Self {
+        let before = Span {
+            name: name.into(),
+            duration_ns: self.start.since(start),
+        };
+        self.spans.insert(0, before);
+        self.spans_before_main = self.spans_before_main.map(|n| n + 1);
+        Self { start, ..self }
+    }
+
+    /// What of it leads to the doorbell; `None` if that has not rung.
+    pub fn to_main(&self) -> Option<Self> {
+        let count = self.spans_before_main?;
+        Some(Self {
+            spans: self.spans[..count].to_vec(),
+            ..*self
+        })
     }
 
     /// When it starts.
@@ -98,9 +120,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_before_it_is_its_first_span() {
+        let mut timeline = Timeline::starting(MonotonicNs(100));
+        timeline.mark_main("a", MonotonicNs(150));
+        timeline.mark("b", MonotonicNs(190));
+        let start = timeline.to_main().unwrap();
+        let whole = start.begun_before(MonotonicNs(70), "before");
+        assert_eq!(whole.start(), MonotonicNs(70));
+        assert_eq!(whole.launch_to_main_ns(), Some(80));
+        assert_eq!(whole.end(), MonotonicNs(150));
+    }
+
+    #[test]
     fn without_a_doorbell_there_is_no_launch_to_main() {
         let mut timeline = Timeline::starting(MonotonicNs(0));
         timeline.mark("a", MonotonicNs(1));
         assert_eq!(timeline.launch_to_main_ns(), None);
+        assert_eq!(timeline.to_main(), None);
     }
 }

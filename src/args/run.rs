@@ -1,5 +1,7 @@
 //! `jaula run`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use vmm::StartMode;
 
@@ -50,6 +52,12 @@ pub struct RunArgs {
     /// Seconds that the command has to end before it is killed, -1 for ever [default: 10]
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub stop_timeout: Option<StopTimeout>,
+
+    /// Write to this file, when the command starts, how long each step of the start took: JSON
+    ///
+    /// Steps as `jaula compare` shows them, in nanoseconds.
+    #[arg(long, value_name = "FILE", conflicts_with = "detach")]
+    pub timeline: Option<PathBuf>,
 
     #[command(flatten)]
     pub workload: WorkloadArgs,

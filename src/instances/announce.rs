@@ -1,7 +1,7 @@
 //! Lets others find what is launched.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use host::instances::{Asked, Presence, Record, Status};
@@ -12,6 +12,7 @@ use launch::{
 use nix::sys::signal::Signal;
 
 use crate::out_of_memory;
+use crate::timeline_file::TimelineFile;
 
 /// An instance can't be found by others.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,8 @@ pub struct Announced<'a> {
     pub prepared: &'a dyn Prepared,
     pub asked: &'a Asked,
     pub run_dir: &'a Path,
+    /// Where it is told how it came to the command.
+    pub timeline: Option<Arc<TimelineFile>>,
 }
 
 impl Prepared for Announced<'_> {
@@ -107,7 +110,11 @@ impl Prepared for Announced<'_> {
         let instance = self.prepared.launch(stdio)?;
         // Beside the command, which runs by now.
         let ending = Ending::of(instance.as_ref(), self.asked, self.run_dir)?;
-        Ok(Box::new(AnnouncedInstance { instance, ending }))
+        Ok(Box::new(AnnouncedInstance {
+            instance,
+            ending,
+            timeline: self.timeline.clone(),
+        }))
     }
 }
 
@@ -115,6 +122,7 @@ struct AnnouncedInstance {
     // Dropped from top to bottom.
     instance: Box<dyn Instance>,
     ending: Ending,
+    timeline: Option<Arc<TimelineFile>>,
 }
 
 impl Running for AnnouncedInstance {
@@ -132,6 +140,9 @@ impl Running for AnnouncedInstance {
 
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<ExitStatus>, launch::Error> {
         let ended = self.instance.wait(timeout).transpose();
+        if let Some(file) = &self.timeline {
+            file.tell(&self.instance.timeline());
+        }
         if let Some(ended) = &ended {
             self.ending.take(self.instance.as_ref(), ended);
         }

@@ -34,6 +34,7 @@ pub fn restore(
         prepared: prepared.as_ref(),
         asked: &asked,
         run_dir: installation.run_dir(),
+        timeline: None,
     };
     let attached = Attached {
         interactive: args.interactive,
