@@ -121,8 +121,8 @@ pub struct OtherReport {
     pub contender: Contender,
     /// How its run ended. It is timed if that is how the container's did.
     pub outcome: Outcome,
-    /// Whether its standard output was the container's, byte for byte, or its figures had the names of
-    /// the container's.
+    /// Whether its standard output was the container's, or that of the way that this `jaula run` goes,
+    /// byte for byte, or its figures had the names of theirs.
     pub is_output_alike: bool,
     /// The beginning of what it wrote to standard error, if it did not end as the container did.
     pub complaint: Option<String>,

@@ -20,9 +20,13 @@ pub enum Contender {
     VmCold,
     /// A VM of ours that goes on from a template.
     VmWarm,
-    /// `jaula run` as a whole process, from its execution to its end: what other runners are held
-    /// against.
+    /// `jaula run` as a whole process, from its execution to its end, as a container: what other
+    /// runners are held against.
     JaulaRun,
+    /// The same as a VM that boots its kernel.
+    JaulaRunVmCold,
+    /// The same as a VM that goes on from a template.
+    JaulaRunVmWarm,
     /// Another runner, as a whole process.
     Peer(Peer),
     /// QEMU as a whole process: another monitor, for the guest that ours boots.
@@ -38,16 +42,36 @@ impl Contender {
             Self::VmCold,
             Self::VmWarm,
             Self::JaulaRun,
+            Self::JaulaRunVmCold,
+            Self::JaulaRunVmWarm,
         ];
         let peers = Peer::ALL.map(Self::Peer);
         ours.into_iter().chain(peers).chain([Self::Qemu])
     }
 
+    /// `jaula run` as a whole process, this way.
+    pub fn jaula_run(way: Way) -> Self {
+        match way {
+            Way::Container => Self::JaulaRun,
+            Way::VmCold => Self::JaulaRunVmCold,
+            Way::VmWarm => Self::JaulaRunVmWarm,
+        }
+    }
+
+    /// Which way a `jaula run` goes; `None` if it is none.
+    pub fn way_of_jaula_run(self) -> Option<Way> {
+        let ways = [Way::Container, Way::VmCold, Way::VmWarm];
+        ways.into_iter().find(|way| Self::jaula_run(*way) == self)
+    }
+
     /// The one that this is held against. What a user asks is what a VM costs in place of a
-    /// container, and that in place of nothing.
+    /// container, that in place of nothing, and jaula's program in place of `launch()` alone.
     pub fn reference(self) -> Option<Self> {
         match self {
-            Self::HostProcess | Self::JaulaRun => None,
+            Self::HostProcess => None,
+            Self::JaulaRun | Self::JaulaRunVmCold | Self::JaulaRunVmWarm => {
+                self.way_of_jaula_run().map(Self::from)
+            }
             Self::Container => Some(Self::HostProcess),
             Self::VmCold | Self::VmWarm => Some(Self::Container),
             Self::Peer(_) => Some(Self::JaulaRun),
@@ -58,15 +82,16 @@ impl Contender {
     /// Whether it is timed from the execution of its program, where the others are from the entry
     /// of `launch()`.
     pub fn is_whole_process(self) -> bool {
-        matches!(self, Self::JaulaRun | Self::Peer(_) | Self::Qemu)
+        matches!(self, Self::Peer(_) | Self::Qemu) || self.way_of_jaula_run().is_some()
     }
 
-    /// Whether there can be a figure of this kind: when a peer's command starts is not told, and what
+    /// Whether there can be a figure of this kind: when the command starts only jaula tells, and what
     /// has no cgroup of its own has no memory and no processor time of its own.
     pub fn has(self, metric: Metric) -> bool {
         match metric {
             Metric::Ready | Metric::Exit => true,
-            Metric::Main | Metric::Stop | Metric::Gone => !self.is_whole_process(),
+            Metric::Main => !matches!(self, Self::Peer(_) | Self::Qemu),
+            Metric::Stop | Metric::Gone => !self.is_whole_process(),
             Metric::Memory | Metric::Idle | Metric::Cpu => {
                 matches!(self, Self::Container | Self::VmCold | Self::VmWarm)
             }
@@ -92,6 +117,8 @@ impl fmt::Display for Contender {
             Self::VmCold => Way::VmCold.fmt(f),
             Self::VmWarm => Way::VmWarm.fmt(f),
             Self::JaulaRun => f.write_str("jaula run"),
+            Self::JaulaRunVmCold => write!(f, "jaula run, {}", Way::VmCold),
+            Self::JaulaRunVmWarm => write!(f, "jaula run, {}", Way::VmWarm),
             Self::Peer(peer) => peer.fmt(f),
             Self::Qemu => f.write_str(QEMU),
         }
@@ -162,7 +189,7 @@ pub enum Opponent {
     Nobody,
     /// [`Contender::HostProcess`], as the user of the workload.
     Host,
-    /// [`Contender::JaulaRun`], which takes part beside any peer as well.
+    /// `jaula run` each way; [`Contender::JaulaRun`] takes part beside any peer as well.
     Jaula,
     /// [`Contender::Peer`], and with it [`Contender::JaulaRun`].
     Peer(Peer),

@@ -35,7 +35,7 @@ pub(crate) fn pss_of_tree_bytes(root: u32) -> io::Result<u64> {
 }
 
 /// Those of all its threads: proc_pid_children(5).
-fn children(pid: u32) -> io::Result<Vec<u32>> {
+pub(crate) fn children(pid: u32) -> io::Result<Vec<u32>> {
     let threads = match fs::read_dir(format!("/proc/{pid}/task")) {
         Err(error) if is_gone(&error) => return Ok(Vec::new()),
         threads => threads?,

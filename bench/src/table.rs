@@ -28,7 +28,7 @@ use crate::floors::Floors;
 use crate::units::{size, time};
 use crate::{
     Comparison, Contender, Environment, FootprintMoment, FootprintReading, OtherReport, Outcome,
-    Pair, Sample, Series, WayReport, quantile,
+    Pair, Sample, Series, Way, WayReport, quantile,
 };
 
 /// No borders: a rule under the heads is enough, and columns are easy to cut out.
@@ -431,9 +431,12 @@ fn of_other(other: &OtherReport, comparison: &Comparison) -> Option<String> {
                 _ => "",
             }
         )),
-        (Outcome::Ended { .. } | Outcome::Ready, _) if !is_output_alike => Some(format!(
-            "the standard output of {contender} is not the container's"
-        )),
+        (Outcome::Ended { .. } | Outcome::Ready, _) if !is_output_alike => {
+            let way = contender.way_of_jaula_run().unwrap_or(Way::Container);
+            Some(format!(
+                "the standard outputs of {contender} and {way} are not the same"
+            ))
+        }
         (Outcome::Ended { .. } | Outcome::Ready, _) => None,
     }
 }

@@ -5,16 +5,16 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 
 use bench::processes::{self, Error::Unsupported, RunAs};
-use bench::{Contender, Metric, Opponent, Other};
+use bench::{Contender, Metric, Opponent, Other, Way};
 use launch::{Prepared, Progress, Workload};
 use vmm::VmLauncher;
 
 use crate::args::CompareArgs;
 
-/// Other runners are asked for, and none of what they could be timed by.
+/// Another runner is asked for, and none of what it could be timed by.
 #[derive(Debug, thiserror::Error)]
-#[error("other runners can only be timed to their exit, or until they are ready")]
-struct NothingToTime;
+#[error("nothing of what is to be measured can be told of {0}")]
+struct NothingToTime(Contender);
 
 /// Nobody is asked for, and somebody.
 #[derive(Debug, thiserror::Error)]
@@ -33,21 +33,22 @@ pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error
             launch::Error::new(NobodyAndOthers).with_remedy("leave out none, or the others")
         );
     }
-    let has_peers = args
-        .against
-        .iter()
-        .any(|it| matches!(it, Opponent::Peer(_) | Opponent::Jaula | Opponent::Qemu));
-    if has_peers
+    let runners = args.against.iter().filter_map(|it| match it {
+        Opponent::Peer(peer) => Some(Contender::Peer(*peer)),
+        Opponent::Qemu => Some(Contender::Qemu),
+        Opponent::Jaula => Some(Contender::JaulaRun),
+        Opponent::Host | Opponent::Nobody => None,
+    });
+    let is_timed = |runner: Contender| metrics.iter().any(|it| runner.has(*it));
+    let mut not_timed = runners.filter(|runner| !is_timed(*runner));
+    if let Some(runner) = not_timed.next()
         && !args.measuring.figures()
-        && !metrics
-            .iter()
-            .any(|it| matches!(it, Metric::Ready | Metric::Exit))
     {
         let remedy = match args.measuring.goes_on() {
             true => "give --ready",
             false => "add exit to --metrics",
         };
-        return Err(launch::Error::new(NothingToTime).with_remedy(remedy));
+        return Err(launch::Error::new(NothingToTime(runner)).with_remedy(remedy));
     }
     Ok(())
 }
@@ -77,10 +78,15 @@ pub fn prepare(
     );
     let peers = bench::Peer::ALL.into_iter();
     let peers: Vec<_> = peers.filter(|peer| asked(Opponent::Peer(*peer))).collect();
-    if !peers.is_empty() || asked(Opponent::Jaula) {
-        let line = run_line(args.words(), args.workload.word_count());
+    let ways: &[Way] = match (asked(Opponent::Jaula), peers.is_empty()) {
+        (true, _) => &[Way::Container, Way::VmCold, Way::VmWarm],
+        (false, false) => &[Way::Container],
+        (false, true) => &[],
+    };
+    for &way in ways {
+        let line = run_line(args.words(), args.workload.word_count(), way);
         others.push(Other {
-            contender: Contender::JaulaRun,
+            contender: Contender::jaula_run(way),
             prepared: Ok(processes::whole(env::current_exe()?.into(), line)),
         });
     }
@@ -162,14 +168,23 @@ const OWN: [&str; 12] = [
 /// The flags that take no value in a word of its own.
 const ALONE: &str = "--json";
 
-/// What makes `jaula run` do what `line`, which follows a `jaula compare`, does one way. The last
+/// Flags that mean nothing to a container, and that `run` refuses with one.
+const OF_VMS: [&str; 2] = ["--kernel", "--append"];
+
+/// What makes `jaula run` do what `line`, which follows a `jaula compare`, does this way. The last
 /// `words` of it are the image and the command, in which a flag is not one of ours.
-fn run_line(line: Vec<OsString>, words: usize) -> Vec<OsString> {
+fn run_line(line: Vec<OsString>, words: usize, way: Way) -> Vec<OsString> {
     let (flags, words) = line.split_at(line.len().saturating_sub(words));
-    let mut run = vec![OsString::from("run")];
+    let (of_way, left_out): (&[&str], &[&str]) = match way {
+        Way::Container => (&[], &OF_VMS),
+        Way::VmCold => (&["--as=vm", "--start=cold"], &[]),
+        Way::VmWarm => (&["--as=vm", "--start=warm"], &[]),
+    };
+    let mut run: Vec<_> = of_way.iter().map(OsString::from).collect();
+    let left_out: Vec<_> = OWN.iter().chain(left_out).collect();
     let mut flags = flags.iter();
     while let Some(flag) = flags.next() {
-        if OWN.iter().any(|own| flag == OsStr::new(own)) {
+        if left_out.iter().any(|own| flag == OsStr::new(own)) {
             if flag != OsStr::new(ALONE) {
                 flags.next();
             }
@@ -181,7 +196,7 @@ fn run_line(line: Vec<OsString>, words: usize) -> Vec<OsString> {
                 .strip_prefix(own.as_bytes())
                 .is_some_and(|rest| rest.starts_with(b"="))
         };
-        if !OWN.iter().any(is_own) {
+        if !left_out.iter().copied().any(is_own) {
             run.push(flag.clone());
         }
     }
@@ -197,23 +212,31 @@ mod tests {
     use crate::args::Cli;
 
     #[test]
+    fn a_vm_boots_what_a_container_is_not_told_of() {
+        let line = ["--kernel=k", "--runs", "3", "b"].map(OsString::from);
+        let words = run_line(line.to_vec(), 1, Way::VmWarm);
+        assert_eq!(words, ["--as=vm", "--start=warm", "--kernel=k", "b"]);
+    }
+
+    #[test]
     fn a_comparison_is_run_one_way() {
         for (line, words, run) in [
-            ("busybox true", 2, "run busybox true"),
+            ("busybox true", 2, "busybox true"),
             (
                 "--json -m 64m --runs 5 --seed=7 -e A=b busybox x --runs 5",
                 4,
-                "run -m 64m -e A=b busybox x --runs 5",
+                "-m 64m -e A=b busybox x --runs 5",
             ),
             (
                 "--against=runc --metrics exit --rootfs /r -- ls",
                 1,
-                "run --rootfs /r -- ls",
+                "--rootfs /r -- ls",
             ),
-            ("--warmup 1 --budget-time 9s -i b", 1, "run -i b"),
+            ("--warmup 1 --budget-time 9s -i b", 1, "-i b"),
+            ("--kernel k --append=quiet b", 1, "b"),
         ] {
             let line = line.split(' ').map(OsString::from).collect();
-            let words = run_line(line, words);
+            let words = run_line(line, words, Way::Container);
             assert_eq!(words.join(OsStr::new(" ")), run);
         }
     }

@@ -148,7 +148,7 @@ pub fn compare(
             })
     })?;
     let of_ways = entrants(&prepared, &ways);
-    let (entrants, others) = others::check(of_ways, &plan, &ways.container, interrupt)?;
+    let (entrants, others) = others::check(of_ways, &plan, &ways, interrupt)?;
     let series = time(&plan, &entrants, progress, interrupt)?;
     let load = load(
         &plan,

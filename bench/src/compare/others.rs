@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Error, Other, Plan, checked};
 use crate::measure::{self, MeasureError, Run};
 use crate::series::Entrant;
-use crate::{Contender, Interrupt, OtherReport, WayReport, reported};
+use crate::{Contender, Interrupt, OtherReport, Way, WayReport, Ways, reported};
 
 /// How long they are waited for at least: they may hang.
 const AT_LEAST: Duration = Duration::from_secs(30);
@@ -18,7 +18,7 @@ const LONGEST_COMPLAINT: usize = 200;
 pub(super) fn check<'a>(
     of_ways: Vec<Entrant<'a>>,
     plan: &'a Plan<'_>,
-    container: &WayReport,
+    ways: &Ways<WayReport>,
     interrupt: &Interrupt,
 ) -> Result<(Vec<Entrant<'a>>, Vec<OtherReport>), Error> {
     let took = |contender: Contender| {
@@ -39,9 +39,9 @@ pub(super) fn check<'a>(
             .launch_to_exit_ns
             .or(run.launch_to_ready_ns)
             .or(run.launch_to_main_ns);
-        let report = report(other.contender, &run, container);
+        let report = report(other.contender, &run, ways);
         if let (Ok(prepared), Some(took)) = (&other.prepared, took)
-            && report.outcome.is_like(&container.outcome)
+            && report.outcome.is_like(&ways.container.outcome)
         {
             let list = match other.contender {
                 Contender::HostProcess => &mut before,
@@ -83,19 +83,20 @@ fn run(
         })
 }
 
-fn report(contender: Contender, run: &Run, container: &WayReport) -> OtherReport {
+fn report(contender: Contender, run: &Run, ways: &Ways<WayReport>) -> OtherReport {
     let outcome = checked(run);
-    let ours = reported::comparable(&run.stdout, run.reported.as_ref());
-    let containers = reported::comparable(&container.stdout, container.reported.as_ref());
+    let like = ways.get(contender.way_of_jaula_run().unwrap_or(Way::Container));
+    let its = reported::comparable(&run.stdout, run.reported.as_ref());
+    let expected = reported::comparable(&like.stdout, like.reported.as_ref());
     let mut lines = run.stderr.text.lines();
-    let complaint = match outcome.is_like(&container.outcome) {
+    let complaint = match outcome.is_like(&ways.container.outcome) {
         true => None,
         false => lines.find(|line| !line.trim().is_empty()),
     };
     OtherReport {
         contender,
         outcome,
-        is_output_alike: ours.sha256 == containers.sha256,
+        is_output_alike: its.sha256 == expected.sha256,
         complaint: complaint.map(|line| line.chars().take(LONGEST_COMPLAINT).collect()),
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn section() -> Markup {
                     "an HTTP request that is answered with 200, or a line of output."
                 }
                 dt { "jaula run, other runners" }
-                dd { "From the execution of their program, with all that it does before it launches anything: held against each other only." }
+                dd { "From the execution of their program, with all that it does before it launches anything. Other runners are held against jaula run, and that against its own way, which tells what the program takes." }
                 dt { (Metric::Memory) }
                 dd { "What the instance's cgroup is charged two seconds after main, or when it is ready, and could not be taken back." }
                 dt { (Metric::Cpu) }

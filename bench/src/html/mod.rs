@@ -159,6 +159,8 @@ fn class(contender: Contender) -> &'static str {
         Contender::VmCold => "vm-cold",
         Contender::HostProcess => "host-process",
         Contender::JaulaRun => "jaula-run",
+        Contender::JaulaRunVmCold => "jaula-run-vm-cold",
+        Contender::JaulaRunVmWarm => "jaula-run-vm-warm",
         Contender::Peer(_) | Contender::Qemu => "peer",
     }
 }

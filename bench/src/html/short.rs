@@ -80,7 +80,12 @@ fn what(contender: Contender) -> &'static str {
             "A virtual machine that goes on where a kernel of its own has booted before."
         }
         Contender::VmCold => "A virtual machine that boots a kernel of its own first.",
-        Contender::JaulaRun => "jaula as a whole process, beside other runners.",
+        Contender::JaulaRun => {
+            "The container, by jaula as a whole process: its program's own start is in it."
+        }
+        Contender::JaulaRunVmCold | Contender::JaulaRunVmWarm => {
+            "The same VM, by jaula as a whole process: its program's own start is in it."
+        }
         Contender::Peer(_) => "Another runner, as a whole process.",
         Contender::Qemu => "QEMU as a whole process: another monitor, which boots the same kernel.",
     }

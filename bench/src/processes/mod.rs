@@ -11,6 +11,7 @@ mod peer;
 mod qemu;
 mod root;
 mod spawned;
+mod told;
 mod whole;
 
 use std::io;

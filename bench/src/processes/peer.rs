@@ -93,6 +93,7 @@ impl Prepared for PreparedPeer {
                 setns(namespace, CloneFlags::CLONE_NEWNS)
             },
             main: None,
+            told: None,
             root: Some(root),
             nobody: None,
         })?;

@@ -19,6 +19,10 @@ use super::Error;
 use super::doorbell::Doorbell;
 use super::nobody::Nobody;
 use super::root::Root;
+use super::told::{self, Told};
+
+/// A `jaula run` has removed all that it made when so much time has passed since its command ended.
+const CLEARED_UP_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a program is to be started.
 pub(super) struct Start<F> {
@@ -30,6 +34,8 @@ pub(super) struct Start<F> {
     pub(super) enter: F,
     /// What the time to the program's `execve` is called, if the program is the workload's own.
     pub(super) main: Option<&'static str>,
+    /// What the program tells of the start of the workload, if it is a `jaula run`.
+    pub(super) told: Option<Told>,
     /// What has to be there as long as the process.
     pub(super) root: Option<Root>,
     /// Whose the process is, if it is nobody's else: all of this user's ends with it.
@@ -41,6 +47,7 @@ pub(super) struct Spawned {
     id: InstanceId,
     start: MonotonicNs,
     main: Option<(&'static str, MonotonicNs)>,
+    told: Option<Told>,
     process: Process,
     ended: Mutex<Option<(ExitStatus, MonotonicNs)>>,
     nobody: Option<Nobody>,
@@ -69,6 +76,7 @@ impl Spawned {
             stdio,
             enter,
             main,
+            told,
             root,
             nobody,
         } = start;
@@ -105,6 +113,7 @@ impl Spawned {
             id,
             start: at,
             main: main.zip(rang_at),
+            told,
             process,
             ended: Mutex::default(),
             nobody,
@@ -205,7 +214,7 @@ impl Instance for Spawned {
     }
 
     fn wait_main(&self) -> Result<bool, launch::Error> {
-        // `start` waited for it.
+        // `start` waited for it, or it is not known when a workload starts.
         Ok(self.main.is_some())
     }
 
@@ -221,7 +230,10 @@ impl Instance for Spawned {
     }
 
     fn timeline(&self) -> Timeline {
-        let mut timeline = Timeline::starting(self.start);
+        let mut timeline = match self.told.as_ref().and_then(Told::timeline) {
+            Some(told) => told.clone().begun_before(self.start, "program"),
+            None => Timeline::starting(self.start),
+        };
         if let Some((name, at)) = self.main {
             timeline.mark_main(name, at);
         }
@@ -242,6 +254,10 @@ impl Instance for Spawned {
 
 impl Drop for Spawned {
     fn drop(&mut self) {
+        if let (Some(_), Process::Started { pid, .. }) = (&self.told, &self.process) {
+            told::end_what_it_runs(*pid);
+            let _ = self.wait(Some(CLEARED_UP_WITHIN));
+        }
         if self.ended().is_some() {
             return;
         }

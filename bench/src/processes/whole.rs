@@ -4,8 +4,9 @@ use std::process::Command;
 use launch::{DiskFiles, Instance, MonotonicNs, Prepared, Stdio};
 
 use super::spawned::{Spawned, Start};
+use super::told::Told;
 
-/// Makes ready a command line of our own, timed as a whole process.
+/// Makes ready a `jaula run` with these arguments, timed as a whole process.
 pub fn prepare(program: OsString, arguments: Vec<OsString>) -> Box<dyn Prepared> {
     Box::new(Whole { program, arguments })
 }
@@ -22,7 +23,9 @@ impl Prepared for Whole {
     }
 
     fn launch(&self, stdio: Stdio) -> Result<Box<dyn Instance>, launch::Error> {
+        let told = Told::new()?;
         let mut program = Command::new(&self.program);
+        program.args(["run", "--timeline"]).arg(told.path());
         program.args(&self.arguments);
         let start = MonotonicNs::now();
         let spawned = Spawned::start(Start {
@@ -31,6 +34,7 @@ impl Prepared for Whole {
             stdio,
             enter: || Ok(()),
             main: None,
+            told: Some(told),
             root: None,
             nobody: None,
         })?;

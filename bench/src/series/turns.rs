@@ -174,13 +174,18 @@ impl Turns<'_> {
     fn take(&self, series: &mut Series) -> Result<Ended, MeasureError> {
         let rounds = self.plan.warm_up + self.plan.runs;
         let mut costs: Vec<Duration> = self.entrants.iter().map(|it| it.took).collect();
+        let contenders: Vec<_> = self.entrants.iter().map(|it| it.contender).collect();
         let mut is_any_left_out = false;
         let schedule = Schedule::new(self.plan.seed, self.entrants.len());
         for (round, order) in schedule.take(rounds).enumerate() {
             let left = rounds - round;
             let takes_part = match series.rounds {
                 0 => vec![true; costs.len()],
-                _ => affordable(&costs, left, self.time_left()),
+                _ => affordable(
+                    &with_references(&contenders, &costs),
+                    left,
+                    self.time_left(),
+                ),
             };
             is_any_left_out |= takes_part.contains(&false);
             if !takes_part.contains(&true) {
@@ -238,6 +243,20 @@ impl Turns<'_> {
         self.progress
             .advance(milliseconds(elapsed), milliseconds(total));
     }
+}
+
+/// What a run of each takes, and no less than one of what it is held against: that comes first, as without
+/// it there is no verdict.
+fn with_references(contenders: &[Contender], costs: &[Duration]) -> Vec<Duration> {
+    let cost_of = |contender| {
+        let place = contenders.iter().position(|it| *it == contender);
+        place.map(|place| costs[place])
+    };
+    let of = |(contender, cost): (&Contender, &Duration)| {
+        let reference = contender.reference().and_then(cost_of);
+        reference.map_or(*cost, |reference| reference.max(*cost))
+    };
+    contenders.iter().zip(costs).map(of).collect()
 }
 
 /// Which of those that take so long can take part in the next of `left` rounds: the quickest come
@@ -327,6 +346,20 @@ mod tests {
             };
             assert_eq!(plan.follow(), until, "{plan:?}");
         }
+    }
+
+    #[test]
+    fn what_another_one_is_held_against_comes_before_it() {
+        use Contender::{Container, JaulaRun, JaulaRunVmCold, VmCold};
+        let contenders = [Container, VmCold, JaulaRun, JaulaRunVmCold];
+        let costs = with_references(
+            &contenders,
+            &[3, 7_000, 40, 6_900].map(Duration::from_millis),
+        );
+        assert_eq!(costs, [3, 7_000, 40, 7_000].map(Duration::from_millis));
+        // Of those that take as long, the first.
+        let takes_part = affordable(&costs, 1, Duration::from_secs(8));
+        assert_eq!(takes_part, [true, true, true, false]);
     }
 
     #[test]

@@ -325,12 +325,13 @@ fn contenders(comparison: &Comparison) -> Vec<Contender> {
 
 fn beginnings(comparison: &Comparison) -> Vec<String> {
     let contenders = contenders(comparison);
-    let is_runner = |it: &Contender| matches!(it, Contender::JaulaRun | Contender::Peer(_));
+    let is_runner = |it: &Contender| it.is_whole_process() && *it != Contender::Qemu;
     let mut warnings = Vec::new();
     if contenders.iter().any(is_runner) {
         warnings.push(
             "jaula run and other runners are timed from the execution of their program, the rest \
-             from the entry of launch(): hold each against its own kind"
+             from the entry of launch(): hold each against its own kind, and jaula run against its \
+             own way for what the program takes"
                 .into(),
         );
     }

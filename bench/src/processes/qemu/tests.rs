@@ -81,6 +81,7 @@ fn instance(script: &str, listeners: Listeners, stdin: File) -> (QemuInstance, i
         },
         enter: || Ok(()),
         main: None,
+        told: None,
         root: None,
         nobody: None,
     });
