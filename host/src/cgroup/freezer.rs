@@ -8,7 +8,7 @@ use super::control::{self, Keyed};
 use super::error::Error;
 use super::hierarchy::Version;
 use super::patience::until_done;
-use super::remains::tree;
+use super::tree::tree;
 
 /// Stops what runs in the cgroup `dir` and below; returns when all have stopped.
 ///

@@ -52,6 +52,7 @@ mod patience;
 mod placement;
 pub(crate) mod plan;
 mod remains;
+mod tree;
 mod v1;
 mod v2;
 mod view;

@@ -4,9 +4,8 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use nix::errno::Errno;
 use nix::libc;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -14,6 +13,7 @@ use super::control;
 use super::error::Error;
 use super::freezer::release;
 use super::patience::until_done;
+use super::tree::{is_gone, tree};
 use crate::pidfd::send_signal;
 
 /// Kills every process in the cgroups `dirs` of one instance and in those below them; returns when
@@ -104,38 +104,6 @@ fn processes(cgroup: &Path) -> io::Result<Option<Vec<i32>>> {
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// A cgroup that is removed while one of its files is open answers with ENODEV.
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ENODEV as i32)
-}
-
-/// `dir` and the cgroups below it, each before its children; empty if it is gone. A workload
-/// can make some, in a user namespace where it mounts the cgroup file system itself.
-pub(super) fn tree(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![dir.to_owned()];
-    while let Some(cgroup) = open.pop() {
-        match children(&cgroup) {
-            Ok(children) => open.extend(children),
-            Err(error) if is_gone(&error) => continue,
-            Err(error) => return Err(error),
-        }
-        found.push(cgroup);
-    }
-    Ok(found)
-}
-
-fn children(cgroup: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut children = Vec::new();
-    for entry in fs::read_dir(cgroup)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            children.push(entry.path());
-        }
-    }
-    Ok(children)
 }
 
 /// Kills what is in the cgroups `dirs` of one instance, and removes them. One that is not there is

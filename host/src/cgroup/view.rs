@@ -10,6 +10,7 @@ use super::entrance::Entrance;
 use super::error::Error;
 use super::hierarchy::{Hierarchies, Version, read_file};
 use super::mountinfo::{self, CgroupMount, Kind};
+use super::tree::tree;
 use super::{control, freezer, remains, v1, v2};
 
 /// What can be asked of an instance's cgroup and done to what is in it, by its owner and by
@@ -267,11 +268,11 @@ impl CgroupView {
 
     /// Adds up what `count` says of a directory and all below it.
     fn sum(&self, dir: &Dir, count: impl Fn(&Path) -> Result<u64, Error>) -> Result<u64, Error> {
-        let tree = remains::tree(&dir.path).map_err(|source| Error::Open {
+        let cgroups = tree(&dir.path).map_err(|source| Error::Open {
             path: dir.path.clone(),
             source,
         })?;
-        tree.iter().map(|cgroup| count(cgroup)).sum()
+        cgroups.iter().map(|cgroup| count(cgroup)).sum()
     }
 
     fn of(&self, controller: Controller) -> Option<&Dir> {

@@ -276,7 +276,7 @@ impl Unpacking<'_> {
                 dir: place.dir,
                 name: ".".into(),
             };
-            set_opaque(&hidden, privileges.opaque_attribute()).map_err(failed)?;
+            set_opaque(&hidden.path(), privileges.opaque_attribute()).map_err(failed)?;
             return done(&place);
         }
         if name.starts_with(AUFS) {
@@ -344,7 +344,7 @@ impl Unpacking<'_> {
             unpacked.lost |= kept == Kept::Some;
         }
         if hides {
-            set_opaque(&place, privileges.opaque_attribute()).map_err(failed)?;
+            set_opaque(&place.path(), privileges.opaque_attribute()).map_err(failed)?;
         }
         done(&place)?;
         if entry.kind == Kind::Directory {
@@ -515,7 +515,7 @@ fn delete_beneath(place: &Place<'_>, privileges: Privileges) -> io::Result<()> {
         return Ok(make_whiteout(place.dir, &place.name)?);
     };
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-        set_opaque(place, privileges.opaque_attribute())?;
+        set_opaque(&place.path(), privileges.opaque_attribute())?;
     }
     Ok(())
 }

@@ -2,21 +2,15 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
 
 use rustix::fs::{XattrFlags, getxattr, lsetxattr};
 use rustix::io::Errno;
 
-use super::place::Place;
-
 /// Makes a directory such a one; `attribute` is that of
 /// [`opaque_attribute`](super::privileges::Privileges::opaque_attribute).
-pub(super) fn set_opaque(place: &Place<'_>, attribute: &str) -> io::Result<()> {
-    Ok(lsetxattr(
-        place.path(),
-        attribute,
-        b"y",
-        XattrFlags::empty(),
-    )?)
+pub(super) fn set_opaque(dir: &Path, attribute: &str) -> io::Result<()> {
+    Ok(lsetxattr(dir, attribute, b"y", XattrFlags::empty())?)
 }
 
 /// Whether a directory is such a one.

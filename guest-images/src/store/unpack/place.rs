@@ -158,7 +158,7 @@ impl Tree {
         };
         mkdirat(place.dir, &place.name, IMPLICIT_MODE).map_err(refused)?;
         if hides {
-            set_opaque(place, self.opaque_attribute).map_err(PlaceError::System)?;
+            set_opaque(&place.path(), self.opaque_attribute).map_err(PlaceError::System)?;
         }
         set_times(place.dir, &place.name, EPOCH).map_err(refused)?;
         times.put_back(place.dir).map_err(refused)
