@@ -77,7 +77,7 @@ pub(crate) enum ObserveError {
     /// The kernel lets nobody else.
     #[error("only root may watch it")]
     NotRoot,
-    /// The kernel has no such tracepoint, or no tracefs is mounted.
+    /// The kernel has no such tracepoint, or no tracefs.
     #[error("the kernel's tracepoint {name} can't be found")]
     Tracepoint {
         /// Which.

@@ -1,13 +1,13 @@
 //! A tracepoint of the kernel's, as tracefs describes it.
 
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use super::ObserveError;
-
-/// Where tracefs is mounted: its own place, and the one that came before it.
-const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
 /// What is told when it is passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,18 +29,11 @@ struct Field {
 impl Tracepoint {
     /// The one of this name, in whose records these fields are of interest.
     pub(super) fn find(name: &'static str, fields: &[&str]) -> Result<Self, ObserveError> {
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for tracefs in TRACEFS {
-            let format = Path::new(tracefs).join("events").join(name).join("format");
-            match fs::read_to_string(format) {
-                Ok(text) => match Self::parse(&text, fields) {
-                    Some(tracepoint) => return Ok(tracepoint),
-                    None => last = io::ErrorKind::InvalidData.into(),
-                },
-                Err(error) => last = error,
-            }
-        }
-        Err(ObserveError::Tracepoint { name, source: last })
+        let find = || {
+            let text = format(name)?;
+            Self::parse(&text, fields).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        };
+        find().map_err(|source| ObserveError::Tracepoint { name, source })
     }
 
     /// The kernel's number of it.
@@ -78,6 +71,32 @@ impl Tracepoint {
                 .collect(),
         })
     }
+}
+
+/// How a tracepoint's records are made up.
+fn format(name: &str) -> io::Result<String> {
+    let format = openat(
+        tracefs()?,
+        format!("events/{name}/format"),
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let mut text = String::new();
+    File::from(format).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// A mount that has no place, and goes with its descriptor: whether the host has mounted tracefs
+/// does not matter.
+fn tracefs() -> io::Result<OwnedFd> {
+    let tracefs = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(tracefs.as_fd())?;
+    let mount = fsmount(
+        tracefs.as_fd(),
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::empty(),
+    )?;
+    Ok(mount)
 }
 
 /// `field:unsigned int exit_reason; offset:8; size:4; signed:0;`
