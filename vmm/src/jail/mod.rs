@@ -18,6 +18,7 @@
 
 mod empty_root;
 mod filter;
+mod heaps;
 mod identity;
 mod limits;
 mod namespaces;
@@ -29,6 +30,7 @@ mod trial;
 use rustix::io::Errno;
 
 pub use filter::{Filter, FilterError, Role};
+pub use heaps::settle_heaps;
 pub use rights::{Rights, give_up_rights};
 pub use surface::surface;
 pub(crate) use trial::finding;

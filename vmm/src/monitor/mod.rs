@@ -50,6 +50,8 @@ use std::sync::Arc;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 
+use crate::jail;
+
 pub(crate) use assignment::{
     Assignment, AssignmentError, BootFile, BootFrom, DiskFile, Job, NetworkLink, Origin, Run,
     SharedFile, SnapshotFiles, Work,
@@ -81,7 +83,7 @@ pub fn monitor_main() -> ! {
     }
     let channel = Arc::new(Channel::new(socket));
     name_process();
-    limit_heaps();
+    jail::settle_heaps();
     if let Err(error) = std::env::set_current_dir("/") {
         tracing::debug!("the monitor keeps the launcher's directory: {error}");
     }
@@ -113,14 +115,6 @@ fn close_inherited() -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
-}
-
-/// A few heaps for all threads (`mallopt(3)`). Where there are many threads, glibc would look for the
-/// number of CPUs in `/sys`, which a monitor has not got, to know how many.
-fn limit_heaps() {
-    const HEAPS: libc::c_int = 4;
-    // SAFETY: takes numbers. It fails only for those that are out of bounds.
-    unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) };
 }
 
 /// `ps` would show the name of the link that was executed, "exe".
