@@ -272,6 +272,14 @@ impl FootprintReading {
         self
     }
 
+    /// The figures, if there are any.
+    pub(crate) fn footprint(&self) -> Option<&Footprint> {
+        match self {
+            Self::Taken { footprint, .. } => Some(footprint),
+            Self::Unavailable { .. } => None,
+        }
+    }
+
     /// The sum of its processes' PSS, in bytes.
     pub(crate) fn pss_bytes(&self) -> Option<u64> {
         match self {
@@ -280,19 +288,24 @@ impl FootprintReading {
         }
     }
 
-    /// What can't be reclaimed of an instance that was there, in bytes: after the end, nothing is.
-    pub(crate) fn settled_bytes(&self) -> Option<u64> {
+    /// The figures of an instance that was there: after the end, only the peak says something.
+    pub(crate) fn settled(&self) -> Option<&Footprint> {
         match self {
             Self::Taken {
                 moment: FootprintMoment::TwoSecondsAfterMain | FootprintMoment::Ready,
                 footprint,
                 ..
-            } => Some(footprint.unreclaimable_bytes()),
+            } => Some(footprint),
             Self::Taken {
                 moment: FootprintMoment::AfterExit,
                 ..
             }
             | Self::Unavailable { .. } => None,
         }
+    }
+
+    /// What can't be reclaimed of such a one, in bytes.
+    pub(crate) fn settled_bytes(&self) -> Option<u64> {
+        self.settled().map(Footprint::unreclaimable_bytes)
     }
 }

@@ -14,7 +14,7 @@ use std::fmt::Write;
 use comfy_table::{
     Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets::NOTHING,
 };
-use launch::{Charge, Span};
+use launch::{Charge, Footprint, Span};
 use vmm::ring0::Ring0;
 
 pub use changes::changes;
@@ -135,6 +135,14 @@ fn finish(table: &Table) -> String {
     lines.join("\n")
 }
 
+/// What is told apart of the kernel's own memory.
+const PAGE_TABLES: [(&str, OfFootprint); 2] = [
+    ("memory, page tables", |it| it.page_tables_bytes),
+    ("memory, KVM's page tables", |it| it.kvm_page_tables_bytes),
+];
+
+type OfFootprint = fn(&Footprint) -> Option<u64>;
+
 /// What the checked run says; its times only where there are no better ones.
 fn figures(comparison: &Comparison, width: u16) -> String {
     let reports = comparison.ways.as_ref().into_array();
@@ -154,25 +162,29 @@ fn figures(comparison: &Comparison, width: u16) -> String {
             optional_time(report.launch_to_exit_ns)
         });
     }
+    let optional_size = |bytes: Option<u64>| bytes.map_or_else(|| NONE.into(), size);
     row("memory, unreclaimable", &|report| {
-        let bytes = report.footprint.settled_bytes();
-        bytes.map_or_else(|| NONE.into(), size)
+        optional_size(report.footprint.settled_bytes())
     });
-    row("memory, peak", &|report| match &report.footprint {
-        FootprintReading::Taken { footprint, .. } => size(footprint.peak_bytes),
-        FootprintReading::Unavailable { .. } => NONE.into(),
+    for (name, of) in PAGE_TABLES {
+        let bytes = |report: &WayReport| report.footprint.settled().and_then(of);
+        // Where the kernel does not tell, a row would say nothing.
+        if reports.iter().any(|it| bytes(it).is_some()) {
+            row(name, &|report| optional_size(bytes(report)));
+        }
+    }
+    row("memory, peak", &|report| {
+        optional_size(report.footprint.footprint().map(|it| it.peak_bytes))
     });
     row("memory, PSS", &|report| {
-        let bytes = report.footprint.pss_bytes();
-        bytes.map_or_else(|| NONE.into(), size)
+        optional_size(report.footprint.pss_bytes())
     });
     row("disk, image", &|report| {
-        let disk = report.disk.as_ref();
-        disk.map_or_else(|| NONE.into(), |it| size(it.image_bytes))
+        optional_size(report.disk.as_ref().map(|it| it.image_bytes))
     });
     row("disk, its own", &|report| {
         let own = report.disk.as_ref().and_then(|it| it.own.as_ref());
-        own.map_or_else(|| NONE.into(), |it| size(it.all_at_end_bytes()))
+        optional_size(own.map(|it| it.all_at_end_bytes()))
     });
     finish(&table)
 }

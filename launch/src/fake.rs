@@ -269,6 +269,8 @@ impl Instance for FakeInstance {
             anon_bytes: 1 << 20,
             file_bytes: 1 << 20,
             kernel_bytes: 1 << 20,
+            page_tables_bytes: Some(1 << 18),
+            kvm_page_tables_bytes: Some(0),
         })
     }
 }

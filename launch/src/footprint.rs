@@ -27,6 +27,11 @@ pub struct Footprint {
     pub file_bytes: u64,
     /// Memory of the kernel's own for the instance: page tables, stacks, slab.
     pub kernel_bytes: u64,
+    /// Of that, the page tables of its processes. `None` where the kernel tells no more than the sum, as
+    /// version 1 does.
+    pub page_tables_bytes: Option<u64>,
+    /// Of that, KVM's page tables of guest memory (`sec_pagetables`). `None` likewise, and before Linux 6.1.
+    pub kvm_page_tables_bytes: Option<u64>,
 }
 
 impl Footprint {

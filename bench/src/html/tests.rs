@@ -51,6 +51,8 @@ fn report(way: Way) -> WayReport {
                 anon_bytes: 1 << 20,
                 file_bytes: 1 << 19,
                 kernel_bytes: 1 << 18,
+                page_tables_bytes: None,
+                kvm_page_tables_bytes: None,
             },
             pss_bytes: Some(5 << 18),
         },
@@ -346,6 +348,29 @@ fn without_timed_runs_there_is_still_a_page() {
     });
     assert!(page.contains("Nothing was timed"));
     assert!(page.contains("kernel boot"));
+}
+
+#[test]
+fn page_tables_are_told_apart_where_the_kernel_does_and_else_that_is_said() {
+    let mut comparison = comparison();
+    let not_told = "cgroups of version 1 tell nothing but its sum";
+    let page = render(&comparison);
+    assert!(page.contains(not_told) && !page.contains("KVM's page tables"));
+    let FootprintReading::Taken { footprint, .. } = &mut comparison.ways.vm_cold.footprint else {
+        panic!("it was read");
+    };
+    footprint.page_tables_bytes = Some(1 << 16);
+    footprint.kvm_page_tables_bytes = Some(1 << 17);
+    let page = render(&comparison);
+    // Of 256 KiB that are the kernel's own.
+    for part in [
+        "page tables, 64.0 KiB",
+        "KVM's page tables, 128.0 KiB",
+        "kernel's own, 64.0 KiB",
+    ] {
+        assert!(page.contains(&format!("<title>{part}</title>")), "{part}");
+    }
+    assert!(!page.contains(not_told));
 }
 
 #[test]

@@ -373,6 +373,26 @@ fn a_few_runs_have_no_verdict() {
 }
 
 #[test]
+fn page_tables_have_rows_where_one_way_tells_of_them() {
+    let fake = || FakeLauncher::exiting(ExitStatus::Exited(0));
+    let mut comparison = compared(&fake(), &fake(), &fake(), None, 0);
+    assert!(!render(&comparison, 80).contains("page tables"));
+    if let FootprintReading::Taken { moment, .. } = &mut comparison.ways.vm_cold.footprint {
+        *moment = FootprintMoment::TwoSecondsAfterMain;
+    }
+    let text = render(&comparison, 80);
+    for (name, expected) in [
+        ("memory, page tables", ["-", "256.0 KiB", "-"]),
+        ("memory, KVM's page tables", ["-", "0 B", "-"]),
+    ] {
+        let line = text.lines().find_map(|line| line.trim().strip_prefix(name));
+        let cells: Vec<_> = line.unwrap().split("  ").map(str::trim).collect();
+        let cells: Vec<_> = cells.into_iter().filter(|it| !it.is_empty()).collect();
+        assert_eq!(cells, expected, "{text}");
+    }
+}
+
+#[test]
 fn what_ended_early_says_so() {
     for (ended, text) in [
         (

@@ -86,6 +86,8 @@ pub(super) fn footprint(dir: &Path) -> Result<Footprint, Error> {
         anon_bytes: stat.get("total_rss")? + shmem,
         file_bytes: stat.get("total_cache")?.saturating_sub(shmem),
         kernel_bytes: number(dir, "memory.kmem.usage_in_bytes")?,
+        page_tables_bytes: None,
+        kvm_page_tables_bytes: None,
     })
 }
 
@@ -261,6 +263,8 @@ mod tests {
                 anon_bytes: 550,
                 file_bytes: 250,
                 kernel_bytes: 100,
+                page_tables_bytes: None,
+                kvm_page_tables_bytes: None,
             }
         );
     }

@@ -175,6 +175,8 @@ pub(super) fn footprint(dir: &Path) -> Result<Footprint, Error> {
         anon_bytes: stat.get("anon")? + shmem,
         file_bytes: stat.get("file")?.saturating_sub(shmem),
         kernel_bytes,
+        page_tables_bytes: stat.find("pagetables"),
+        kvm_page_tables_bytes: stat.find("sec_pagetables"),
     })
 }
 
@@ -402,9 +404,20 @@ mod tests {
     #[test]
     fn shared_memory_counts_as_anonymous() {
         let tree = FakeTree::v2("/");
-        for (kernel, expected) in [
-            ("kernel 100\nslab 1\n", 100),
-            ("slab 10\nkernel_stack 20\npagetables 30\n", 60),
+        for (kernel, kernel_bytes, page_tables_bytes, kvm_page_tables_bytes) in [
+            ("kernel 100\nslab 1\n", 100, None, None),
+            (
+                "slab 10\nkernel_stack 20\npagetables 30\n",
+                60,
+                Some(30),
+                None,
+            ),
+            (
+                "kernel 100\npagetables 30\nsec_pagetables 40\n",
+                100,
+                Some(30),
+                Some(40),
+            ),
         ] {
             let stat = format!("anon 500\nfile 300\n{kernel}shmem 50\nfile_mapped 9\n");
             let dir = tree.dir(
@@ -421,7 +434,9 @@ mod tests {
                 peak_bytes: 2000,
                 anon_bytes: 550,
                 file_bytes: 250,
-                kernel_bytes: expected,
+                kernel_bytes,
+                page_tables_bytes,
+                kvm_page_tables_bytes,
             };
             assert_eq!(footprint(&dir).unwrap(), expected);
         }

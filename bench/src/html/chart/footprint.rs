@@ -14,32 +14,64 @@ const BAR: f64 = 24.0;
 const GAP: f64 = 8.0;
 const TOP: f64 = LINE + 8.0;
 
-/// What it is made of: the names of colours, and of what they stand for.
-const PARTS: [(&str, &str); 3] = [
-    ("anon", "memory"),
-    ("kernel", "kernel's own"),
-    ("file", "files, reclaimable"),
+/// Something that it is made of.
+#[derive(Clone, Copy)]
+struct Part {
+    colour: &'static str,
+    name: &'static str,
+    /// How much there is of it; `None` where the kernel does not tell.
+    bytes: fn(&Footprint) -> Option<u64>,
+}
+
+const PARTS: [Part; 5] = [
+    Part {
+        colour: "anon",
+        name: "memory",
+        bytes: |it| Some(it.anon_bytes),
+    },
+    Part {
+        colour: "tables",
+        name: "page tables",
+        bytes: |it| it.page_tables_bytes,
+    },
+    Part {
+        colour: "kvm-tables",
+        name: "KVM's page tables",
+        bytes: |it| it.kvm_page_tables_bytes,
+    },
+    Part {
+        colour: "kernel",
+        name: "kernel's own",
+        bytes: |it| Some(kernels_rest_bytes(it)),
+    },
+    Part {
+        colour: "file",
+        name: "files, reclaimable",
+        bytes: |it| Some(it.file_bytes),
+    },
 ];
 
-/// How much there is of each.
-fn parts(footprint: &Footprint) -> [u64; 3] {
-    [
-        footprint.anon_bytes,
-        footprint.kernel_bytes,
-        footprint.file_bytes,
-    ]
+/// Without what is told apart of it.
+fn kernels_rest_bytes(footprint: &Footprint) -> u64 {
+    let parts = [footprint.page_tables_bytes, footprint.kvm_page_tables_bytes];
+    let apart = parts.into_iter().flatten().sum();
+    footprint.kernel_bytes.saturating_sub(apart)
+}
+
+/// Those that are told of one at least.
+fn told<'a>(footprints: impl Iterator<Item = &'a Footprint> + Clone) -> Vec<Part> {
+    let is_told = |part: &Part| footprints.clone().any(|it| (part.bytes)(it).is_some());
+    PARTS.into_iter().filter(is_told).collect()
 }
 
 /// `None` if none was read.
 pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup> {
     let reports = comparison.ways.as_ref().into_array();
-    let rows: Vec<(Contender, Footprint)> = reports
+    let rows: Vec<(Contender, &Footprint)> = reports
         .into_iter()
-        .filter_map(|report| match &report.footprint {
-            FootprintReading::Taken { footprint, .. } => Some((report.way.into(), *footprint)),
-            FootprintReading::Unavailable { .. } => None,
-        })
+        .filter_map(|report| Some((report.way.into(), report.footprint.footprint()?)))
         .collect();
+    let parts = told(rows.iter().map(|(_, footprint)| *footprint));
     let most = rows
         .iter()
         .map(|(_, footprint)| total(footprint))
@@ -59,18 +91,18 @@ pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup>
         "Memory charged for one instance",
         &format!("{}.", description.join("; ")),
         html! {
-            @for (index, (colour, name)) in PARTS.iter().enumerate() {
-                rect class=(colour) x=(px(key(index))) y="2" width="12" height="12" {}
-                text.faint x=(px(key(index) + 17.0)) y="13" { (name) }
+            @for (index, Part { colour, name, .. }) in parts.iter().enumerate() {
+                rect class=(colour) x=(px(key(&parts[..index]))) y="2" width="12" height="12" {}
+                text.faint x=(px(key(&parts[..index]) + 17.0)) y="13" { (name) }
             }
             @for (row, (contender, footprint)) in rows.iter().enumerate() {
                 @let top = TOP + row as f64 * (LINE + BAR + GAP) + LINE;
                 text x=(px(LEFT)) y=(px(top - 6.0)) { (contender) ", " (size(total(footprint))) }
-                @for (index, (colour, name)) in PARTS.iter().enumerate() {
-                    @let parts = parts(footprint);
-                    @let before: u64 = parts[..index].iter().sum();
-                    rect class=(colour) x=(px(LEFT + width(before))) y=(px(top)) width=(px(width(parts[index]))) height=(px(BAR)) {
-                        title { (name) ", " (size(parts[index])) }
+                @for (index, Part { colour, name, bytes }) in parts.iter().enumerate() {
+                    @let before = sum(&parts[..index], footprint);
+                    @let bytes = bytes(footprint).unwrap_or(0);
+                    rect class=(colour) x=(px(LEFT + width(before))) y=(px(top)) width=(px(width(bytes))) height=(px(BAR)) {
+                        title { (name) ", " (size(bytes)) }
                     }
                 }
             }
@@ -81,35 +113,53 @@ pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup>
 /// What each way is charged, and what its processes have by another count.
 pub(in crate::html) fn table(comparison: &Comparison) -> Markup {
     let or_none = |bytes: Option<u64>| bytes.map_or_else(|| "-".into(), size);
+    let reports = comparison.ways.as_ref().into_array();
+    let footprints = reports
+        .into_iter()
+        .filter_map(|it| it.footprint.footprint());
+    let parts = told(footprints.clone());
+    let are_tables_told = footprints.clone().any(|it| it.page_tables_bytes.is_some());
     html! {
         div.wide { table {
             thead { tr {
                 th scope="col" { "way" }
-                @for (_, name) in PARTS { th.number scope="col" { (name) } }
+                @for part in &parts { th.number scope="col" { (part.name) } }
                 th.number scope="col" { "peak" }
                 th.number scope="col" { "PSS" }
             } }
-            tbody { @for report in comparison.ways.as_ref().into_array() {
+            tbody { @for report in reports {
                 @if let FootprintReading::Taken { footprint, pss_bytes, .. } = &report.footprint { tr {
                     th scope="row" { (named(report.way.into())) }
-                    @for bytes in parts(footprint) { td.number { (size(bytes)) } }
+                    @for part in &parts { td.number { (or_none((part.bytes)(footprint))) } }
                     td.number { (size(footprint.peak_bytes)) }
                     td.number { (or_none(*pss_bytes)) }
                 } }
             } }
         } }
         p.note {
+            @if are_tables_told {
+                "Page tables are the kernel's own, too, and told apart from the rest of it; KVM's are those of guest memory. "
+            } @else {
+                "Page tables are in the kernel's own memory: cgroups of version 1 tell nothing but its sum. "
+            }
             "PSS checks that by another count: what the kernel says that the processes have in memory, shared pages by share, without the kernel's own."
         }
     }
 }
 
 /// Where what stands for a part is told, beside those before it.
-fn key(index: usize) -> f64 {
-    let width = |(_, name): &(&str, &str)| 17.0 + name.len() as f64 * CHARACTER + 8.0;
-    LEFT + PARTS[..index].iter().map(width).sum::<f64>()
+fn key(before: &[Part]) -> f64 {
+    let width = |part: &Part| 17.0 + part.name.len() as f64 * CHARACTER + 8.0;
+    LEFT + before.iter().map(width).sum::<f64>()
 }
 
 fn total(footprint: &Footprint) -> u64 {
-    parts(footprint).iter().sum()
+    sum(&PARTS, footprint)
+}
+
+fn sum(parts: &[Part], footprint: &Footprint) -> u64 {
+    parts
+        .iter()
+        .filter_map(|part| (part.bytes)(footprint))
+        .sum()
 }
