@@ -6,7 +6,9 @@ mod harness;
 
 use std::fs;
 
-use bench::{Comparison, Contender, Metric, Outcome, SampleOutcome, Way};
+use bench::{
+    Comparison, Contender, FootprintReading, Metric, ObservedReading, Outcome, SampleOutcome, Way,
+};
 use harness::comparison::compared;
 use harness::nobody::is_root;
 use harness::schema::assert_fits_the_schema;
@@ -136,6 +138,32 @@ fn memory_is_read_of_every_run_whose_command_is_still_there() {
             "4",
         ],
     );
+    let guests = comparison.ways.as_ref().map(|report| {
+        // That it is asked is not what the command asks of the host.
+        if let Some(ObservedReading::Taken(observed)) =
+            report.isolation.as_ref().map(|it| &it.observed)
+        {
+            let mut calls = observed.calls.iter();
+            assert!(calls.all(|it| it.name != "accept4"), "{observed:?}");
+        }
+        match &report.footprint {
+            FootprintReading::Taken { guest_memory, .. } => *guest_memory,
+            FootprintReading::Unavailable { reason } => panic!("{reason}"),
+        }
+    });
+    assert_eq!(guests.container, None);
+    for guest in [guests.vm_cold, guests.vm_warm] {
+        let guest = guest.unwrap();
+        // Of 128 MiB; the kernel itself is not among it, and has something for itself.
+        assert!(
+            (64 << 20..128 << 20).contains(&guest.granted_bytes),
+            "{guest:?}"
+        );
+        assert!(
+            (32 << 20..guest.granted_bytes).contains(&guest.left_bytes),
+            "{guest:?}"
+        );
+    }
     let samples = comparison.series.unwrap().samples;
     assert_eq!(samples.len(), 3);
     let bytes = |contender| {

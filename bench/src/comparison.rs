@@ -1,4 +1,4 @@
-use launch::{Chain, ExitStatus, Footprint, Span, Workload};
+use launch::{Chain, ExitStatus, Footprint, GuestMemory, Span, Workload};
 use serde::{Deserialize, Serialize};
 
 use crate::load::Load;
@@ -244,6 +244,9 @@ pub enum FootprintReading {
         /// What its processes have in memory by another count, in bytes: the sum of their proportional
         /// shares (PSS). `None` if it had ended, or that can't be read.
         pss_bytes: Option<u64>,
+        /// What its guest's kernel said of its memory then. `None` if it has none, had ended, or did not
+        /// answer.
+        guest_memory: Option<GuestMemory>,
     },
     /// It could not be read.
     Unavailable {
@@ -284,6 +287,14 @@ impl FootprintReading {
     pub(crate) fn pss_bytes(&self) -> Option<u64> {
         match self {
             Self::Taken { pss_bytes, .. } => *pss_bytes,
+            Self::Unavailable { .. } => None,
+        }
+    }
+
+    /// What its guest's kernel said of its memory.
+    pub(crate) fn guest_memory(&self) -> Option<&GuestMemory> {
+        match self {
+            Self::Taken { guest_memory, .. } => guest_memory.as_ref(),
             Self::Unavailable { .. } => None,
         }
     }

@@ -14,7 +14,7 @@ use std::fmt::Write;
 use comfy_table::{
     Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets::NOTHING,
 };
-use launch::{Charge, Footprint, Span};
+use launch::{Charge, Footprint, GuestMemory, Span};
 use vmm::ring0::Ring0;
 
 pub use changes::changes;
@@ -143,6 +143,14 @@ const PAGE_TABLES: [(&str, OfFootprint); 2] = [
 
 type OfFootprint = fn(&Footprint) -> Option<u64>;
 
+/// What a guest's kernel says of its memory.
+const GUEST_MEMORY: [(&str, OfGuestMemory); 2] = [
+    ("guest memory, granted", |it| it.granted_bytes),
+    ("guest memory, left", |it| it.left_bytes),
+];
+
+type OfGuestMemory = fn(&GuestMemory) -> u64;
+
 /// What the checked run says; its times only where there are no better ones.
 fn figures(comparison: &Comparison, width: u16) -> String {
     let reports = comparison.ways.as_ref().into_array();
@@ -179,6 +187,13 @@ fn figures(comparison: &Comparison, width: u16) -> String {
     row("memory, PSS", &|report| {
         optional_size(report.footprint.pss_bytes())
     });
+    for (name, of) in GUEST_MEMORY {
+        let bytes = |report: &WayReport| report.footprint.guest_memory().map(of);
+        // None is asked that has ended.
+        if reports.iter().any(|it| bytes(it).is_some()) {
+            row(name, &|report| optional_size(bytes(report)));
+        }
+    }
     row("disk, image", &|report| {
         optional_size(report.disk.as_ref().map(|it| it.image_bytes))
     });

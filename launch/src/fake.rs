@@ -12,8 +12,8 @@ use nix::sys::signal::Signal;
 
 use crate::{
     Charge, Command, Credentials, Digest, DiskFiles, Endpoint, Error, ExitStatus, Finding,
-    Footprint, Hostname, Instance, InstanceId, Launcher, MonotonicNs, Prepared, Progress, RootFs,
-    Running, Side, Stdio, Surface, Timeline, WindowSize, Workload,
+    Footprint, GuestMemory, Hostname, Instance, InstanceId, Launcher, MonotonicNs, Prepared,
+    Progress, RootFs, Running, Side, Stdio, Surface, Timeline, WindowSize, Workload,
 };
 
 /// What a fake instance does: all of it at once, at launch.
@@ -173,6 +173,7 @@ impl Prepared for FakePrepared {
             timeline,
             outcome: self.script.outcome.clone(),
             goes_on: self.script.goes_on,
+            side: self.script.side,
             _place: place,
         }))
     }
@@ -183,6 +184,7 @@ struct FakeInstance {
     timeline: Timeline,
     outcome: Result<ExitStatus, String>,
     goes_on: bool,
+    side: Side,
     _place: Place,
 }
 
@@ -254,6 +256,14 @@ impl Instance for FakeInstance {
 
     fn timeline(&self) -> Timeline {
         self.timeline.clone()
+    }
+
+    fn guest_memory(&self) -> Result<Option<GuestMemory>, Error> {
+        let memory = GuestMemory {
+            granted_bytes: 120 << 20,
+            left_bytes: 100 << 20,
+        };
+        Ok((self.side == Side::Vm).then_some(memory))
     }
 
     fn cpu_ns(&self) -> Result<Option<u64>, Error> {

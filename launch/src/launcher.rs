@@ -5,8 +5,8 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DiskFiles, Endpoint, Error, ExitStatus, Finding, Footprint, InstanceId, Stdio, Surface,
-    Timeline, WindowSize, Workload,
+    DiskFiles, Endpoint, Error, ExitStatus, Finding, Footprint, GuestMemory, InstanceId, Stdio,
+    Surface, Timeline, WindowSize, Workload,
 };
 
 /// Which of the two ways a workload runs.
@@ -194,6 +194,14 @@ pub trait Instance: Running {
     /// When the instance has no cgroup of its own to be read (an ordinary user without
     /// delegation), or it can't be read.
     fn footprint(&self) -> Result<Footprint, Error>;
+
+    /// What a guest's kernel says of its memory now; `None` where the host's kernel serves the command.
+    /// To answer takes the guest some time and memory.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be asked, or does not answer within seconds.
+    fn guest_memory(&self) -> Result<Option<GuestMemory>, Error>;
 
     /// The processor time that the instance's cgroup has used so far, with all that serves it, in
     /// nanoseconds. `None` if that is not counted: where each kind of figure needs a cgroup of its own,

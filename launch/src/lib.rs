@@ -38,6 +38,7 @@ mod exit_status;
 pub mod fake;
 mod footprint;
 mod further;
+mod guest_memory;
 mod id;
 mod launcher;
 mod mount;
@@ -62,6 +63,7 @@ pub use error::{Chain, Error};
 pub use exit_status::ExitStatus;
 pub use footprint::{Charge, Footprint};
 pub use further::Further;
+pub use guest_memory::GuestMemory;
 pub use id::{InstanceId, InvalidName};
 pub use launcher::{
     Instance, Launcher, NoProgress, Prepared, Progress, Running, Side, Unsupported,

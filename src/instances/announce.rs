@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use host::instances::{Asked, Presence, Record, Status};
 use launch::{
-    Chain, DiskFiles, Endpoint, ExitStatus, Footprint, Instance, InstanceId, Prepared, Running,
-    Stdio, Timeline, WindowSize,
+    Chain, DiskFiles, Endpoint, ExitStatus, Footprint, GuestMemory, Instance, InstanceId, Prepared,
+    Running, Stdio, Timeline, WindowSize,
 };
 use nix::sys::signal::Signal;
 
@@ -177,6 +177,10 @@ impl Instance for AnnouncedInstance {
 
     fn footprint(&self) -> Result<Footprint, launch::Error> {
         self.instance.footprint()
+    }
+
+    fn guest_memory(&self) -> Result<Option<GuestMemory>, launch::Error> {
+        self.instance.guest_memory()
     }
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {

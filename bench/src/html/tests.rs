@@ -1,5 +1,5 @@
 use launch::fake::workload;
-use launch::{Charge, ExitStatus, Footprint, MonotonicNs, Span, Surface};
+use launch::{Charge, ExitStatus, Footprint, GuestMemory, MonotonicNs, Span, Surface};
 
 use super::*;
 use crate::load::{
@@ -55,6 +55,10 @@ fn report(way: Way) -> WayReport {
                 kvm_page_tables_bytes: None,
             },
             pss_bytes: Some(5 << 18),
+            guest_memory: (way != Way::Container).then_some(GuestMemory {
+                granted_bytes: 120 << 20,
+                left_bytes: 97 << 20,
+            }),
         },
         disk: Some(DiskUse {
             image_bytes: 5 << 20,

@@ -85,6 +85,14 @@ impl<'a> Aside<'a> {
         }
     }
 
+    /// Asks something of the instance itself. What that makes it do is not among what is observed.
+    pub(super) fn while_asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        match self.observation.as_ref().map(|it| &it.observer) {
+            Some(Ok(observer)) => observer.while_asking(ask),
+            Some(Err(_)) | None => ask(),
+        }
+    }
+
     fn note_main(&mut self, at: MonotonicNs) {
         if let Some(observation) = &self.observation {
             observation.note_main(at);

@@ -52,7 +52,7 @@ pub(crate) fn watch(
             Until::End => false,
         };
         if is_there {
-            return Ok(Watched::there(instance, look, settled));
+            return Ok(Watched::there(instance, look, settled, aside));
         }
         let pause = match aside.follows_cpu() {
             true => READ_EVERY,
@@ -62,14 +62,14 @@ pub(crate) fn watch(
             Ok(None) => {
                 if settled.is_none() && is_settled(&instance.timeline()) {
                     let moment = FootprintMoment::TwoSecondsAfterMain;
-                    settled = Some(read_footprint(instance, moment));
+                    settled = Some(read_footprint(instance, moment, look, aside));
                 }
                 continue;
             }
             Ok(Some(status)) => ended(status, look.until),
             Err(error) => Outcome::failed(&error),
         };
-        return Ok(Watched::over(instance, outcome, settled));
+        return Ok(Watched::over(instance, outcome, look, settled, aside));
     }
 }
 
@@ -87,11 +87,16 @@ impl Watched {
     }
 
     /// It has come as far as it is followed.
-    fn there(instance: &dyn Instance, look: Look<'_>, settled: Option<FootprintReading>) -> Self {
+    fn there(
+        instance: &dyn Instance,
+        look: Look<'_>,
+        settled: Option<FootprintReading>,
+        aside: &Aside<'_>,
+    ) -> Self {
         let footprint = match (look.until, settled) {
             // Of all runs at the same place, however long they took to get there.
             (Until::Ready, _) if look.wants(Metric::Memory) => {
-                read_footprint(instance, FootprintMoment::Ready)
+                read_footprint(instance, FootprintMoment::Ready, look, aside)
             }
             (_, Some(footprint)) => footprint,
             (_, None) => FootprintReading::unavailable("the run was not followed so far"),
@@ -102,8 +107,14 @@ impl Watched {
         }
     }
 
-    fn over(instance: &dyn Instance, outcome: Outcome, settled: Option<FootprintReading>) -> Self {
-        let at_end = read_footprint(instance, FootprintMoment::AfterExit);
+    fn over(
+        instance: &dyn Instance,
+        outcome: Outcome,
+        look: Look<'_>,
+        settled: Option<FootprintReading>,
+        aside: &Aside<'_>,
+    ) -> Self {
+        let at_end = read_footprint(instance, FootprintMoment::AfterExit, look, aside);
         Self {
             outcome: Some(outcome),
             footprint: match settled {
@@ -130,19 +141,30 @@ fn is_settled(timeline: &Timeline) -> bool {
     })
 }
 
-fn read_footprint(instance: &dyn Instance, moment: FootprintMoment) -> FootprintReading {
-    match instance.footprint() {
-        Ok(footprint) => FootprintReading::Taken {
-            moment,
-            footprint,
-            pss_bytes: match moment {
-                FootprintMoment::AfterExit => None,
-                FootprintMoment::TwoSecondsAfterMain | FootprintMoment::Ready => {
-                    let pid = instance.pid().ok().and_then(|pid| pid.try_into().ok());
-                    pid.and_then(|pid| pss_of_tree_bytes(pid).ok())
-                }
-            },
-        },
-        Err(error) => FootprintReading::unavailable(Chain(&error).to_string()),
+fn read_footprint(
+    instance: &dyn Instance,
+    moment: FootprintMoment,
+    look: Look<'_>,
+    aside: &Aside<'_>,
+) -> FootprintReading {
+    let footprint = match instance.footprint() {
+        Ok(footprint) => footprint,
+        Err(error) => return FootprintReading::unavailable(Chain(&error).to_string()),
+    };
+    let is_there = moment != FootprintMoment::AfterExit;
+    let pss_bytes = is_there.then(|| pss_bytes(instance)).flatten();
+    // Last: the answer takes memory, too.
+    let asks = is_there && look.asks_guest;
+    let ask = || instance.guest_memory().ok().flatten();
+    FootprintReading::Taken {
+        moment,
+        footprint,
+        pss_bytes,
+        guest_memory: asks.then(|| aside.while_asking(ask)).flatten(),
     }
+}
+
+fn pss_bytes(instance: &dyn Instance) -> Option<u64> {
+    let pid = instance.pid().ok()?.try_into().ok()?;
+    pss_of_tree_bytes(pid).ok()
 }

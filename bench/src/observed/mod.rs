@@ -11,9 +11,8 @@ mod tally;
 mod tracepoint;
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use rings::Rings;
-use tally::Window;
+use tally::{Scope, Window};
 use tracepoint::Tracepoint;
 
 /// What was seen of one run.
@@ -96,12 +95,9 @@ pub(crate) enum ObserveError {
 /// How often what the kernel tells is fetched: its rings hold far more than comes meanwhile.
 const FETCH_EVERY: Duration = Duration::from_millis(2);
 
-/// Main is not known yet.
-const UNKNOWN: u64 = 0;
-
 /// Watches what is launched from this thread, until it is finished.
 pub(crate) struct Observer {
-    main: Arc<AtomicU64>,
+    scope: Arc<Mutex<Scope>>,
     stop: Sender<()>,
     fetching: JoinHandle<Window>,
     sources: Sources,
@@ -129,17 +125,16 @@ impl Observer {
         let kvm = [&sources.to_monitor, &sources.of_processor];
         let all = std::iter::once(&sources.calls).chain(kvm.into_iter().flatten());
         let mut rings = Rings::of_this_thread(all).map_err(ObserveError::Open)?;
-        let main = Arc::new(AtomicU64::new(UNKNOWN));
+        let scope = Arc::new(Mutex::new(Scope::default()));
         let (stop, stopped) = mpsc::channel();
-        let known = Arc::clone(&main);
+        let known = Arc::clone(&scope);
         let fetch = move || {
             let mut window = Window::default();
             loop {
                 let is_over =
                     stopped.recv_timeout(FETCH_EVERY) != Err(mpsc::RecvTimeoutError::Timeout);
                 rings.fetch(&mut window);
-                let main = known.load(Ordering::Relaxed);
-                window.settle((main != UNKNOWN).then_some(MonotonicNs(main)));
+                window.settle(&lock(&known));
                 if is_over {
                     return window;
                 }
@@ -147,7 +142,7 @@ impl Observer {
         };
         let fetching = thread::Builder::new().name("observer".into()).spawn(fetch);
         Ok(Self {
-            main,
+            scope,
             stop,
             fetching: fetching.map_err(ObserveError::Thread)?,
             sources,
@@ -156,7 +151,17 @@ impl Observer {
 
     /// What comes before this is none of the workload's.
     pub(crate) fn note_main(&self, at: MonotonicNs) {
-        self.main.store(at.0, Ordering::Relaxed);
+        lock(&self.scope).main = Some(at);
+    }
+
+    /// What comes of what is asked meanwhile is not the workload's either. To be called once.
+    pub(crate) fn while_asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let began = MonotonicNs::now();
+        // As long as it is not over, nothing counts.
+        lock(&self.scope).asked = Some((began, MonotonicNs(u64::MAX)));
+        let asked = ask();
+        lock(&self.scope).asked = Some((began, MonotonicNs::now()));
+        asked
     }
 
     /// What was seen until `end`; nothing if there was no main.
@@ -165,12 +170,11 @@ impl Observer {
         let Ok(window) = self.fetching.join() else {
             return ObservedReading::unavailable("the thread that watched it panicked");
         };
-        let main = self.main.load(Ordering::Relaxed);
-        if main == UNKNOWN {
+        let scope = *lock(&self.scope);
+        if scope.main.is_none() {
             return ObservedReading::unavailable("the command was not executed");
         }
-        let main = MonotonicNs(main);
-        let counts = window.between(main, end);
+        let counts = window.until(&scope, end);
         let is_vm = side == Side::Vm;
         let of = |source: &Option<Tracepoint>| {
             let source = source.as_ref().filter(|_| is_vm)?;
@@ -179,7 +183,7 @@ impl Observer {
             }))
         };
         ObservedReading::Taken(Observed {
-            watched_ns: end.since(main),
+            watched_ns: scope.until(end),
             calls: names::named(&counts.of(self.sources.calls.id()), names::call),
             exits_to_monitor: of(&self.sources.to_monitor),
             // A guest that ran and never left the processor is one that is not told of.
@@ -187,4 +191,8 @@ impl Observer {
             lost: counts.lost(),
         })
     }
+}
+
+fn lock(scope: &Mutex<Scope>) -> MutexGuard<'_, Scope> {
+    scope.lock().unwrap_or_else(PoisonError::into_inner)
 }

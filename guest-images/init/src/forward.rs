@@ -81,7 +81,7 @@ mod tests {
         End, Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, UserFile,
         Users, write_message,
     };
-    use launch::{Credentials, Stdio};
+    use launch::{Credentials, GuestMemory, Stdio};
     use rustix::io::Errno;
 
     use super::*;
@@ -137,6 +137,10 @@ mod tests {
                 passwd: UserFile::Bytes(b"a".into()),
                 group: UserFile::NotRegular,
             })
+        }
+
+        fn memory(&self) -> Result<GuestMemory, Errno> {
+            Err(Errno::NOENT)
         }
 
         fn start(&self, execute: &Execute, ends: TheirEnds) -> Result<Started, Fatal> {
@@ -433,6 +437,18 @@ mod tests {
             group: UserFile::NotRegular,
         };
         assert_eq!(said, (Some(FromSession::Users(Ok(users))), None));
+    }
+
+    #[test]
+    fn a_session_may_be_for_what_is_known_of_memory() {
+        let (_, said) = run_with_sessions(UNTIL_TOLD, |mut ends, [mut session]| {
+            write_message(&mut ends[0], &ToGuest::OpenSession(SessionNumber(0))).unwrap();
+            write_message(&mut session[0], &ToSession::TellMemory).unwrap();
+            let said = (answer(&mut session), answer(&mut session));
+            let_end(ends);
+            said
+        });
+        assert_eq!(said, (Some(FromSession::Memory(Err(libc::ENOENT))), None));
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod forward;
 mod free_memory;
 mod given_disks;
 mod identity;
+mod memory;
 mod network;
 mod out_of_memory;
 mod place;

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use entry::{Failure, Joining, JoiningSpec, Privileges, Step};
 use guest_protocol::{Execute, Ports, Task, Users};
-use launch::Stdio;
+use launch::{GuestMemory, Stdio};
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat, open};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -16,6 +16,7 @@ use crate::command::{Command, Started, started};
 use crate::connections::{self, Streams};
 use crate::ends::TheirEnds;
 use crate::fatal::Fatal;
+use crate::memory;
 use crate::out_of_memory::MemoryWatch;
 use crate::session::Means;
 use crate::users;
@@ -85,6 +86,10 @@ impl Means for Place<'_> {
 
     fn users(&self) -> Result<Users, Errno> {
         users::of_root(self.first_pid)
+    }
+
+    fn memory(&self) -> Result<GuestMemory, Errno> {
+        memory::now()
     }
 
     fn start(&self, execute: &Execute, ends: TheirEnds) -> Result<Started, Fatal> {

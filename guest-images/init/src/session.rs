@@ -5,7 +5,7 @@ use guest_protocol::{
     End, Execute, FromSession, Ports, SessionNumber, SessionStreams, ToSession, Users,
     read_message, write_message,
 };
-use launch::{ExitStatus, Stdio};
+use launch::{ExitStatus, GuestMemory, Stdio};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
@@ -33,6 +33,9 @@ pub(crate) trait Means {
 
     /// What the first one's root says of users.
     fn users(&self) -> Result<Users, Errno>;
+
+    /// What the kernel says of its memory.
+    fn memory(&self) -> Result<GuestMemory, Errno>;
 
     /// Starts a command beside the first one. When this returns it was executed, or that failed;
     /// our copies of its ends are closed.
@@ -144,9 +147,11 @@ impl Session {
             (Some(ToSession::Execute(execute)), State::Waiting) => self.execute(&execute, means),
             (Some(ToSession::TellUsers), State::Waiting) => {
                 let users = means.users().map_err(Errno::raw_os_error);
-                self.say(FromSession::Users(users))?;
-                self.leave();
-                Ok(())
+                self.say_last(FromSession::Users(users))
+            }
+            (Some(ToSession::TellMemory), State::Waiting) => {
+                let memory = means.memory().map_err(Errno::raw_os_error);
+                self.say_last(FromSession::Memory(memory))
             }
             (Some(ToSession::Signal(number)), State::Running(running)) => {
                 running.signal(number);
@@ -162,7 +167,10 @@ impl Session {
             }
             // Before the first message and after the last there is nothing to be told.
             (Some(ToSession::Signal(_) | ToSession::Resize(_) | ToSession::HangUp), _) => Ok(()),
-            (Some(ToSession::Execute(_) | ToSession::TellUsers) | None, _) => Err(Fatal::HostGone),
+            (
+                Some(ToSession::Execute(_) | ToSession::TellUsers | ToSession::TellMemory) | None,
+                _,
+            ) => Err(Fatal::HostGone),
         }
     }
 
@@ -193,11 +201,7 @@ impl Session {
                 }
                 Ok(())
             }
-            Started::Failed(failure) => {
-                self.say(not_executed(failure))?;
-                self.leave();
-                Ok(())
-            }
+            Started::Failed(failure) => self.say_last(not_executed(failure)),
         }
     }
 
@@ -234,6 +238,12 @@ impl Session {
                 .memory
                 .take()
                 .is_some_and(|watch| watch.has_killed().unwrap_or(false))
+    }
+
+    fn say_last(&mut self, what: FromSession) -> Result<(), Fatal> {
+        self.say(what)?;
+        self.leave();
+        Ok(())
     }
 
     fn say(&mut self, what: FromSession) -> Result<(), Fatal> {

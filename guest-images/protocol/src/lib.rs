@@ -23,7 +23,8 @@
 //! [`ToSession::Execute`], for whose streams the guest opens connections as above, and then any
 //! number of signals; the guest answers with [`FromSession::Executed`] and then one of
 //! [`FromSession::Ended`] and [`FromSession::Failed`]. In place of all this the
-//! session may be for what the root says of users ([`ToSession::TellUsers`]). So whatever goes
+//! session may be for what the root says of users ([`ToSession::TellUsers`]), or the kernel of memory
+//! ([`ToSession::TellMemory`]). So whatever goes
 //! wrong with a session is its own affair. A monitor that wants no more of it closes the connection. None of them is in a
 //! machine that goes on from a snapshot: the guest finds them reset.
 //!

@@ -1,4 +1,4 @@
-use launch::{Command, WindowSize};
+use launch::{Command, GuestMemory, WindowSize};
 use serde::{Deserialize, Serialize};
 
 use crate::End;
@@ -78,6 +78,8 @@ pub enum ToSession {
     Resize(WindowSize),
     /// Nobody is at its terminal any more.
     HangUp,
+    /// The only message: tell of the guest's memory, which is all that the session is for.
+    TellMemory,
 }
 
 /// What the guest says on a session's control connection.
@@ -92,4 +94,6 @@ pub enum FromSession {
     Ended(End),
     /// A step on the way to the command failed. The last message.
     Failed(entry::Failure),
+    /// What was asked for, or the `errno` with which that failed. The last message.
+    Memory(Result<GuestMemory, i32>),
 }

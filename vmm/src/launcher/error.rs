@@ -75,6 +75,8 @@ pub(crate) enum Error {
     Ended(InstanceId),
     #[error("the virtual machine {id} does not take the signal: {}", reason.why)]
     NotSignalled { id: InstanceId, reason: Reason },
+    #[error("the virtual machine {id} does not tell its memory: {}", reason.why)]
+    NotTold { id: InstanceId, reason: Reason },
     #[error("no command can be run in the virtual machine {id}: {}", reason.why)]
     NotExecuted { id: InstanceId, reason: Reason },
     #[error("{path} in the virtual machine {id} can't be used: {why}")]
@@ -166,6 +168,7 @@ impl Error {
             }
             Self::NotSaved { reason, .. }
             | Self::NotExecuted { reason, .. }
+            | Self::NotTold { reason, .. }
             | Self::Failed(reason) => reason.remedy.clone(),
             _ => None,
         }

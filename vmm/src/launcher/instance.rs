@@ -2,11 +2,12 @@ use std::time::Duration;
 
 use host::{InstanceDir, Placement};
 use launch::{
-    Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline,
-    WindowSize,
+    Endpoint, ExitStatus, Footprint, GuestMemory, Instance, InstanceId, MonotonicNs, Running,
+    Timeline, WindowSize,
 };
 use nix::sys::signal::Signal;
 
+use super::guest_memory::ask_memory;
 use super::network::Connected;
 use super::process::MonitorProcess;
 use crate::monitor::Phase;
@@ -98,6 +99,10 @@ impl Instance for VmInstance {
 
     fn footprint(&self) -> Result<Footprint, launch::Error> {
         Ok(self.placement.footprint()?)
+    }
+
+    fn guest_memory(&self) -> Result<Option<GuestMemory>, launch::Error> {
+        Ok(Some(ask_memory(&self.dir)?))
     }
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {

@@ -9,6 +9,7 @@ mod bootable;
 mod disks;
 mod error;
 mod exec;
+mod guest_memory;
 mod instance;
 mod lent;
 mod network;

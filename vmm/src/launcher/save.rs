@@ -78,7 +78,7 @@ fn ask(monitor: &Channel, id: &InstanceId, files: &DraftFiles) -> Result<OwnedFd
                 reason,
             });
         }
-        Some(Reply::Ended | Reply::Signalled | Reply::Users) | None => {
+        Some(Reply::Ended | Reply::Signalled | Reply::Users | Reply::Memory(_)) | None => {
             return Err(Error::Ended(id.clone()));
         }
     }

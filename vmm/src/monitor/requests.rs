@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use launch::Chain;
+use launch::{Chain, GuestMemory};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, SaveRequest};
@@ -35,6 +35,8 @@ pub(crate) enum Request {
     Exec,
     /// To tell what the root of its commands says of users.
     Users,
+    /// To tell what memory its kernel has.
+    Memory,
 }
 
 /// What is answered.
@@ -44,6 +46,8 @@ pub(crate) enum Reply {
     Saved,
     /// A file with [`Users`](guest_protocol::Users) comes next.
     Users,
+    /// What was asked for.
+    Memory(GuestMemory),
     /// The signal is on its way.
     Signalled,
     /// Nothing was done.
@@ -68,6 +72,7 @@ fn answer(asker: Channel, events: &Sender<Event>) -> Result<(), ChannelError> {
         }
         Some(Request::Exec) => return exec::serve(asker, events),
         Some(Request::Users) => return exec::tell_users(&asker, events),
+        Some(Request::Memory) => return exec::tell_memory(&asker, events),
         Some(Request::Save(dir)) => match files(&asker, dir)? {
             Some(files) => files,
             None => return Ok(()),

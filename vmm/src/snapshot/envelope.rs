@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 pub const MAGIC: [u8; 8] = *b"JAULASNP";
 /// What this jaula writes, and all that it reads. It changes with whatever changes the content,
 /// the state of a device and what monitor and guest say to each other included.
-pub const FORMAT_VERSION: u32 = 9;
+pub const FORMAT_VERSION: u32 = 10;
 /// Size of what is before the content.
 pub const HEADER_BYTES: usize = 52;
 /// The longest content that is written or read. A machine takes some tens of KiB.

@@ -119,6 +119,9 @@ pub(in crate::html) fn table(comparison: &Comparison) -> Markup {
         .filter_map(|it| it.footprint.footprint());
     let parts = told(footprints.clone());
     let are_tables_told = footprints.clone().any(|it| it.page_tables_bytes.is_some());
+    let is_guest_told = reports
+        .iter()
+        .any(|it| it.footprint.guest_memory().is_some());
     html! {
         div.wide { table {
             thead { tr {
@@ -126,13 +129,21 @@ pub(in crate::html) fn table(comparison: &Comparison) -> Markup {
                 @for part in &parts { th.number scope="col" { (part.name) } }
                 th.number scope="col" { "peak" }
                 th.number scope="col" { "PSS" }
+                @if is_guest_told {
+                    th.number scope="col" { "guest: granted" }
+                    th.number scope="col" { "guest: left" }
+                }
             } }
             tbody { @for report in reports {
-                @if let FootprintReading::Taken { footprint, pss_bytes, .. } = &report.footprint { tr {
+                @if let FootprintReading::Taken { footprint, pss_bytes, guest_memory, .. } = &report.footprint { tr {
                     th scope="row" { (named(report.way.into())) }
                     @for part in &parts { td.number { (or_none((part.bytes)(footprint))) } }
                     td.number { (size(footprint.peak_bytes)) }
                     td.number { (or_none(*pss_bytes)) }
+                    @if is_guest_told {
+                        td.number { (or_none(guest_memory.map(|it| it.granted_bytes))) }
+                        td.number { (or_none(guest_memory.map(|it| it.left_bytes))) }
+                    }
                 } }
             } }
         } }
@@ -143,6 +154,9 @@ pub(in crate::html) fn table(comparison: &Comparison) -> Markup {
                 "Page tables are in the kernel's own memory: cgroups of version 1 tell nothing but its sum. "
             }
             "PSS checks that by another count: what the kernel says that the processes have in memory, shared pages by share, without the kernel's own."
+            @if is_guest_told {
+                " What a guest is granted and has left is by its own kernel: the host is charged for what it has touched, and sees nothing of what is free in it."
+            }
         }
     }
 }

@@ -57,6 +57,10 @@ pub(super) enum ExecError {
     Users(#[source] io::Error),
     #[error("the guest does not tell its users")]
     NoUsers,
+    #[error("its kernel does not tell its memory")]
+    Memory(#[source] io::Error),
+    #[error("the guest does not tell its memory")]
+    NoMemory,
 }
 
 impl ExecError {
@@ -147,7 +151,7 @@ fn run(asker: &Arc<Channel>, events: &Sender<Event>) -> Result<(), ExecError> {
                 return Ok(());
             }
             Ok(Some(FromSession::Failed(failure))) => return Err(ExecError::Failed(failure)),
-            Ok(Some(FromSession::Users(_)) | None) => return Ok(()),
+            Ok(Some(FromSession::Users(_) | FromSession::Memory(_)) | None) => return Ok(()),
             Err(error) => {
                 tracing::debug!("a session: {}", Chain(&error));
                 return Ok(());

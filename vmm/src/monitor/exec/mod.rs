@@ -11,16 +11,20 @@
 //! | asker | waits for what the asker says, and for its end |
 //! | stdin, stdout, stderr | copy bytes between the guest's streams and the asker's |
 //!
-//! What users the root of a guest's commands has is asked in a session, too ([`tell_users`]).
+//! What users the root of a guest's commands has, and what memory the guest has left, is asked in a session,
+//! too ([`tell_users`], [`tell_memory`]).
 
 mod conversation;
 mod lease;
+mod memory;
 mod message;
+mod question;
 mod sessions;
 mod users;
 
 pub(super) use conversation::serve;
 pub(super) use lease::Lease;
+pub(super) use memory::tell_memory;
 pub(crate) use message::{ExecNews, ExecWord};
 pub(super) use sessions::{OpenRequest, Sessions};
 pub(super) use users::tell_users;

@@ -1,13 +1,13 @@
 use std::fs::File;
-use std::io::Seek;
+use std::io::{self, Seek};
 use std::os::fd::AsFd;
 use std::sync::mpsc::Sender;
 
-use guest_protocol::{FromSession, ToSession, Users, read_message, write_message};
+use guest_protocol::{FromSession, ToSession, Users, write_message};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::conversation::{ExecError, GUEST_PATIENCE, Shut, open};
-use super::sessions::OpenSession;
+use super::conversation::{ExecError, GUEST_PATIENCE};
+use super::question::ask;
 use crate::monitor::event::Event;
 use crate::monitor::{Channel, ChannelError, Reply};
 
@@ -16,7 +16,8 @@ pub(in crate::monitor) fn tell_users(
     asker: &Channel,
     events: &Sender<Event>,
 ) -> Result<(), ChannelError> {
-    match ask(events).and_then(|users| users.map(|users| in_file(&users)).transpose()) {
+    let told = ask(events, &ToSession::TellUsers, GUEST_PATIENCE);
+    match told.and_then(|told| told.map(|told| in_file(&users(told)?)).transpose()) {
         Ok(Some(file)) => {
             asker.send(&Reply::Users)?;
             Ok(asker.send_descriptors(&[file.as_fd()])?)
@@ -26,24 +27,13 @@ pub(in crate::monitor) fn tell_users(
     }
 }
 
-/// `None` if the instance ends at this moment.
-fn ask(events: &Sender<Event>) -> Result<Option<Users>, ExecError> {
-    let Some(OpenSession { mut ends, lease }) = open(events)? else {
-        return Ok(None);
-    };
-    let _shut = Shut::of(&ends)?;
-    let control = &mut ends.control;
-    control.set_write_timeout(Some(GUEST_PATIENCE))?;
-    control.set_read_timeout(Some(GUEST_PATIENCE))?;
-    write_message(control, &ToSession::TellUsers).map_err(ExecError::Guest)?;
-    let told = read_message(control).map_err(ExecError::Guest)?;
-    drop(lease);
+fn users(told: FromSession) -> Result<Users, ExecError> {
     match told {
-        Some(FromSession::Users(Ok(users))) => Ok(Some(users)),
-        Some(FromSession::Users(Err(errno))) => {
-            Err(ExecError::Users(std::io::Error::from_raw_os_error(errno)))
+        FromSession::Users(Ok(users)) => Ok(users),
+        FromSession::Users(Err(errno)) => {
+            Err(ExecError::Users(io::Error::from_raw_os_error(errno)))
         }
-        Some(_) | None => Err(ExecError::NoUsers),
+        _ => Err(ExecError::NoUsers),
     }
 }
 
