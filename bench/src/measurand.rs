@@ -136,7 +136,9 @@ impl Measurand {
                     Self::Duration => "neither faster nor slower",
                     Self::ProcessorTime | Self::Memory => "neither less nor more",
                 };
-                format!("{verb} {neither} than the {reference}, as far as these runs show")
+                format!(
+                    "{verb} {neither} than the {reference} as far as these runs show: inconclusive"
+                )
             }
             (Verdict::TooFewPairs, _) => {
                 format!("is not held against the {reference}: there are too few runs")
@@ -198,7 +200,7 @@ mod tests {
                 Measurand::ProcessorTime,
                 Verdict::Inconclusive,
                 Some(1.0),
-                "takes neither less nor more than the container, as far as these runs show",
+                "takes neither less nor more than the container as far as these runs show: inconclusive",
             ),
             (
                 Measurand::Memory,

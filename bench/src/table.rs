@@ -321,7 +321,8 @@ pub(crate) fn is_about_this_host(comparison: &Comparison) -> Option<&'static str
     matches!(ring0, Some(Ring0::Emulated { .. })).then_some(
         "this host emulates the guest's kernel mode, some thousand times slower than \
          hardware runs it: the time that vm cold takes to boot, and most of what vm warm takes \
-         after its restore, are facts about this host, not about VMs",
+         after its restore, are facts about this host, not about VMs; memory, disk and plain \
+         computing are as elsewhere",
     )
 }
 

@@ -117,7 +117,8 @@ fn timelines(key: &str, comparison: &Comparison) -> Markup {
             "Where the time goes, on one scale",
             timeline::on_one_scale(&id(key, "timeline-shared"), &spans),
             html! {
-                "From launch() to main in the median run of each way, all from the same zero: what a VM adds is what reaches further to the right."
+                "From launch() to main in the median run of each way, all from the same zero: what a VM adds is what reaches further to the right. "
+                "What the command takes itself comes after main, and is in launch to exit."
             },
         ))
         (figure(

@@ -73,7 +73,8 @@ fn verdict(result: &MetricResult, row: &ResultRow, against: &Against) -> Markup 
                 "The median difference is " (measurand.difference(comparison.difference))
                 " (95 % interval " (measurand.difference(comparison.interval.low))
                 " to " (measurand.difference(comparison.interval.high))
-                ") over " (comparison.pairs) " pairs."
+                ") over " (comparison.pairs) " pairs, in which the " (against.reference) " took "
+                (measurand.amount(comparison.reference_median().round() as u64)) "."
             }
         }
     }

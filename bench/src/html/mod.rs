@@ -19,6 +19,7 @@ mod overview;
 mod reported;
 mod series;
 mod short;
+mod steps;
 mod warnings;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -36,6 +36,9 @@ pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
                     td.number { (report.stderr.total_bytes) " B" }
                 } } }
             } }
+            @if !comparison.figures.is_empty() {
+                p { "Of outputs that report figures the names are compared, as the figures are what is to differ." }
+            }
             (differences("Standard output", &comparison.stdout_differences))
             (differences("Standard error", &comparison.stderr_differences))
             @for report in reports { (output(report)) }

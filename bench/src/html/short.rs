@@ -1,9 +1,9 @@
 //! For who has never seen any of this: what ran, what it cost, and why, in some sentences.
 
-use launch::Span;
 use maud::{Markup, html};
 
 use super::series::spans;
+use super::steps::meaning;
 use super::{class, named};
 use crate::statistics::Verdict;
 use crate::table::is_about_this_host;
@@ -97,38 +97,20 @@ fn why(comparison: &Comparison, contender: Contender) -> Option<String> {
     let (_, spans) = all.iter().find(|(other, _)| *other == contender)?;
     let total: u64 = spans.iter().map(|it| it.duration_ns).sum();
     let most = spans.iter().max_by_key(|it| it.duration_ns)?;
+    let part = if most.duration_ns * 2 > total {
+        "Most of it"
+    } else {
+        "The largest part of it"
+    };
+    let step = match meaning(&most.name) {
+        Some(meaning) => format!("that {meaning} (“{}”)", most.name),
+        None => format!("the step “{}”", most.name),
+    };
     Some(format!(
-        " Most of it, {} of {}, is {}.",
+        " {part}, {} of {}, is {step}.",
         time(most.duration_ns),
         time(total),
-        step(most)
     ))
-}
-
-/// What is done in a step, with its name in the charts.
-fn step(span: &Span) -> String {
-    let meaning = match span.name.as_ref() {
-        "cgroup" => "that what limits and counts it is made",
-        "clone" => "that its namespaces are made, with its first process",
-        "join" => "that it enters the cgroup",
-        "network" => "that its network is made",
-        "mounts" => "that its files are mounted",
-        "exec" => "what happens last before the command: rights are given up, and a filter is set",
-        "spawn" => "that the process is started that will be the machine",
-        "memory" => "that its memory is mapped",
-        "create" => "that KVM makes the machine",
-        "devices" => "that its devices are made",
-        "kernel load" => "that a kernel is put into its memory",
-        "vcpu" => "that its processor is set up",
-        "jail" => "that the machine's process gives up its rights",
-        "kernel boot" => "the boot of its kernel",
-        "init" => "that its first process prepares what the command needs",
-        "restore" => "that the saved state of its processor and devices is put back",
-        "connect" => "that its first process is told by the host what to run",
-        "root mount" => "that its kernel mounts the image",
-        _ => return format!("the step “{}”", span.name),
-    };
-    format!("{meaning} (“{}”)", span.name)
 }
 
 /// What it costs in memory while it waits, if that was read then.

@@ -414,7 +414,7 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     assert!(page.contains("<small>one more instance</small>"));
     assert!(page.contains("<small>3 at once, all there</small>"));
     assert!(page.contains("<small>freed memory back after 30 s</small>"));
-    assert!(page.contains("6.00 s of 6.00 s, is the boot of its kernel (“kernel boot”)."));
+    assert!(page.contains("6.00 s of 6.00 s, is that its kernel boots (“kernel boot”)."));
     let ids: Vec<_> = page
         .split(" id=\"")
         .skip(1)

@@ -24,6 +24,11 @@ pub struct PairedComparison {
 }
 
 impl PairedComparison {
+    /// What the reference took in the middle of these pairs.
+    pub fn reference_median(&self) -> f64 {
+        self.margin / MARGIN
+    }
+
     /// Of pairs (series, reference); `None` without pairs.
     pub fn of(pairs: &[(u64, u64)], random: &mut Random) -> Option<Self> {
         Self::with_resamples(pairs, bootstrap::RESAMPLES, random)

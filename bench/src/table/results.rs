@@ -6,7 +6,7 @@ use super::{NONE, finish, paragraph, table};
 use crate::measurand::Measurand;
 use crate::statistics::{CONFIDENCE, MARGIN, SIGNIFICANCE, TAIL_FROM, Verdict};
 use crate::units::{p_value, time};
-use crate::{Against, Comparison, Ended, MetricResult, ResultRow, Series};
+use crate::{Against, Comparison, Contender, Ended, MetricResult, ResultRow, Series};
 
 /// A table for each metric, and how they came about.
 pub(super) fn render(comparison: &Comparison, series: &Series, width: u16) -> String {
@@ -83,14 +83,33 @@ pub(crate) fn cut_short(series: &Series) -> Option<String> {
     match series.ended {
         Ended::Complete => None,
         Ended::OutOfTime => Some(format!(
-            "There was no time for {} runs of each in {} (--budget-time).",
+            "There was no time for {} runs of {} in {} (--budget-time).",
             series.runs_asked,
+            those_with_fewer(series),
             time(series.budget_ns),
         )),
         Ended::Interrupted => Some(format!(
             "It was interrupted after {} of {} rounds.",
             series.rounds, series.runs_asked
         )),
+    }
+}
+
+/// Who has run less often than was asked for, with how often; "each" if there is nobody else.
+fn those_with_fewer(series: &Series) -> String {
+    let mut had = Vec::<(Contender, usize)>::new();
+    for sample in series.samples.iter().filter(|it| !it.is_warm_up) {
+        match had.iter_mut().find(|(who, _)| *who == sample.contender) {
+            Some((_, runs)) => *runs += 1,
+            None => had.push((sample.contender, 1)),
+        }
+    }
+    let fewer = had.iter().filter(|(_, runs)| *runs < series.runs_asked);
+    let fewer: Vec<_> = fewer.map(|(who, runs)| format!("{who} ({runs})")).collect();
+    if fewer.is_empty() || fewer.len() == had.len() {
+        "each".into()
+    } else {
+        fewer.join(", ")
     }
 }
 

@@ -184,7 +184,8 @@ ns to each span, a reading of the clock, and 8.26 µs to a VM's launch to main,
 the exit that its doorbell is.
 Note: this host emulates the guest's kernel mode, some thousand times slower
 than hardware runs it: the time that vm cold takes to boot, and most of what vm
-warm takes after its restore, are facts about this host, not about VMs.
+warm takes after its restore, are facts about this host, not about VMs; memory,
+disk and plain computing are as elsewhere.
 Note: what the kernel takes at least is not known of the same with a new network
 namespace: no right.
 Note: container, vm cold and vm warm ended within 2 s of main: only the peak of
@@ -409,4 +410,20 @@ fn what_ended_early_says_so() {
         let rendered = render(&comparison, 900);
         assert!(rendered.contains(text), "{rendered}");
     }
+}
+
+#[test]
+fn who_ran_less_often_than_was_asked_for_is_told() {
+    let mut comparison = compared(&exiting(0), &exiting(0), &exiting(0), None, 8);
+    let series = comparison.series.as_mut().unwrap();
+    series.ended = Ended::OutOfTime;
+    let mut runs_of_vm_cold = 0;
+    series.samples.retain(|sample| {
+        let is_of_vm_cold = !sample.is_warm_up && sample.contender == Contender::VmCold;
+        runs_of_vm_cold += usize::from(is_of_vm_cold);
+        !is_of_vm_cold || runs_of_vm_cold <= 3
+    });
+    let rendered = render(&comparison, 900);
+    let text = "There was no time for 8 runs of vm cold (3) in 600 s";
+    assert!(rendered.contains(text), "{rendered}");
 }

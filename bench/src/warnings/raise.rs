@@ -143,10 +143,11 @@ fn too_few(comparison: &Comparison) -> Vec<String> {
     let reported = comparison.figures.iter().flat_map(|it| &it.rows);
     let reported = reported.flat_map(|row| std::iter::once(&row.of_runs).chain(&row.cpu));
     let rows = timed.chain(reported);
-    let pairs = rows.filter_map(|row| Some(row.against.as_ref()?.comparison.pairs));
-    match pairs.min() {
-        Some(pairs) if pairs < MIN_PAIRS => vec![format!(
-            "a verdict takes {MIN_PAIRS} rounds, and there were {pairs}: give more --runs or \
+    let pairs =
+        rows.filter_map(|row| Some((row.contender, row.against.as_ref()?.comparison.pairs)));
+    match pairs.min_by_key(|(_, pairs)| *pairs) {
+        Some((contender, pairs)) if pairs < MIN_PAIRS => vec![format!(
+            "a verdict takes {MIN_PAIRS} rounds, and {contender} had {pairs}: give more --runs or \
              --budget-time"
         )],
         _ => Vec::new(),

@@ -11,7 +11,7 @@ use crate::units::time;
 /// Smaller than other charts: there is one for each operation.
 const WIDTH: f64 = 320.0;
 const LEFT: f64 = 44.0;
-const RIGHT: f64 = WIDTH - 20.0;
+const RIGHT: f64 = WIDTH - 32.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 120.0;
 
@@ -36,7 +36,7 @@ pub(in crate::html) fn draw(id: &str, result: &FigureResult) -> Option<Markup> {
     });
     let description = description.collect::<Vec<_>>().join("; ");
     Some(drawing_of(
-        (WIDTH, BOTTOM + 18.0),
+        (WIDTH, BOTTOM + 26.0),
         id,
         &format!("Distribution of {}", result.figure),
         &format!("{description}."),

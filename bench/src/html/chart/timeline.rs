@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::scale::Scale;
 use super::svg::{CHARACTER, LINE, WIDTH, axis, drawing, px};
 use crate::Contender;
+use crate::html::steps::meaning;
 use crate::html::{class, named};
 use crate::units::time;
 
@@ -13,6 +14,10 @@ const LEFT: f64 = 4.0;
 const RIGHT: f64 = WIDTH - 24.0;
 const BAR: f64 = 30.0;
 const GAP: f64 = 8.0;
+/// The narrowest bar, of what is too short for the scale.
+const LEAST: f64 = 1.5;
+/// What is narrower has no line around it, which would be all of it.
+const THIN: f64 = 3.0;
 
 /// All from the same zero.
 pub(in crate::html) fn on_one_scale(id: &str, all: &[(Contender, &[Span])]) -> Markup {
@@ -57,11 +62,13 @@ pub(in crate::html) fn table(all: &[(Contender, &[Span])]) -> Markup {
                     th scope="col" { (named(*contender)) }
                     th.number scope="col" { "time" }
                     th.number scope="col" { "share" }
+                    th scope="col" { "what is done" }
                 } }
                 tbody { @for span in *spans { tr {
                     th scope="row" { (span.name) }
                     td.number { (time(span.duration_ns)) }
                     td.number { (share(span, spans)) }
+                    td { (meaning(&span.name).unwrap_or_default()) }
                 } } }
             } }
         }
@@ -84,25 +91,30 @@ fn bar(contender: Contender, spans: &[Span], row: usize, scale: &Scale) -> Marku
         part(span, index, (from, scale.at(end_ns)), top)
     });
     let parts: Vec<_> = parts.collect();
+    let start = scale.at(0);
+    let width = scale.at(end_ns) - start;
     html! {
         text x=(px(LEFT)) y=(px(top - 6.0)) { (contender) ", " (time(end_ns)) }
-        g class=(class(contender)) { @for part in &parts { (part) } }
+        g class=(class(contender)) {
+            @if width < THIN {
+                rect.whole x=(px(start)) y=(px(top)) width=(px(width.max(LEAST))) height=(px(BAR)) {}
+            } @else {
+                @for part in &parts { (part) }
+            }
+        }
     }
 }
 
 fn part(span: &Span, index: usize, (from, to): (f64, f64), top: f64) -> Markup {
-    let shade = if index.is_multiple_of(2) {
-        "part"
-    } else {
-        "part even"
-    };
+    let is_pale = !index.is_multiple_of(2);
+    let is_thin = to - from < THIN;
     let has_room = to - from > span.name.len() as f64 * CHARACTER + 8.0;
     html! {
-        rect class=(shade) x=(px(from)) y=(px(top)) width=(px(to - from)) height=(px(BAR)) {
+        rect.part.even[is_pale].thin[is_thin] x=(px(from)) y=(px(top)) width=(px(to - from)) height=(px(BAR)) {
             title { (span.name) ", " (time(span.duration_ns)) }
         }
         @if has_room {
-            text.label-in x=(px((from + to) / 2.0)) y=(px(top + BAR / 2.0 + 5.0)) text-anchor="middle" { (span.name) }
+            text.label-in.even[is_pale] x=(px((from + to) / 2.0)) y=(px(top + BAR / 2.0 + 5.0)) text-anchor="middle" { (span.name) }
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn section(all: &[Measured], unmeasured: &[Unmeasured]) -> Markup {
             h2 #overview { "The answer in one table" }
             p {
                 "What each workload took in the middle of its runs, each way in a column, and how many times that is of what it is held against: "
-                "a VM of the container, that of a process of the host. "
+                "a VM of the container, that of a process of the host, in the rounds in which both ran. "
                 "“≈” stands for no difference of 5 % or more, “?” for one that the runs do not show, and a number in brackets has too few runs for a verdict. "
                 "Below, each workload has its own part, with how it came about."
             }
