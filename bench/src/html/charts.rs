@@ -137,23 +137,22 @@ fn timelines(key: &str, comparison: &Comparison) -> Markup {
 }
 
 fn footprints(key: &str, comparison: &Comparison) -> Markup {
-    let Some(svg) = footprint::draw(&id(key, "footprint"), comparison) else {
-        return html! {};
-    };
+    let reports = comparison.ways.as_ref().into_array();
+    let is_known = reports.iter().any(|it| it.footprint.footprint().is_some());
     html! {
-        (figure(
+        @if let Some(svg) = footprint::draw(&id(key, "footprint"), comparison) { (figure(
             "What it costs in memory",
             svg,
             html! {
-                "What the host is charged for one instance two seconds after main, or at its end if that came before. "
+                "What the host is charged for one instance two seconds after main, or when it is ready. Of one that had ended before, only the peak is known, which is among the numbers. "
                 "Memory and the kernel's own can't be taken back; files are cache, which the host may drop. "
                 "A VM's guest kernel and its caches are memory to the host, which can't see what of it is free."
             },
-        ))
-        details {
-            summary { "The same as numbers" }
+        )) }
+        @if is_known { details {
+            summary { "Memory as numbers" }
             (footprint::table(comparison))
-        }
+        } }
     }
 }
 

@@ -378,6 +378,25 @@ fn page_tables_are_told_apart_where_the_kernel_does_and_else_that_is_said() {
 }
 
 #[test]
+fn of_what_had_ended_no_memory_is_drawn_and_only_its_peak_is_told() {
+    let mut comparison = comparison();
+    let footprint = &mut comparison.ways.container.footprint;
+    if let FootprintReading::Taken { moment, .. } = footprint {
+        *moment = FootprintMoment::AfterExit;
+    }
+    let page = render(&comparison);
+    let (_, chart) = page.split_once("Memory charged for one instance").unwrap();
+    let (chart, _) = chart.split_once("</svg>").unwrap();
+    assert!(chart.contains("vm cold, "), "{chart}");
+    assert!(!chart.contains("container, "), "{chart}");
+    let (_, numbers) = page.split_once("Memory as numbers").unwrap();
+    let (_, row) = numbers.split_once("container</span>").unwrap();
+    let (row, _) = row.split_once("</tr>").unwrap();
+    assert!(row.contains("4.0 MiB"), "{row}");
+    assert!(!row.contains("1.0 MiB"), "{row}");
+}
+
+#[test]
 fn many_runs_make_no_large_file() {
     let mut comparison = comparison();
     let series = comparison.series.as_mut().unwrap();

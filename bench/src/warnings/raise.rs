@@ -3,8 +3,7 @@ use crate::measurand::Measurand;
 use crate::statistics::{MARGIN, MIN_PAIRS, theil_sen};
 use crate::units::{size, three_digits, time};
 use crate::{
-    Comparison, Contender, FootprintMoment, FootprintReading, Metric, Peer, Reported, Sample,
-    WayReport, quantile,
+    Comparison, Contender, FootprintReading, Metric, Peer, Reported, Sample, WayReport, quantile,
 };
 
 /// A program that starts another takes about as long as what is to be timed.
@@ -421,18 +420,14 @@ fn boots(comparison: &Comparison) -> Vec<String> {
 
 fn page_cache(comparison: &Comparison) -> Vec<String> {
     reports(comparison)
-        .filter_map(|report| match &report.footprint {
-            FootprintReading::Taken {
-                moment: FootprintMoment::TwoSecondsAfterMain | FootprintMoment::Ready,
-                footprint,
-                ..
-            } if footprint.file_bytes > footprint.unreclaimable_bytes() / 2 => Some(format!(
-                "{} is charged {} of page cache, which the next one may share: compare what is \
+        .filter_map(|report| Some((report.way, report.footprint.settled()?)))
+        .filter(|(_, footprint)| footprint.file_bytes > footprint.unreclaimable_bytes() / 2)
+        .map(|(way, footprint)| {
+            format!(
+                "{way} is charged {} of page cache, which the next one may share: compare what is \
                  unreclaimable",
-                report.way,
                 size(footprint.file_bytes)
-            )),
-            _ => None,
+            )
         })
         .collect()
 }

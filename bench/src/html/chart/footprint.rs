@@ -64,12 +64,12 @@ fn told<'a>(footprints: impl Iterator<Item = &'a Footprint> + Clone) -> Vec<Part
     PARTS.into_iter().filter(is_told).collect()
 }
 
-/// `None` if none was read.
+/// Of each that was there to be charged; `None` if none was.
 pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup> {
     let reports = comparison.ways.as_ref().into_array();
     let rows: Vec<(Contender, &Footprint)> = reports
         .into_iter()
-        .filter_map(|report| Some((report.way.into(), report.footprint.footprint()?)))
+        .filter_map(|report| Some((report.way.into(), report.footprint.settled()?)))
         .collect();
     let parts = told(rows.iter().map(|(_, footprint)| *footprint));
     let most = rows
@@ -114,9 +114,7 @@ pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup>
 pub(in crate::html) fn table(comparison: &Comparison) -> Markup {
     let or_none = |bytes: Option<u64>| bytes.map_or_else(|| "-".into(), size);
     let reports = comparison.ways.as_ref().into_array();
-    let footprints = reports
-        .into_iter()
-        .filter_map(|it| it.footprint.footprint());
+    let footprints = reports.into_iter().filter_map(|it| it.footprint.settled());
     let parts = told(footprints.clone());
     let are_tables_told = footprints.clone().any(|it| it.page_tables_bytes.is_some());
     let is_guest_told = reports
@@ -137,7 +135,8 @@ pub(in crate::html) fn table(comparison: &Comparison) -> Markup {
             tbody { @for report in reports {
                 @if let FootprintReading::Taken { footprint, pss_bytes, guest_memory, .. } = &report.footprint { tr {
                     th scope="row" { (named(report.way.into())) }
-                    @for part in &parts { td.number { (or_none((part.bytes)(footprint))) } }
+                    @let settled = report.footprint.settled();
+                    @for part in &parts { td.number { (or_none(settled.and_then(part.bytes))) } }
                     td.number { (size(footprint.peak_bytes)) }
                     td.number { (or_none(*pss_bytes)) }
                     @if is_guest_told {
