@@ -29,7 +29,7 @@ mod trial;
 
 use rustix::io::Errno;
 
-pub use filter::{Filter, FilterError, Role};
+pub use filter::{AllowedCall, Filter, FilterError, Role, allowed};
 pub use heaps::settle_heaps;
 pub use rights::{Rights, give_up_rights};
 pub use surface::surface;

@@ -93,27 +93,47 @@ pub enum FilterError {
     Load(#[from] seccompiler::Error),
 }
 
+/// A system call that the threads of a role may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllowedCall {
+    /// Its number.
+    pub number: i64,
+    /// If it may be made with certain values only: of which argument, counted from 0, and which.
+    /// They are compared with the argument's lower 32 bits.
+    pub values: Option<(u8, &'static [u64])>,
+}
+
+/// All that a role's filter lets pass; the same call may be there with several restrictions. What else
+/// an argument must be, as "this process", or must not have, is not told.
+pub fn allowed(role: Role) -> impl Iterator<Item = AllowedCall> {
+    let all = table::of(role).iter().copied().flatten();
+    all.map(|allowed| AllowedCall {
+        number: allowed.call,
+        values: match allowed.only {
+            Only::Values(place, values) => Some((place, values)),
+            Only::Always | Only::Without(..) | Only::OwnProcess(_) => None,
+        },
+    })
+}
+
 /// How many calls any thread may make, some with certain arguments only.
 pub(super) fn allowed_calls() -> usize {
-    let calls = everything().map(|allowed| allowed.call);
+    let calls = everything().map(|allowed| allowed.number);
     calls.collect::<BTreeSet<_>>().len()
 }
 
 /// How many of KVM's ioctls any thread may make.
 pub(super) fn kvm_ioctls() -> usize {
     let requests = everything()
-        .filter(|allowed| allowed.call == libc::SYS_ioctl)
-        .flat_map(|allowed| match allowed.only {
-            Only::Values(_, requests) => requests,
-            _ => &[],
-        })
+        .filter(|allowed| allowed.number == libc::SYS_ioctl)
+        .filter_map(|allowed| allowed.values)
+        .flat_map(|(_, requests)| requests)
         .filter(|request| ioctls::is_of_kvm(**request));
     requests.collect::<BTreeSet<_>>().len()
 }
 
-fn everything() -> impl Iterator<Item = Allowed> {
-    let roles = Role::ALL.into_iter().flat_map(table::of);
-    roles.copied().flatten().copied()
+fn everything() -> impl Iterator<Item = AllowedCall> {
+    Role::ALL.into_iter().flat_map(allowed)
 }
 
 /// What the kernel runs at each call of a thread.

@@ -79,8 +79,6 @@ const EVERY_THREAD: &[Allowed] = &[
     any(SYS_futex),
     // A channel waits so for a moment before it sleeps.
     any(SYS_sched_yield),
-    // Keys of hash maps.
-    any(SYS_getrandom),
     // Where the vDSO has no clock.
     any(SYS_clock_gettime),
     any(SYS_close),
@@ -91,10 +89,7 @@ const EVERY_THREAD: &[Allowed] = &[
     // A stack overflow or an abort is told as what it is.
     only(
         SYS_rt_sigaction,
-        Values(
-            0,
-            &[SIGSEGV as u64, SIGBUS as u64, SIGABRT as u64, KICK as u64],
-        ),
+        Values(0, &[SIGSEGV as u64, SIGBUS as u64, SIGABRT as u64]),
     ),
     any(SYS_rt_sigprocmask),
     any(SYS_rt_sigreturn),
@@ -106,9 +101,6 @@ const EVERY_THREAD: &[Allowed] = &[
     any(SYS_exit),
     any(SYS_exit_group),
 ];
-
-/// What gets a vCPU out of its guest: glibc's `SIGRTMIN`, which leaves two to glibc.
-const KICK: c_int = 34;
 
 /// What glibc and Rust do when they start a thread, and that thread before it has its filter.
 const STARTS_THREADS: &[Allowed] = &[
@@ -138,9 +130,15 @@ const MAIN: &[Allowed] = &[
     only(SYS_fcntl, Values(1, &[F_DUPFD_CLOEXEC as u64])),
 ];
 
+/// What gets a vCPU out of its guest: glibc's `SIGRTMIN`, which leaves two to glibc.
+const KICK: c_int = 34;
+
 /// Runs the guest, does what its accesses to registers bring about, and saves the machine.
 const VCPU: &[Allowed] = &[
     only(SYS_ioctl, Values(1, ioctls::OF_VCPU)),
+    only(SYS_rt_sigaction, Values(0, &[KICK as u64])),
+    // Keys of hash maps: a device is reset.
+    any(SYS_getrandom),
     // Marks of the guest's, told to the launcher.
     any(SYS_sendto),
     // A device is reset, or its state taken: events are taken back, bytes on their way taken in.
@@ -160,6 +158,8 @@ const EVENT_LOOP: &[Allowed] = &[
     any(SYS_epoll_ctl),
     any(SYS_epoll_wait),
     any(SYS_eventfd2),
+    // Keys of hash maps, and what the guest has of random numbers.
+    any(SYS_getrandom),
     any(SYS_read),
 ];
 
@@ -168,7 +168,6 @@ const DEVICES: &[Allowed] = &[
     any(SYS_preadv),
     any(SYS_readv),
     any(SYS_writev),
-    any(SYS_recvfrom),
     any(SYS_sendto),
     any(SYS_sendmsg),
     any(SYS_shutdown),
@@ -208,7 +207,6 @@ const SHARES: &[Allowed] = &[
     any(SYS_openat),
     any(SYS_openat2),
     any(SYS_preadv),
-    any(SYS_pwritev),
     any(SYS_pwritev2),
     any(SYS_readlinkat),
     any(SYS_renameat2),
@@ -238,7 +236,7 @@ const WATCH: &[Allowed] = &[
 ];
 
 /// The guest's PID 1.
-const CONTROL: &[Allowed] = &[any(SYS_read), any(SYS_recvfrom), any(SYS_sendto)];
+const CONTROL: &[Allowed] = &[any(SYS_recvfrom), any(SYS_sendto)];
 
 /// From a stream of the launcher's to a socket.
 const STDIN: &[Allowed] = &[
@@ -252,7 +250,7 @@ const STDIN: &[Allowed] = &[
 ];
 
 /// From a socket to a stream of the launcher's.
-const OUTPUT: &[Allowed] = &[any(SYS_poll), any(SYS_read), any(SYS_recvfrom)];
+const OUTPUT: &[Allowed] = &[any(SYS_poll), any(SYS_recvfrom)];
 
 /// Hears what somebody wants, and answers; runs a further command.
 const REQUEST: &[Allowed] = &[
