@@ -152,7 +152,40 @@ fn socket(way: Way) -> Result<OwnedFd, Errno> {
         Way::Tcp => AddressFamily::INET,
     };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    socket_with(family, SocketType::STREAM, flags, None)
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    if way == Way::Vsock {
+        be_patient(socket.as_fd())?;
+    }
+    Ok(socket)
+}
+
+/// How long the monitor may take to accept a connection. It is there, and its end is that of this
+/// machine, but on a busy host it may not run for longer than the two seconds after which the kernel
+/// gives up (`VSOCK_DEFAULT_CONNECT_TIMEOUT`, net/vmw_vsock/af_vsock.c).
+const PATIENCE_S: i64 = 600;
+
+/// `SO_VM_SOCKETS_CONNECT_TIMEOUT_OLD`, include/uapi/linux/vm_sockets.h: a `timeval`.
+const CONNECT_TIMEOUT: libc::c_int = 6;
+
+fn be_patient(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let patience = libc::timeval {
+        tv_sec: PATIENCE_S,
+        tv_usec: 0,
+    };
+    // SAFETY: `patience` lives through the call, and the size is its own.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::AF_VSOCK,
+            CONNECT_TIMEOUT,
+            (&raw const patience).cast(),
+            size_of::<libc::timeval>() as libc::socklen_t,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(last_errno()),
+    }
 }
 
 fn connect_all<const N: usize>(way: Way, sockets: [(&OwnedFd, u32); N]) -> Result<(), Errno> {
@@ -191,7 +224,11 @@ fn begin_to_connect(socket: BorrowedFd<'_>, port: u32) -> Result<(), Errno> {
     if result == 0 {
         return Ok(());
     }
-    Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
+    Err(last_errno())
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 fn begin_to_connect_over_tcp(socket: BorrowedFd<'_>, port: u32) -> Result<(), Errno> {
@@ -215,6 +252,34 @@ fn wait_until_connected(socket: BorrowedFd<'_>) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_waits_longer_for_the_monitor_than_the_kernel_would() {
+        let socket = match socket(Way::Vsock) {
+            Ok(socket) => socket,
+            Err(Errno::AFNOSUPPORT) => {
+                eprintln!("skipped: this kernel has no vsock");
+                return;
+            }
+            Err(errno) => panic!("{errno}"),
+        };
+        let mut patience = libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        };
+        let mut bytes = size_of::<libc::timeval>() as libc::socklen_t;
+        // SAFETY: both live through the call, and `bytes` is the size of `patience`.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::AF_VSOCK,
+                CONNECT_TIMEOUT,
+                (&raw mut patience).cast(),
+                &raw mut bytes,
+            )
+        };
+        assert_eq!((result, patience.tv_sec), (0, PATIENCE_S));
+    }
 
     #[test]
     fn a_word_of_the_kernels_command_line_says_how_the_host_is_reached() {
