@@ -2,14 +2,14 @@
 //! beside them that no guest may touch.
 
 use std::cell::RefCell;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use arbitrary::{Result, Unstructured};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CapabilitiesSecureBits, set_capabilities_secure_bits};
 use vmm::devices::virtio::fs::{Fs, Limits, Share};
@@ -406,7 +406,7 @@ impl Subject for Shares {
             2 => symlink("../../outside/secret", at("newer")),
             3 => fs::remove_file(at("file")).and_then(|()| symlink("../../outside", at("file"))),
             4 => fs::remove_dir_all(at("d")).and_then(|()| symlink("../../outside", at("d"))),
-            _ => fs::write(at("new"), "new"),
+            _ => write_new(&at("new")),
         };
         Ok(())
     }
@@ -418,6 +418,15 @@ impl Subject for Shares {
     fn check(&mut self) {
         self.place.assert_untouched();
     }
+}
+
+/// Writes a file, and waits for nobody at a FIFO that the guest has put in its place, nor writes where
+/// its link leads.
+fn write_new(path: &Path) -> io::Result<()> {
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = open(path, flags | OFlags::CLOEXEC, Mode::from(0o644))?;
+    File::from(file).write_all(b"new")
 }
 
 /// Feeds it one input.
