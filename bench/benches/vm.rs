@@ -116,7 +116,8 @@ fn own_memory(pid: u32, vmlinux: &Path) -> Result<u64> {
     let mut is_guests = false;
     for line in smaps.lines() {
         if let Some(mapping) = Mapping::parse(line) {
-            is_guests = guest.contains(&mapping.start);
+            // What is spare before the guest's memory is in one mapping with it, and never touched.
+            is_guests = mapping.start < guest.end && guest.start < mapping.end;
         } else if line.starts_with("Private_") && !is_guests {
             let kib = line.split_whitespace().nth(1).ok_or("a line of smaps")?;
             own_bytes += kib.parse::<u64>()? << 10;
@@ -143,17 +144,19 @@ fn guest_memory(smaps: &str, vmlinux: &Path) -> Result<Range<u64>> {
 /// The line of `smaps` that begins a mapping.
 struct Mapping {
     start: u64,
+    end: u64,
     offset: u64,
 }
 
 impl Mapping {
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
-        let (start, _end) = words.next()?.split_once('-')?;
+        let (start, end) = words.next()?.split_once('-')?;
         let _permissions = words.next()?;
         let number = |digits| u64::from_str_radix(digits, 16).ok();
         Some(Self {
             start: number(start)?,
+            end: number(end)?,
             offset: number(words.next()?)?,
         })
     }
