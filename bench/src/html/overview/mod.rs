@@ -23,7 +23,7 @@ pub(super) fn section(all: &[Measured], unmeasured: &[Unmeasured]) -> Markup {
                 "What each workload took in the middle of its runs, each way in a column, and how many times that is of what it is held against: "
                 "a VM of the container, that of a process of the host, in the rounds in which both ran. "
                 "“≈” stands for no difference of 5 % or more, “?” for one that the runs do not show, and a number in brackets has too few runs for a verdict. "
-                "Below, each workload has its own part, with how it came about."
+                "Below, each workload has its own part, with how it came about, and with jaula run as a VM where that was timed."
             }
             div.wide { table.matrix {
                 thead { tr {
@@ -45,7 +45,7 @@ pub(super) fn section(all: &[Measured], unmeasured: &[Unmeasured]) -> Markup {
     }
 }
 
-/// All of whom something is told, in the order in which they are shown.
+/// Those with a column: of whom something is told, in the order in which they are shown.
 fn contenders(all: &[Measured]) -> Vec<Contender> {
     let is_told_of = |contender: &Contender| {
         all.iter().any(|measured| {
@@ -62,7 +62,11 @@ fn contenders(all: &[Measured]) -> Vec<Contender> {
                 || beside.any(|it| it == *contender)
         })
     };
-    Contender::all().filter(is_told_of).collect()
+    // In a column each they would not fit a page; their workload's part has them.
+    let has_column = |it: &Contender| {
+        !matches!(it, Contender::JaulaRunVmCold | Contender::JaulaRunVmWarm) && is_told_of(it)
+    };
+    Contender::all().filter(has_column).collect()
 }
 
 fn head(measured: &Measured, what: impl maud::Render) -> Markup {
