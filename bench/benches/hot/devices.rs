@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 
 use criterion::{Criterion, Throughput};
 use vmm::devices::virtio::block::{Access, Block, Id};
@@ -16,6 +17,9 @@ const DATA: u64 = BUFFERS + 0x2000;
 
 const DISK_BYTES: usize = 4 << 20;
 const SECTOR_BYTES: u64 = 512;
+/// What Linux asks for at once of a file that is read from end to end: `VM_READAHEAD_PAGES`,
+/// `include/linux/mm.h`.
+const READ_AHEAD_BYTES: u64 = 128 << 10;
 
 pub fn all(criterion: &mut Criterion) {
     queue(criterion);
@@ -31,15 +35,19 @@ fn queue(criterion: &mut Criterion) {
     });
 }
 
+/// What the device does of a guest's request; and the host's own read of the same, which is the least it
+/// can take.
 fn block(criterion: &mut Criterion) {
     let mut file = tempfile::tempfile_in("/dev/shm").expect("a file in memory");
     file.write_all(&vec![0x5a; DISK_BYTES]).expect("room");
+    let of_host = file.try_clone().expect("a descriptor");
     let device = Block::new(file, Access::ReadWrite, Id::default()).expect("a device");
     let mut guest = Guest::new(device).expect("a guest");
     let mut group = criterion.benchmark_group("block");
     for (name, kind, bytes) in [
         ("read", 0u32, 4 << 10),
         ("read", 0, 64 << 10),
+        ("read", 0, READ_AHEAD_BYTES),
         ("write", 1, 4 << 10),
     ] {
         group.throughput(Throughput::Bytes(bytes));
@@ -53,6 +61,17 @@ fn block(criterion: &mut Criterion) {
                 guest.write(HEADER, &header);
                 let data = (DATA, bytes as u32, kind == 0);
                 guest.request(0, &[(HEADER, 16, false), data, (STATUS, 1, true)])
+            });
+        });
+    }
+    for bytes in [64 << 10, READ_AHEAD_BYTES] {
+        group.throughput(Throughput::Bytes(bytes));
+        let mut data = vec![0; bytes as usize];
+        let mut offset = 0;
+        group.bench_function(format!("host's read {} KiB", bytes >> 10), |bencher| {
+            bencher.iter(|| {
+                offset = (offset + bytes) % DISK_BYTES as u64;
+                of_host.read_exact_at(&mut data, offset).expect("all of it");
             });
         });
     }
