@@ -2,7 +2,7 @@
 
 use super::Measured;
 use super::csv::quoted;
-use super::markdown::plain;
+use super::plain::plain;
 use crate::load::{Concurrency, Density, Elasticity, Load};
 use crate::table::load::{TOLD_AFTER, in_words, percent, why};
 use crate::units::{signed_size, size, time};

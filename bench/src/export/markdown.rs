@@ -1,9 +1,10 @@
+use super::plain::plain;
 use super::{Measured, Unmeasured, load};
 use crate::budget::Judgement;
 use crate::changes::{Change, Changes};
 use crate::measurand::Measurand;
 use crate::statistics::Verdict;
-use crate::table::{cut_short, has_cpu, notes, visible};
+use crate::table::{cut_short, has_cpu, notes};
 use crate::units::{three_digits, time};
 use crate::{Comparison, Durability, FigureResult, MetricResult, ResultRow};
 
@@ -177,16 +178,4 @@ fn verdict(measurand: Measurand, row: &ResultRow) -> String {
         ),
         (verdict, _) => measurand.word(verdict).to_owned(),
     }
-}
-
-/// Without what would make a table, a link or HTML of it.
-pub(super) fn plain(text: &str) -> String {
-    let mut plain = String::new();
-    for c in visible(text).chars() {
-        if "\\`*_[]<>|#".contains(c) {
-            plain.push('\\');
-        }
-        plain.push(c);
-    }
-    plain
 }

@@ -5,6 +5,7 @@ mod hyperfine;
 mod kept;
 mod load;
 mod markdown;
+mod plain;
 mod samples;
 mod summary;
 
