@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use launch::fake::{FakeLauncher, workload};
 use launch::{ExitStatus, NoProgress, Side};
+use vmm::ring0::Ring0;
 
 use super::*;
 use crate::floors::{Floor, Floors, Measuring};
 use crate::load::LoadPlan;
 use crate::{
-    Ended, FileSystem, HostFacts, Interrupt, Metric, Plan, Programs, SeriesPlan, Ways, compare,
+    Contender, Ended, FileSystem, FootprintMoment, HostFacts, Interrupt, Metric, Plan, Programs,
+    SeriesPlan, Ways, compare,
 };
 
 fn environment(guest_ring0: Option<Ring0>) -> Environment {
