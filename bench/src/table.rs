@@ -15,7 +15,7 @@ use std::fmt::Write;
 use comfy_table::{
     Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets::NOTHING,
 };
-use launch::{Charge, Footprint, GuestMemory, Span};
+use launch::{Charge, Span};
 
 pub use changes::changes;
 pub(crate) use escape::command_line;
@@ -133,21 +133,38 @@ fn finish(table: &Table) -> String {
     lines.join("\n")
 }
 
-/// What is told apart of the kernel's own memory.
-const PAGE_TABLES: [(&str, OfFootprint); 2] = [
-    ("memory, page tables", |it| it.page_tables_bytes),
-    ("memory, KVM's page tables", |it| it.kvm_page_tables_bytes),
+/// What a way takes, each with whether there is a row even where no way tells.
+const SIZES: [(&str, bool, OfReport); 9] = [
+    ("memory, unreclaimable", true, |it| {
+        it.footprint.settled_bytes()
+    }),
+    // Not every kernel tells these two apart of its own memory.
+    ("memory, page tables", false, |it| {
+        it.footprint.settled()?.page_tables_bytes
+    }),
+    ("memory, KVM's page tables", false, |it| {
+        it.footprint.settled()?.kvm_page_tables_bytes
+    }),
+    ("memory, peak", true, |it| {
+        Some(it.footprint.footprint()?.peak_bytes)
+    }),
+    ("memory, PSS", true, |it| it.footprint.pss_bytes()),
+    // No guest's kernel is asked that has ended.
+    ("guest memory, granted", false, |it| {
+        Some(it.footprint.guest_memory()?.granted_bytes)
+    }),
+    ("guest memory, left", false, |it| {
+        Some(it.footprint.guest_memory()?.left_bytes)
+    }),
+    ("disk, image", true, |it| {
+        Some(it.disk.as_ref()?.image_bytes)
+    }),
+    ("disk, its own", true, |it| {
+        Some(it.disk.as_ref()?.own.as_ref()?.all_at_end_bytes())
+    }),
 ];
 
-type OfFootprint = fn(&Footprint) -> Option<u64>;
-
-/// What a guest's kernel says of its memory.
-const GUEST_MEMORY: [(&str, OfGuestMemory); 2] = [
-    ("guest memory, granted", |it| it.granted_bytes),
-    ("guest memory, left", |it| it.left_bytes),
-];
-
-type OfGuestMemory = fn(&GuestMemory) -> u64;
+type OfReport = fn(&WayReport) -> Option<u64>;
 
 /// What the checked run says; its times only where there are no better ones.
 fn figures(comparison: &Comparison, width: u16) -> String {
@@ -168,37 +185,13 @@ fn figures(comparison: &Comparison, width: u16) -> String {
             optional_time(report.launch_to_exit_ns)
         });
     }
-    let optional_size = |bytes: Option<u64>| bytes.map_or_else(|| NONE.into(), size);
-    row("memory, unreclaimable", &|report| {
-        optional_size(report.footprint.settled_bytes())
-    });
-    for (name, of) in PAGE_TABLES {
-        let bytes = |report: &WayReport| report.footprint.settled().and_then(of);
-        // Where the kernel does not tell, a row would say nothing.
-        if reports.iter().any(|it| bytes(it).is_some()) {
-            row(name, &|report| optional_size(bytes(report)));
+    for (name, is_always_shown, bytes) in SIZES {
+        if is_always_shown || reports.iter().any(|report| bytes(report).is_some()) {
+            row(name, &|report| {
+                bytes(report).map_or_else(|| NONE.into(), size)
+            });
         }
     }
-    row("memory, peak", &|report| {
-        optional_size(report.footprint.footprint().map(|it| it.peak_bytes))
-    });
-    row("memory, PSS", &|report| {
-        optional_size(report.footprint.pss_bytes())
-    });
-    for (name, of) in GUEST_MEMORY {
-        let bytes = |report: &WayReport| report.footprint.guest_memory().map(of);
-        // None is asked that has ended.
-        if reports.iter().any(|it| bytes(it).is_some()) {
-            row(name, &|report| optional_size(bytes(report)));
-        }
-    }
-    row("disk, image", &|report| {
-        optional_size(report.disk.as_ref().map(|it| it.image_bytes))
-    });
-    row("disk, its own", &|report| {
-        let own = report.disk.as_ref().and_then(|it| it.own.as_ref());
-        optional_size(own.map(|it| it.all_at_end_bytes()))
-    });
     finish(&table)
 }
 
