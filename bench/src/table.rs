@@ -20,7 +20,6 @@ use launch::{Charge, Span};
 pub use changes::changes;
 pub(crate) use escape::command_line;
 pub use escape::visible;
-pub(crate) use figures::{CPU_MEANING, MEANING, has_cpu};
 pub use judgements::judgements;
 pub(crate) use notes::{is_about_this_host, notes};
 pub(crate) use results::cut_short;

@@ -3,9 +3,10 @@ use super::{Measured, Unmeasured, load};
 use crate::budget::Judgement;
 use crate::changes::{Change, Changes};
 use crate::measurand::Measurand;
+use crate::reported::tables;
 use crate::statistics::Verdict;
-use crate::table::{cut_short, has_cpu, notes};
-use crate::units::{three_digits, time};
+use crate::table::{cut_short, notes};
+use crate::units::three_digits;
 use crate::{Comparison, Durability, FigureResult, MetricResult, ResultRow};
 
 /// Tables for a pull request or a page, one for each workload and metric.
@@ -117,48 +118,27 @@ fn table(result: &MetricResult) -> String {
 
 /// What the workload reports of itself.
 fn figures(figures: &[FigureResult]) -> String {
-    if figures.is_empty() {
-        return String::new();
-    }
-    let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
-    let mut text = String::from(
-        "| it reports | | runs | p50 | p99 | verdict |\n|---|---|---:|---:|---:|---|\n",
-    );
-    for result in figures {
-        for row in &result.rows {
-            let of_runs = &row.of_runs;
-            text.push_str(&format!(
-                "| {} | {} | {} | {} | {} | {} |\n",
-                plain(&result.figure),
-                of_runs.contender,
-                of_runs.runs(),
-                figure(of_runs.summary.map(|it| it.p50)),
-                figure(row.p99_ns),
-                verdict(Measurand::Duration, of_runs),
-            ));
+    let mut text = String::new();
+    for of in tables(figures) {
+        let heads: Vec<_> = of.heads().collect();
+        text.push_str(&format!(
+            "| {} | | runs | {} | verdict |\n|---|---|---:|{}---|\n",
+            of.head,
+            heads.join(" | "),
+            "---:|".repeat(heads.len()),
+        ));
+        for result in figures {
+            for (row, values) in of.rows(result) {
+                text.push_str(&format!(
+                    "| {} | {} | {} | {} | {} |\n",
+                    plain(&result.figure),
+                    row.contender,
+                    row.runs(),
+                    values.join(" | "),
+                    verdict(of.measurand, row),
+                ));
+            }
         }
-    }
-    text.push('\n');
-    if has_cpu(figures) {
-        text.push_str(
-            "| CPU each | | runs | p50 | p90 | max | verdict |\n|---|---|---:|---:|---:|---:|---|\n",
-        );
-    }
-    for result in figures {
-        for cpu in result.rows.iter().filter_map(|row| row.cpu.as_ref()) {
-            text.push_str(&format!(
-                "| {} | {} | {} | {} | {} | {} | {} |\n",
-                plain(&result.figure),
-                cpu.contender,
-                cpu.runs(),
-                figure(cpu.summary.map(|it| it.p50)),
-                figure(cpu.summary.map(|it| it.p90)),
-                figure(cpu.summary.map(|it| it.max)),
-                verdict(Measurand::ProcessorTime, cpu),
-            ));
-        }
-    }
-    if has_cpu(figures) {
         text.push('\n');
     }
     text

@@ -7,6 +7,7 @@ mod distribution;
 mod parse;
 mod processor;
 mod results;
+mod table;
 mod tally;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ pub use parse::ReportError;
 pub(crate) use processor::Readings;
 pub use results::{FigureResult, FigureRow};
 pub(crate) use results::{of_checked, of_series};
+pub(crate) use table::{Table, tables};
 pub(crate) use tally::{Tally, tallies};
 
 /// A workload's clock and the host's may differ by this share of what the host's says: the first and
