@@ -9,8 +9,11 @@
 //! [`RunningContainer`] is the way into one that another process has launched.
 
 mod capabilities;
+mod cgroup;
+mod clone;
 mod command;
 mod devices;
+mod errand;
 mod error;
 mod gate;
 mod instance;

@@ -1,6 +1,5 @@
 //! A container that another process has launched, and further commands in it.
 
-mod errand;
 mod further;
 mod namespaces;
 
@@ -16,13 +15,13 @@ use nix::sched::CloneFlags;
 
 use crate::capabilities;
 use crate::command::RunningCommand;
+use crate::errand::Errand;
 use crate::error::Error;
 use crate::namespaces::privileges;
 use crate::process::Process;
 use crate::seccomp;
 use crate::terminal::Hatch;
 
-pub(crate) use errand::Errand;
 use further::{FurtherCommand, MemoryWatch};
 
 /// A container as it is on record.

@@ -7,8 +7,9 @@ use launch::Stdio;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 
+use crate::cgroup;
+use crate::clone::clone_sibling;
 use crate::namespaces::failure;
-use crate::process::{clone_sibling, enter_cgroup};
 use crate::report::{Moment, Report};
 use crate::terminal::Hatch;
 
@@ -18,17 +19,17 @@ use crate::terminal::Hatch;
 /// made a child of who sent the first one, which then ends.
 pub(crate) struct Errand<'a> {
     /// A process of the container.
-    pub(super) process: &'a OwnedFd,
+    pub(crate) process: &'a OwnedFd,
     /// Those to be entered.
-    pub(super) namespaces: CloneFlags,
+    pub(crate) namespaces: CloneFlags,
     /// The way into its cgroup, if it has one.
-    pub(super) entrance: Option<Entrance>,
-    pub(super) joining: Joining,
-    pub(super) stdio: &'a Stdio,
+    pub(crate) entrance: Option<Entrance>,
+    pub(crate) joining: Joining,
+    pub(crate) stdio: &'a Stdio,
     /// Where the command's terminal is handed out, if it has one.
-    pub(super) hatch: Option<&'a Hatch>,
+    pub(crate) hatch: Option<&'a Hatch>,
     /// Whether the command is killed with the thread that sent the child.
-    pub(super) die_with_parent: bool,
+    pub(crate) die_with_parent: bool,
 }
 
 impl Errand<'_> {
@@ -39,7 +40,7 @@ impl Errand<'_> {
         // the command: `execve` undoes this.
         set_not_dumpable().map_err(|errno| failure(Step::Process, errno))?;
         if let Some(entrance) = &self.entrance {
-            enter_cgroup(entrance)?;
+            cgroup::enter(entrance)?;
         }
         setns(self.process, self.namespaces).map_err(|errno| failure(Step::Namespaces, errno))?;
         let ties = Joining::let_go(&Ties {
