@@ -16,7 +16,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::connections::Streams;
 use crate::fatal::Fatal;
-use crate::running::Load;
+use crate::load::Load;
 use crate::stream::Stream;
 use crate::terminal::Terminal;
 

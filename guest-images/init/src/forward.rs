@@ -6,7 +6,8 @@ use launch::ExitStatus;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::fatal::Fatal;
-use crate::running::{Interest, Running};
+use crate::interest::Interest;
+use crate::running::Running;
 use crate::session::{Means, Session};
 
 /// How long the end of the command waits for what is still to be sent of others', which ended with

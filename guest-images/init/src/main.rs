@@ -29,6 +29,8 @@ mod forward;
 mod free_memory;
 mod given_disks;
 mod identity;
+mod interest;
+mod load;
 mod memory;
 mod network;
 mod out_of_memory;

@@ -1,23 +1,18 @@
 use launch::{ExitStatus, WindowSize};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use crate::command::Command;
 use crate::fatal::Fatal;
+use crate::interest::{Found, Interest};
+use crate::load::Load;
 use crate::stream::Stream;
-use crate::terminal::Terminal;
 
 /// A command that runs, with what is carried for it.
 pub(crate) struct Running {
     command: Command,
     load: Load,
     status: Option<ExitStatus>,
-}
-
-/// What is carried between a command and the host.
-pub(crate) enum Load {
-    Streams(Vec<Stream>),
-    Terminal(Box<Terminal>),
 }
 
 impl Running {
@@ -33,8 +28,8 @@ impl Running {
     pub(crate) fn add_interest<'a>(&'a self, fds: &mut Interest<'a>) {
         match &self.load {
             Load::Streams(streams) => {
-                for stream in streams {
-                    fds.0.extend(stream.interest().into_iter().flatten());
+                for fd in streams.iter().filter_map(Stream::interest).flatten() {
+                    fds.add(fd);
                 }
             }
             Load::Terminal(terminal) => terminal.add_interest(fds),
@@ -119,37 +114,5 @@ impl Running {
     /// Lets go of its streams; the command, if it has to be waited for.
     pub(crate) fn leave(self) -> Option<Command> {
         self.status.is_none().then_some(self.command)
-    }
-}
-
-/// What is waited for: each adds its own, and takes as many answers in the same order.
-#[derive(Default)]
-pub(crate) struct Interest<'a>(Vec<PollFd<'a>>);
-
-impl<'a> Interest<'a> {
-    pub(crate) fn add(&mut self, fd: PollFd<'a>) {
-        self.0.push(fd);
-    }
-
-    /// Waits until something happens, or for so long at most.
-    pub(crate) fn wait(mut self, timeout: Option<&Timespec>) -> Result<Found, Fatal> {
-        loop {
-            match poll(&mut self.0, timeout) {
-                Ok(_) => break,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(Fatal::when("waiting for something to do")(errno)),
-            }
-        }
-        let found: Vec<_> = self.0.iter().map(PollFd::revents).collect();
-        Ok(Found(found.into_iter()))
-    }
-}
-
-/// What was found of each that was waited for.
-pub(crate) struct Found(std::vec::IntoIter<PollFlags>);
-
-impl Found {
-    pub(crate) fn take(&mut self) -> PollFlags {
-        self.0.next().unwrap_or(PollFlags::empty())
     }
 }

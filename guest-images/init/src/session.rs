@@ -13,8 +13,10 @@ use crate::command::{Command, Started};
 use crate::connections::Streams;
 use crate::ends::{self, TheirEnds};
 use crate::fatal::Fatal;
+use crate::interest::{Found, Interest};
+use crate::load::Load;
 use crate::out_of_memory::MemoryWatch;
-use crate::running::{Found, Interest, Load, Running};
+use crate::running::Running;
 
 /// What it takes to have sessions.
 pub(crate) trait Means {

@@ -7,7 +7,7 @@ use launch::WindowSize;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::running::{Found, Interest};
+use crate::interest::{Found, Interest};
 
 /// Most that one system call moves, in bytes: as much as a terminal gives.
 const CHUNK_BYTES: usize = 4096;
