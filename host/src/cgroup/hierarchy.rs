@@ -9,7 +9,6 @@ use super::controller::Controller;
 use super::error::Error;
 use super::membership::{self, Member};
 use super::mountinfo::{self, CgroupMount, Kind};
-use super::{v1, v2};
 
 /// Which of the two interfaces a hierarchy has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,18 +57,6 @@ impl Hierarchy {
         // Asked in this order, so that nothing is read where it need not be.
         (self.version == Version::V2 && controller.is_built_into_v2())
             || self.controllers().contains(&controller)
-    }
-
-    /// The cgroup in which one with `controllers` can be made.
-    ///
-    /// # Errors
-    ///
-    /// What keeps it from being made in our own, where it can't be made anywhere.
-    pub fn parent(&self, controllers: &[Controller]) -> Result<PathBuf, Error> {
-        match self.version {
-            Version::V1 => v1::parent(self, controllers),
-            Version::V2 => v2::parent(self, controllers),
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use super::controller::Controller;
 use super::error::Error;
 use super::hierarchy::Version;
-use super::plan::{IfAbsent, Setting, Site};
+use super::plan::Site;
+use super::setting::{IfAbsent, Setting};
 use super::{control, device};
 
 /// Makes the site's directory, without its settings. Returns its inode number.

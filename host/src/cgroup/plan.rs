@@ -3,25 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use launch::{CpuLimit, CpuSet, InstanceId, Resources};
+use launch::{CpuSet, InstanceId, Resources};
 
 use super::controller::Controller;
 use super::device::DeviceRules;
 use super::error::Error;
 use super::hierarchy::{Hierarchies, Hierarchy, Version};
+use super::parent::parent;
+use super::setting::Setting;
 use super::{control, v1, v2};
 
 /// What the name of an instance's cgroup begins with; the instance's own follows.
 pub(crate) const PREFIX: &str = "jaula-";
-
-/// The period of a CPU quota: the kernel's default, and docker's. In microseconds.
-pub(super) const CPU_PERIOD_US: u32 = 100_000;
-
-/// The processor time in a period, in microseconds. The kernel takes no less than 1 ms, which
-/// is what the smallest [`CpuLimit`] comes to.
-pub(super) fn cpu_quota_us(limit: CpuLimit) -> u64 {
-    u64::from(limit.milli_cpus()) * u64::from(CPU_PERIOD_US) / 1000
-}
 
 /// What an instance's cgroup is for, beyond keeping its limits and measuring its memory. All of it
 /// costs time at the start and at the end, so nothing is had that nobody asks for.
@@ -33,39 +26,6 @@ pub struct Extras {
     pub freezer: bool,
     /// The devices that may be used, and no others. Without, all may.
     pub devices: Option<DeviceRules>,
-}
-
-/// What it means that a control file is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IfAbsent {
-    /// The setting can't be had.
-    Fail,
-    /// There is nothing to be limited by it.
-    Ignore,
-    /// The kernel does not account for swap.
-    NoSwapAccounting,
-}
-
-/// A value for a control file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Setting {
-    pub file: &'static str,
-    pub value: String,
-    pub if_absent: IfAbsent,
-}
-
-impl Setting {
-    pub fn required(file: &'static str, value: impl ToString) -> Self {
-        Self {
-            file,
-            value: value.to_string(),
-            if_absent: IfAbsent::Fail,
-        }
-    }
-
-    pub fn or(self, if_absent: IfAbsent) -> Self {
-        Self { if_absent, ..self }
-    }
 }
 
 /// One directory to be made.
@@ -219,10 +179,10 @@ impl Request<'_> {
     }
 
     fn site(&self, hierarchy: &Hierarchy, controllers: Vec<Controller>) -> Result<Site, Error> {
-        let parent = hierarchy.parent(&controllers)?;
+        let parent = parent(hierarchy, &controllers)?;
         let version = hierarchy.version;
         let settings = |controller| match version {
-            Version::V1 => v1::settings(controller, self.resources, self.extras),
+            Version::V1 => v1::settings(controller, self.resources, self.extras.devices.as_ref()),
             Version::V2 => v2::settings(controller, self.resources),
         };
         if let Some(cpuset) = &self.resources.cpuset

@@ -8,9 +8,10 @@ use launch::{Charge, Footprint, MemoryLimit, MemorySwap, Resources};
 
 use super::control::{Keyed, number, read, writable};
 use super::controller::Controller;
+use super::device::DeviceRules;
 use super::error::Error;
 use super::hierarchy::Hierarchy;
-use super::plan::{CPU_PERIOD_US, Extras, IfAbsent, Setting, cpu_quota_us};
+use super::setting::{CPU_PERIOD_US, IfAbsent, Setting, cpu_quota_us};
 
 /// The cgroup in which one with `controllers` can be made: our own.
 pub(super) fn parent(hierarchy: &Hierarchy, controllers: &[Controller]) -> Result<PathBuf, Error> {
@@ -29,7 +30,7 @@ pub(super) fn parent(hierarchy: &Hierarchy, controllers: &[Controller]) -> Resul
 pub(super) fn settings(
     controller: Controller,
     resources: &Resources,
-    extras: &Extras,
+    devices: Option<&DeviceRules>,
 ) -> Vec<Setting> {
     match controller {
         Controller::Memory => memory_settings(resources),
@@ -47,7 +48,7 @@ pub(super) fn settings(
         Controller::Pids => resources.pids.map_or_else(Vec::new, |limit| {
             vec![Setting::required("pids.max", limit.get())]
         }),
-        Controller::Devices => extras.devices.as_ref().map_or_else(Vec::new, |rules| {
+        Controller::Devices => devices.map_or_else(Vec::new, |rules| {
             let all = Setting::required("devices.deny", "a");
             let allow = |line| Setting::required("devices.allow", line);
             iter::once(all).chain(rules.lines().map(allow)).collect()
@@ -138,7 +139,6 @@ pub(super) fn block_bytes(dir: &Path) -> Result<Option<(u64, u64)>, Error> {
 mod tests {
     use std::fs;
 
-    use super::super::device::DeviceRules;
     use super::*;
 
     fn limit(bytes: &str) -> MemoryLimit {
@@ -154,7 +154,6 @@ mod tests {
             cpuset: Some("0-2".parse().unwrap()),
             pids: Some("7".parse().unwrap()),
         };
-        let extras = Extras::default();
         for (controller, expected) in [
             (
                 Controller::Memory,
@@ -177,8 +176,8 @@ mod tests {
             (Controller::Pids, vec![Setting::required("pids.max", 7)]),
             (Controller::Io, vec![]),
         ] {
-            assert_eq!(settings(controller, &resources, &extras), expected);
-            assert_eq!(settings(controller, &Resources::default(), &extras), []);
+            assert_eq!(settings(controller, &resources, None), expected);
+            assert_eq!(settings(controller, &Resources::default(), None), []);
         }
     }
 
@@ -197,18 +196,15 @@ mod tests {
                 memory_swap: Some(swap),
                 ..Resources::default()
             };
-            let settings = settings(Controller::Memory, &resources, &Extras::default());
+            let settings = settings(Controller::Memory, &resources, None);
             assert_eq!(settings.get(1), expected.as_ref());
         }
     }
 
     #[test]
     fn devices_are_denied_before_some_are_allowed() {
-        let extras = Extras {
-            devices: Some(DeviceRules::usual()),
-            ..Extras::default()
-        };
-        let settings = settings(Controller::Devices, &Resources::default(), &extras);
+        let rules = DeviceRules::usual();
+        let settings = settings(Controller::Devices, &Resources::default(), Some(&rules));
         assert_eq!(settings[0], Setting::required("devices.deny", "a"));
         let allow = |setting: &Setting| setting.file == "devices.allow";
         assert!(settings.len() > 1 && settings[1..].iter().all(allow));

@@ -9,7 +9,7 @@ use super::control::{Keyed, number, read, writable};
 use super::controller::Controller;
 use super::error::Error;
 use super::hierarchy::Hierarchy;
-use super::plan::{CPU_PERIOD_US, IfAbsent, Setting, cpu_quota_us};
+use super::setting::{CPU_PERIOD_US, IfAbsent, Setting, cpu_quota_us};
 
 /// What is written to the instance's cgroup for `controller`, in this order.
 pub(super) fn settings(controller: Controller, resources: &Resources) -> Vec<Setting> {

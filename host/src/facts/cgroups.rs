@@ -4,6 +4,7 @@ use std::path::Path;
 use launch::Finding;
 
 use crate::cgroup::hierarchy::{Hierarchies, Version};
+use crate::cgroup::parent::parent;
 use crate::cgroup::{Controller, Error};
 
 /// Which controllers there are, with which version of the interface, and whether we may use
@@ -29,7 +30,7 @@ fn one(hierarchies: &Hierarchies, controller: Controller) -> Finding {
     let subject = format!("cgroup {controller}");
     let usable = hierarchies
         .of(controller)
-        .and_then(|hierarchy| hierarchy.parent(&[controller]).map(|_| hierarchy.version));
+        .and_then(|hierarchy| parent(hierarchy, &[controller]).map(|_| hierarchy.version));
     match usable {
         Ok(Version::V1) => Finding::good(subject, "version 1"),
         Ok(Version::V2) => Finding::good(subject, "version 2"),
