@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use host::{InstanceDir, Placement, cgroup};
 use launch::{
-    Endpoint, ExitStatus, Footprint, GuestMemory, Instance, InstanceId, MonotonicNs, Running,
-    Timeline, WindowSize,
+    Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Timeline,
+    WindowSize,
 };
 use nix::sys::signal::Signal;
 
@@ -93,10 +93,6 @@ impl Instance for Container {
 
     fn footprint(&self) -> Result<Footprint, launch::Error> {
         Ok(self.placement.footprint()?)
-    }
-
-    fn guest_memory(&self) -> Result<Option<GuestMemory>, launch::Error> {
-        Ok(None)
     }
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {

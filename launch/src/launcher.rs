@@ -195,13 +195,16 @@ pub trait Instance: Running {
     /// delegation), or it can't be read.
     fn footprint(&self) -> Result<Footprint, Error>;
 
-    /// What a guest's kernel says of its memory now; `None` where the host's kernel serves the command.
-    /// To answer takes the guest some time and memory.
+    /// What a guest's kernel says of its memory now. To answer takes the guest some time and memory.
+    /// `None` unless an instance says otherwise: only a guest has a memory of its own, and only one
+    /// with somebody in it who answers can be asked.
     ///
     /// # Errors
     ///
     /// When it can't be asked, or does not answer within seconds.
-    fn guest_memory(&self) -> Result<Option<GuestMemory>, Error>;
+    fn guest_memory(&self) -> Result<Option<GuestMemory>, Error> {
+        Ok(None)
+    }
 
     /// The processor time that the instance's cgroup has used so far, with all that serves it, in
     /// nanoseconds. `None` if that is not counted: where each kind of figure needs a cgroup of its own,

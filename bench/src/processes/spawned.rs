@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use launch::{
-    Endpoint, ExitStatus, Footprint, GuestMemory, Instance, InstanceId, MonotonicNs, Running,
-    Stdio, Timeline, WindowSize,
+    Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Stdio, Timeline,
+    WindowSize,
 };
 use nix::errno::Errno;
 use nix::libc;
@@ -245,10 +245,6 @@ impl Instance for Spawned {
 
     fn footprint(&self) -> Result<Footprint, launch::Error> {
         Err(Error::NoCgroup.into())
-    }
-
-    fn guest_memory(&self) -> Result<Option<GuestMemory>, launch::Error> {
-        Ok(None)
     }
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {

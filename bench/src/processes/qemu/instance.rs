@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use guest_protocol::{FrameError, Start, ToHost};
 use launch::{
-    Endpoint, ExitStatus, Footprint, GuestMemory, Instance, InstanceId, MonotonicNs, Running,
-    Stdio, Timeline, WindowSize,
+    Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Stdio, Timeline,
+    WindowSize,
 };
 use nix::sys::signal::Signal;
 
@@ -204,10 +204,6 @@ impl Instance for QemuInstance {
 
     fn footprint(&self) -> Result<Footprint, launch::Error> {
         self.process.footprint()
-    }
-
-    fn guest_memory(&self) -> Result<Option<GuestMemory>, launch::Error> {
-        Ok(None)
     }
 
     fn cpu_ns(&self) -> Result<Option<u64>, launch::Error> {
