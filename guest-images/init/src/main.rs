@@ -138,6 +138,9 @@ fn run(way: Way) -> Result<std::convert::Infallible, Fatal> {
             let status = forward::until_end(&mut control, running, &place, |incarnation| {
                 identity.assume(incarnation)
             })?;
+            // The root goes with the machine: unmounted, its cache would be freed page by page before
+            // the host is told how the command ended.
+            std::mem::forget(place);
             ToHost::Ended(End {
                 status,
                 // That it ended well is all there is to be said.

@@ -28,7 +28,8 @@ pub(crate) struct Place<'a> {
     cgroup: &'a Cgroup,
     /// A pidfd.
     first: OwnedFd,
-    first_pid: Pid,
+    /// Its root; none if it had ended before we came to look.
+    root: Option<OwnedFd>,
 }
 
 /// All but the pid namespace, which a process is made in.
@@ -38,7 +39,7 @@ const NAMESPACES: ThreadNameSpaceType = ThreadNameSpaceType::MOUNT
     .union(ThreadNameSpaceType::CONTROL_GROUP);
 
 impl<'a> Place<'a> {
-    /// That of the command of `task`, which runs.
+    /// That of the command of `task`, which runs. Its root stays mounted until this is dropped.
     pub(crate) fn of(task: &'a Task, cgroup: &'a Cgroup, first: &Command) -> Result<Self, Fatal> {
         Ok(Self {
             task,
@@ -47,8 +48,19 @@ impl<'a> Place<'a> {
                 .ended()
                 .try_clone_to_owned()
                 .map_err(Fatal::when("watching the command"))?,
-            first_pid: first.pid(),
+            root: root_of(first.pid()).map_err(Fatal::when("looking for the command's root"))?,
         })
+    }
+}
+
+fn root_of(first: Pid) -> Result<Option<OwnedFd>, Errno> {
+    let path = format!("/proc/{}/root", first.as_raw_nonzero());
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match open(path, flags, Mode::empty()) {
+        Ok(root) => Ok(Some(root)),
+        // What has ended has no root, though it was not waited for.
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -85,7 +97,7 @@ impl Means for Place<'_> {
     }
 
     fn users(&self) -> Result<Users, Errno> {
-        users::of_root(self.first_pid)
+        users::in_root(self.root.as_ref().ok_or(Errno::SRCH)?)
     }
 
     fn memory(&self) -> Result<GuestMemory, Errno> {

@@ -5,19 +5,11 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use guest_protocol::{MAX_USERS_BYTES, UserFile, Users};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
-use rustix::process::Pid;
 
-/// Reads the files in the root of the process `first`.
-pub(crate) fn of_root(first: Pid) -> Result<Users, Errno> {
-    let path = format!("/proc/{}/root", first.as_raw_nonzero());
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = open(path, flags, Mode::empty())?;
-    in_root(&root)
-}
-
-fn in_root(root: &impl AsFd) -> Result<Users, Errno> {
+/// Reads the files in this root.
+pub(crate) fn in_root(root: &impl AsFd) -> Result<Users, Errno> {
     let root = root.as_fd();
     Ok(Users {
         passwd: read(root, "etc/passwd")?,
