@@ -15,12 +15,10 @@ use bench::export::{self, Measured, Unmeasured};
 use bench::html::SuitePage;
 use bench::suite::{Suite, SuiteError, SuiteWorkload};
 use launch::ExitStatus;
-use vmm::ring0::Ring0;
 
 use crate::args::{BenchAction, BenchArgs, CompareArgs};
 use crate::compare;
 use crate::error::{self, Error};
-use crate::installation;
 use crate::interruption::Interruption;
 use crate::signals::Signals;
 use crate::usage::Refused;
@@ -157,10 +155,6 @@ fn workloads(args: &BenchArgs) -> Result<Vec<(SuiteWorkload, CompareArgs)>, Benc
         }
     };
     let suite = if args.quick { suite.quick() } else { suite };
-    let suite = match installation::ring0() {
-        Some(Ring0::Emulated { .. }) => suite.emulated(),
-        _ => suite,
-    };
     if suite.workload.is_empty() {
         return Err(BenchError::NothingQuick);
     }

@@ -42,18 +42,6 @@ pub struct SuiteWorkload {
     /// Whether it takes part in a quick run.
     #[serde(default)]
     pub quick: bool,
-    /// What is measured in its place where a guest's kernel mode is emulated.
-    pub emulated: Option<Emulated>,
-}
-
-/// The same in less time, for a host on which a guest's kernel takes a thousand times as long.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Emulated {
-    /// What it is for, which is in the report: it must say what is not as it is elsewhere.
-    pub about: String,
-    /// The command.
-    pub command: Vec<String>,
 }
 
 /// What a user wrote is no suite.
@@ -112,17 +100,6 @@ impl Suite {
         self.workload.retain(|workload| workload.quick);
         self
     }
-
-    /// Those of a host that emulates a guest's kernel mode.
-    pub fn emulated(mut self) -> Self {
-        for workload in &mut self.workload {
-            if let Some(Emulated { about, command }) = workload.emulated.take() {
-                workload.about = about;
-                workload.command = command;
-            }
-        }
-        self
-    }
 }
 
 impl SuiteWorkload {
@@ -155,20 +132,6 @@ mod tests {
         let quick = suite.clone().quick();
         assert!(!quick.workload.is_empty());
         assert!(quick.workload.len() < suite.workload.len());
-    }
-
-    #[test]
-    fn a_host_that_emulates_kernel_mode_writes_less_and_says_so() {
-        let disk = |suite: Suite| {
-            let mut workloads = suite.workload.into_iter();
-            let disk = workloads.find(|it| it.name == "disk").unwrap();
-            (disk.about, disk.command.join(" "))
-        };
-        let (_, command) = disk(Suite::built_in().unwrap());
-        assert!(command.contains("count=100 "), "{command}");
-        let (about, command) = disk(Suite::built_in().unwrap().emulated());
-        assert!(command.contains("count=16 "), "{command}");
-        assert!(about.contains("not 100"), "{about}");
     }
 
     #[test]
