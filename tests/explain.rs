@@ -45,7 +45,7 @@ fn each_side_is_told_with_its_calls_and_where_they_are_made() {
         (&container, "pivot_root(\".\", \".\")"),
         (&container, "SECCOMP_SET_MODE_FILTER"),
         (&container, "execve(\"/bin/echo\")"),
-        (&container, "[container/src/process.rs]"),
+        (&container, "[container/src/clone.rs]"),
         (&container, "[entry/src/rootfs.rs]"),
         (&container, "[host/src/cgroup/make.rs]"),
         (&container, "the host's, which runs already."),

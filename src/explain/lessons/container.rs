@@ -7,7 +7,7 @@ pub(super) const LESSONS: &[Lesson] = &[
     Lesson {
         call: "clone3",
         with: &["CLONE_NEWPID"],
-        source: "container/src/process.rs",
+        source: "container/src/clone.rs",
         what_for: Said {
             en: "starts one process that sees mounts, processes, network, names and IPC of its own: this is the container",
             es: "arranca un proceso que ve sus propios montajes, procesos, red, nombres e IPC: esto es el contenedor",
