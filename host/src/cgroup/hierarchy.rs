@@ -88,22 +88,18 @@ impl Hierarchies {
     ///
     /// When it is nowhere.
     pub fn of(&self, controller: Controller) -> Result<&Hierarchy, Error> {
-        // Only what every cgroup of version 2 can do may be in two. There it comes with one
-        // directory for all of it, but for devices: those take a BPF program there.
-        let first = match controller {
-            Controller::CpuTime | Controller::Freezer => Version::V2,
-            _ => Version::V1,
-        };
-        let of_version = |wanted: bool| {
-            self.0
-                .iter()
-                .filter(move |hierarchy| (hierarchy.version == first) == wanted)
-        };
-        of_version(true)
-            .chain(of_version(false))
+        (self.all_of(controller).next()).ok_or(Error::NoController(controller))
+    }
+
+    /// The same where it is in more than one, as only what every cgroup of version 2 can do may be.
+    /// Version 1 comes first: a child that enters a cgroup of version 2 by itself waits for
+    /// milliseconds ([`super::Entrance`]).
+    pub fn all_of(&self, controller: Controller) -> impl Iterator<Item = &Hierarchy> {
+        let of_version = move |version| self.0.iter().filter(move |it| it.version == version);
+        of_version(Version::V1)
+            .chain(of_version(Version::V2))
             // A hierarchy may be mounted twice; the first one where we see ourselves will do.
-            .find(|hierarchy| hierarchy.has(controller) && hierarchy.own.is_dir())
-            .ok_or(Error::NoController(controller))
+            .filter(move |hierarchy| hierarchy.has(controller) && hierarchy.own.is_dir())
     }
 
     /// The one of version 2, if it is mounted and we are in it.
@@ -228,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn where_both_versions_can_do_it_one_directory_of_version_2_does_but_for_devices() {
+    fn where_both_versions_can_do_it_version_1_comes_first() {
         let tree = FakeTree::new(
             &[
                 "34 31 0:31 / /cg/freezer rw - cgroup cgroup rw,freezer",
@@ -241,13 +237,17 @@ mod tests {
         for dir in ["freezer", "cpuacct", "devices", "unified"] {
             tree.dir(&format!("cg/{dir}"), &[]);
         }
-        for (controller, expected) in [
-            (Controller::Freezer, (Version::V2, "cg/unified")),
-            (Controller::CpuTime, (Version::V2, "cg/unified")),
-            (Controller::Devices, (Version::V1, "cg/devices")),
+        for (controller, dir) in [
+            (Controller::Freezer, "cg/freezer"),
+            (Controller::CpuTime, "cg/cpuacct"),
+            (Controller::Devices, "cg/devices"),
         ] {
-            let expected = (expected.0, PathBuf::from(expected.1));
+            let expected = (Version::V1, PathBuf::from(dir));
             assert_eq!(own(&tree, controller), Some(expected));
+            let hierarchies = tree.hierarchies();
+            let all: Vec<_> = hierarchies.all_of(controller).collect();
+            assert_eq!(all.len(), 2);
+            assert_eq!(all[1].version, Version::V2);
         }
     }
 

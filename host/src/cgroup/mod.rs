@@ -34,7 +34,7 @@
 //!
 //! What every cgroup of version 2 can do without a controller (count processor time, freeze, ask
 //! a program about devices) is had from our own in that hierarchy, which is often mounted beside
-//! those of version 1 (the hybrid layout).
+//! those of version 1 (the hybrid layout), where those do not have it or are not ours to write to.
 
 mod control;
 mod controller;

@@ -163,7 +163,12 @@ impl Request<'_> {
             if !wished.contains(&controller) {
                 continue;
             }
-            let hierarchy = self.hierarchies.of(controller)?;
+            let usable = |it: &&Hierarchy| parent(it, &[controller]).is_ok();
+            let hierarchy = match self.hierarchies.all_of(controller).find(usable) {
+                Some(hierarchy) => hierarchy,
+                // Where it is, but can't be had, or nowhere: both are found to be errors.
+                None => self.hierarchies.of(controller)?,
+            };
             let known = found
                 .iter_mut()
                 .find(|(known, _)| std::ptr::eq(*known, hierarchy));
@@ -317,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_hybrid_layout_one_directory_of_version_2_counts_time_and_freezes() {
+    fn in_the_hybrid_layout_version_2_does_what_version_1_does_not() {
         let tree = FakeTree::new(
             &[
                 "1 0 0:1 / /cg/memory rw - cgroup cgroup rw,memory",
@@ -335,13 +340,15 @@ mod tests {
             ..statistics()
         };
         let plan = plan_with(&tree, &Resources::default(), &extras).unwrap();
+        let controllers = plan.sites.iter().map(|site| &site.controllers[..]);
+        let found: Vec<_> = dirs(&tree, &plan).into_iter().zip(controllers).collect();
         assert_eq!(
-            dirs(&tree, &plan),
-            ["cg/memory/jaula-web", "sys/fs/cgroup/jaula-web"]
-        );
-        assert_eq!(
-            plan.sites[1].controllers,
-            [Controller::CpuTime, Controller::Freezer]
+            found,
+            [
+                ("cg/memory/jaula-web".into(), &[Controller::Memory][..]),
+                ("cg/cpuacct/jaula-web".into(), &[Controller::CpuTime]),
+                ("sys/fs/cgroup/jaula-web".into(), &[Controller::Freezer]),
+            ]
         );
     }
 
