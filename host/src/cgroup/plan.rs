@@ -9,7 +9,7 @@ use super::controller::Controller;
 use super::device::DeviceRules;
 use super::error::Error;
 use super::hierarchy::{Hierarchies, Hierarchy, Version};
-use super::parent::parent;
+use super::parent::{parent, usable};
 use super::setting::Setting;
 use super::{control, v1, v2};
 
@@ -163,7 +163,7 @@ impl Request<'_> {
             if !wished.contains(&controller) {
                 continue;
             }
-            let hierarchy = self.hierarchy(controller)?;
+            let hierarchy = usable(self.hierarchies, controller)?;
             let known = found
                 .iter_mut()
                 .find(|(known, _)| std::ptr::eq(*known, hierarchy));
@@ -176,18 +176,6 @@ impl Request<'_> {
             .into_iter()
             .map(|(hierarchy, controllers)| self.site(hierarchy, controllers))
             .collect()
-    }
-
-    /// Where a controller is to be had: if it is in several, in the first where we may make cgroups.
-    fn hierarchy(&self, controller: Controller) -> Result<&Hierarchy, Error> {
-        let first = self.hierarchies.of(controller)?;
-        let others = || self.hierarchies.all_of(controller).skip(1);
-        // To find out takes time, and there is seldom a choice.
-        if others().next().is_none() || parent(first, &[controller]).is_ok() {
-            return Ok(first);
-        }
-        let usable = |it: &&Hierarchy| parent(it, &[controller]).is_ok();
-        Ok(others().find(usable).unwrap_or(first))
     }
 
     fn site(&self, hierarchy: &Hierarchy, controllers: Vec<Controller>) -> Result<Site, Error> {

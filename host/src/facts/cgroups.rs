@@ -4,7 +4,7 @@ use std::path::Path;
 use launch::Finding;
 
 use crate::cgroup::hierarchy::{Hierarchies, Version};
-use crate::cgroup::parent::parent;
+use crate::cgroup::parent::{parent, usable};
 use crate::cgroup::{Controller, Error};
 
 /// Which controllers there are, with which version of the interface, and whether we may use
@@ -28,10 +28,9 @@ fn findings(root: &Path) -> Vec<Finding> {
 
 fn one(hierarchies: &Hierarchies, controller: Controller) -> Finding {
     let subject = format!("cgroup {controller}");
-    let usable = hierarchies
-        .of(controller)
+    let version = usable(hierarchies, controller)
         .and_then(|hierarchy| parent(hierarchy, &[controller]).map(|_| hierarchy.version));
-    match usable {
+    match version {
         Ok(Version::V1) => Finding::good(subject, "version 1"),
         Ok(Version::V2) => Finding::good(subject, "version 2"),
         Err(error) => {
