@@ -84,18 +84,32 @@ pub(crate) fn open_without_magic_links(path: &CStr, flags: c_int) -> Result<Owne
     openat2(libc::AT_FDCWD, path, flags, libc::RESOLVE_NO_MAGICLINKS)
 }
 
+/// Most times that one path is looked up. `..` below a root is refused with `EAGAIN`, openat2(2),
+/// when meanwhile anything was mounted or renamed anywhere on the host.
+const MAX_LOOKUPS: usize = 1000;
+
 fn openat2(directory: RawFd, path: &CStr, flags: c_int, resolve: u64) -> Result<OwnedFd> {
     // SAFETY: open_how is plain numbers, for which all zero is valid.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = (flags | libc::O_CLOEXEC) as u64;
     how.resolve = resolve;
+    for _ in 1..MAX_LOOKUPS {
+        match try_openat2(directory, path, &how) {
+            Err(Errno(libc::EAGAIN)) => {}
+            opened => return opened,
+        }
+    }
+    try_openat2(directory, path, &how)
+}
+
+fn try_openat2(directory: RawFd, path: &CStr, how: &libc::open_how) -> Result<OwnedFd> {
     // SAFETY: `path` is a C string and `how` lives through the call, with its own size.
     descriptor(unsafe {
         libc::syscall(
             libc::SYS_openat2,
             directory,
             path.as_ptr(),
-            &raw const how,
+            std::ptr::from_ref(how),
             size_of::<libc::open_how>(),
         )
     })
@@ -784,4 +798,39 @@ pub(crate) unsafe fn execute_descriptor(
     // SAFETY: the path is an empty C string; the caller keeps the contract of execveat(2).
     unsafe { libc::syscall(libc::SYS_execveat, program, c"".as_ptr(), argv, env, flags) };
     Errno::last()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_way_up_is_found_while_others_rename() {
+        let name = format!("jaula-entry-renamed-{}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(dir.join("down")).unwrap();
+        let root = File::open(&dir).unwrap();
+        let over = AtomicBool::new(false);
+        let opened = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (from, to) = (dir.join("a"), dir.join("b"));
+                File::create(&from).unwrap();
+                while !over.load(Ordering::Relaxed) {
+                    fs::rename(&from, &to).unwrap();
+                    fs::rename(&to, &from).unwrap();
+                }
+            });
+            let opened: Result<Vec<_>> = (0..1000)
+                .map(|_| open_in_root(root.as_fd(), c"down/../down/../down", 0, 0).map(drop))
+                .collect();
+            over.store(true, Ordering::Relaxed);
+            opened
+        });
+        fs::remove_dir_all(&dir).unwrap();
+        assert!(opened.is_ok(), "{opened:?}");
+    }
 }

@@ -9,10 +9,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use launch::{MountPoint, RootFs};
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open};
 use rustix::process::fchdir;
 
 use crate::debian_tool::{Tool, ToolError};
+use crate::in_root::open_in_root;
 use crate::merged_view::MergedView;
 use crate::store::{self, StoreError};
 use crate::users::open_in_layers::open_in_layers;
@@ -102,14 +103,8 @@ pub fn copy_out(
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let start = open(&start, flags | OFlags::PATH, Mode::empty())?;
         // The image may have made links of the path, which lead nowhere but into it.
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let inside = openat2(
-            &start,
-            &inside,
-            flags | OFlags::RDONLY,
-            Mode::empty(),
-            resolve,
-        )?;
+        let flags = flags | OFlags::RDONLY;
+        let inside = open_in_root(&start, inside.as_c_str(), flags, ResolveFlags::empty())?;
         Ok(fchdir(inside)?)
     };
     let to: PathBuf = fs::canonicalize(to).map_err(failed)?;

@@ -17,6 +17,7 @@ mod debian_tool;
 mod digest;
 mod disk;
 mod image;
+mod in_root;
 mod init;
 mod kernel;
 mod merged_view;

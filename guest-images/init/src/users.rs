@@ -17,12 +17,20 @@ pub(crate) fn in_root(root: &impl AsFd) -> Result<Users, Errno> {
     })
 }
 
+/// Most times that one path is looked up. `..` below a root is refused with `EAGAIN`, openat2(2),
+/// when meanwhile anything was mounted or renamed anywhere in the guest.
+const MAX_LOOKUPS: usize = 1000;
+
 /// The command may have made anything of the file: a link out of its root, a pipe that nobody
 /// writes to, an endless file. A missing one is as good as an empty one.
 fn read(root: BorrowedFd<'_>, path: &str) -> Result<UserFile, Errno> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file = match openat2(root, path, flags, Mode::empty(), resolve) {
+    let open = || openat2(root, path, flags, Mode::empty(), resolve);
+    let opened = (1..MAX_LOOKUPS)
+        .map(|_| open())
+        .find(|opened| !matches!(opened, Err(Errno::AGAIN)));
+    let file = match opened.unwrap_or_else(open) {
         Err(Errno::NOENT) => return Ok(UserFile::Bytes(Vec::new())),
         opened => opened?,
     };

@@ -4,9 +4,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use launch::Layers;
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open};
 
 use super::open_in_layers::open_in_layers;
+use crate::in_root::open_in_root;
 
 /// Largest file that is read, in bytes: some fifty thousand users.
 const MAX_BYTES: u64 = 4 << 20;
@@ -56,14 +57,8 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 }
 
 fn open_in_directory(root: BorrowedFd<'_>, path: &Path) -> io::Result<File> {
-    let file = openat2(
-        root,
-        path,
-        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-    )?;
-    Ok(file.into())
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(open_in_root(root, path, flags, ResolveFlags::empty())?.into())
 }
 
 fn read(file: File) -> io::Result<Vec<u8>> {

@@ -6,12 +6,13 @@ use std::io::{self, BufReader, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::super::stream;
 use super::super::unpack::tape::{Kind, Tape};
 use super::{ArchiveError, TapeError};
+use crate::in_root::open_in_root;
 
 /// Most files that an archive may have: a layer has one to three, and an image 127 layers.
 const MAX_FILES: usize = 100_000;
@@ -122,15 +123,9 @@ impl Files {
 }
 
 fn open_in_dir(dir: &OwnedFd, path: &str) -> io::Result<Option<Section<'static>>> {
-    let opened = openat2(
-        dir,
-        path,
-        // A pipe is not waited for.
-        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-    );
-    let file: File = match opened {
+    // A pipe is not waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file: File = match open_in_root(dir, path, flags, ResolveFlags::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         opened => opened?.into(),
     };

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, mkdirat,
-    openat, openat2, statat, unlinkat, utimensat,
+    openat, statat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
 use super::opaque::set_opaque;
+use crate::in_root::open_in_root;
 
 /// Of a directory that no entry describes: what docker makes.
 const IMPLICIT_MODE: Mode = Mode::from_raw_mode(0o755);
@@ -165,13 +166,8 @@ impl Tree {
     }
 
     fn enter(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        openat2(
-            &self.root,
-            path,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV,
-        )
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        open_in_root(&self.root, path, flags, ResolveFlags::NO_XDEV)
     }
 }
 

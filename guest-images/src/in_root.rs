@@ -1,0 +1,62 @@
+//! A path looked up with a directory as its root.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+use rustix::path::Arg;
+
+/// Most times that one path is looked up. `..` below a root is refused with `EAGAIN`, openat2(2),
+/// when meanwhile anything was mounted or renamed anywhere on the host.
+const MAX_LOOKUPS: usize = 1000;
+
+/// Opens what is at `path` with `root` as its `/`, wherever links of the image lead, but through
+/// no magic link of `/proc`. Makes system calls and nothing else when the path is a `CStr`.
+pub(crate) fn open_in_root(
+    root: impl AsFd,
+    path: impl Arg + Copy,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::CLOEXEC;
+    let resolve = resolve | ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let open = || openat2(&root, path, flags, Mode::empty(), resolve);
+    let opened = (1..MAX_LOOKUPS)
+        .map(|_| open())
+        .find(|opened| !matches!(opened, Err(Errno::AGAIN)));
+    opened.unwrap_or_else(open)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_way_up_is_found_while_others_rename() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("down")).unwrap();
+        let root = File::open(dir.path()).unwrap();
+        let over = AtomicBool::new(false);
+        let opened = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+                File::create(&from).unwrap();
+                while !over.load(Ordering::Relaxed) {
+                    fs::rename(&from, &to).unwrap();
+                    fs::rename(&to, &from).unwrap();
+                }
+            });
+            let way = "down/../down/../down";
+            let opened: Result<Vec<_>, _> = (0..1000)
+                .map(|_| open_in_root(&root, way, OFlags::PATH, ResolveFlags::empty()).map(drop))
+                .collect();
+            over.store(true, Ordering::Relaxed);
+            opened
+        });
+        assert!(opened.is_ok(), "{opened:?}");
+    }
+}
