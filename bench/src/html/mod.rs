@@ -7,6 +7,7 @@
 mod changes;
 mod chart;
 mod charts;
+mod costs;
 mod disk;
 mod environment;
 mod figures;
@@ -39,7 +40,7 @@ pub fn render(comparison: &Comparison) -> String {
         "jaula compare",
         html! { code { (command) } },
         comparison,
-        html! { (short::section(comparison)) (answer("", comparison)) },
+        html! { (short::section(&[("", comparison)])) (answer("", comparison)) },
     )
 }
 
@@ -59,8 +60,13 @@ pub struct SuitePage<'a> {
 /// The page of a suite; `None` if nothing was measured.
 pub fn render_suite(suite: SuitePage<'_>) -> Option<String> {
     let first = suite.all.first()?;
+    let all: Vec<_> = suite
+        .all
+        .iter()
+        .map(|it| (it.name.as_str(), &it.comparison))
+        .collect();
     let content = html! {
-        (short::section(&first.comparison))
+        (short::section(&all))
         (overview::section(suite.all, suite.unmeasured))
         @if let Some(judgements) = suite.judgements { (changes::judgements(judgements)) }
         @if let Some(changes) = suite.changes { (changes::section(changes)) }

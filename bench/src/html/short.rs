@@ -2,20 +2,23 @@
 
 use maud::{Markup, html};
 
+use super::costs::{self, Found};
 use super::series::spans;
 use super::steps::meaning;
 use super::{class, named};
 use crate::statistics::Verdict;
 use crate::table::is_about_this_host;
-use crate::units::{size, three_digits, time};
-use crate::{
-    Against, Comparison, Contender, FootprintMoment, FootprintReading, Metric, ResultRow, WayReport,
-};
+use crate::units::{three_digits, time};
+use crate::{Against, Comparison, Contender, Metric, ResultRow};
 
-/// One line for each contender that was timed to main; nothing if none was.
-pub(super) fn section(comparison: &Comparison) -> Markup {
-    let starts = comparison.results.iter();
-    let Some(starts) = starts.clone().find(|it| it.metric == Metric::Main) else {
+/// One line for each contender that the first of these times to main, and what they all cost beside
+/// that; nothing if that times none.
+pub(super) fn section(all: &[Found<'_>]) -> Markup {
+    let starts = all.first().and_then(|(_, first)| {
+        let mut results = first.results.iter();
+        Some((first, results.find(|it| it.metric == Metric::Main)?))
+    });
+    let Some((comparison, starts)) = starts else {
         return html! {};
     };
     html! {
@@ -28,6 +31,7 @@ pub(super) fn section(comparison: &Comparison) -> Markup {
             ul.verdicts {
                 @for row in &starts.rows { (one(comparison, row)) }
             }
+            (costs::section(all))
             @if let Some(sentence) = is_about_this_host(comparison) { p.note { "Note: " (sentence) "." } }
         }
     }
@@ -45,7 +49,7 @@ fn one(comparison: &Comparison, row: &ResultRow) -> Markup {
                 }
                 @if let Some(against) = &row.against { ", " (times(against)) }
             }
-            p { (what(contender)) (why(comparison, contender).unwrap_or_default()) (memory(comparison, contender).unwrap_or_default()) }
+            p { (what(contender)) (why(comparison, contender).unwrap_or_default()) }
         }
     }
 }
@@ -111,21 +115,4 @@ fn why(comparison: &Comparison, contender: Contender) -> Option<String> {
         time(most.duration_ns),
         time(total),
     ))
-}
-
-/// What it costs in memory while it waits, if that was read then.
-fn memory(comparison: &Comparison, contender: Contender) -> Option<String> {
-    let reports = comparison.ways.as_ref().into_array();
-    let is_meant = |report: &&&WayReport| Contender::from(report.way) == contender;
-    match reports.iter().find(is_meant)?.footprint {
-        FootprintReading::Taken {
-            moment: FootprintMoment::TwoSecondsAfterMain,
-            footprint,
-            ..
-        } => Some(format!(
-            " Two seconds later the host can't take back {} of memory from it.",
-            size(footprint.unreclaimable_bytes())
-        )),
-        _ => None,
-    }
 }

@@ -294,6 +294,43 @@ fn the_page_says_what_each_way_costs() {
 }
 
 #[test]
+fn in_short_the_page_says_what_each_way_costs_beside_the_start() {
+    let page = render(&comparison());
+    let (_, short) = page.split_once("What it costs beside that").unwrap();
+    let (short, _) = short.split_once("</section>").unwrap();
+    let cost = |of: &str| {
+        let (_, cost) = short.split_once(&format!("<dt>{of}</dt><dd>")).unwrap();
+        let (amounts, why) = cost.split_once("<br>").unwrap();
+        assert!(why.starts_with("<small>"), "{why}");
+        let amounts = amounts.split("</span> ").skip(1);
+        amounts
+            .map(|it| it.split(", <").next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let unreclaimable = "1.2 MiB";
+    assert_eq!(
+        cost("memory of one that the host can't take back"),
+        [unreclaimable; 3]
+    );
+    assert_eq!(
+        cost("memory of the host for each further one"),
+        ["31.0 MiB"; 3]
+    );
+    assert_eq!(
+        cost("freed memory that the host has again after 30 s"),
+        ["100 %"; 2]
+    );
+    assert_eq!(
+        cost("a command's single operations"),
+        [
+            "1.00 times the container's (clock-read) to 1161 times (getppid)",
+            "1.00 times the container's (clock-read) to 1193 times (getppid)",
+        ]
+    );
+    assert!(!short.contains("processor time"), "{short}");
+}
+
+#[test]
 fn what_a_workload_printed_is_shown_and_not_run() {
     let page = render(&comparison());
     assert!(!page.contains("<script"), "{page}");
@@ -430,6 +467,7 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     // Each way in a column, and above all what it means.
     assert!(page.contains("6.00 s<br><small>116\u{a0}×</small>"));
     assert!(page.contains(", 116 times the container</strong>"));
+    assert!(page.contains("<dt>memory of the host for each further one (startup)</dt>"));
     assert!(page.contains("<small>one more instance</small>"));
     assert!(page.contains("<small>3 at once, all there</small>"));
     assert!(page.contains("<small>freed memory back after 30 s</small>"));

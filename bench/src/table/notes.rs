@@ -13,9 +13,9 @@ pub(crate) fn is_about_this_host(comparison: &Comparison) -> Option<&'static str
     let ring0 = comparison.environment.guest_ring0.as_ref();
     matches!(ring0, Some(Ring0::Emulated { .. })).then_some(
         "this host emulates the guest's kernel mode, some thousand times slower than \
-         hardware runs it: the time that vm cold takes to boot, and most of what vm warm takes \
-         after its restore, are facts about this host, not about VMs; memory, disk and plain \
-         computing are as elsewhere",
+         hardware runs it: the time that vm cold takes to boot, most of what vm warm takes after \
+         its restore, and what a guest's kernel does for its command, are facts about this host, \
+         not about VMs; memory, disk and plain computing are as elsewhere",
     )
 }
 

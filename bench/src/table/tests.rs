@@ -185,9 +185,10 @@ What the kernel takes at least: KVM_CREATE_VM 412 µs. Measuring itself adds 46
 ns to each span, a reading of the clock, and 8.26 µs to a VM's launch to main,
 the exit that its doorbell is.
 Note: this host emulates the guest's kernel mode, some thousand times slower
-than hardware runs it: the time that vm cold takes to boot, and most of what vm
-warm takes after its restore, are facts about this host, not about VMs; memory,
-disk and plain computing are as elsewhere.
+than hardware runs it: the time that vm cold takes to boot, most of what vm warm
+takes after its restore, and what a guest's kernel does for its command, are
+facts about this host, not about VMs; memory, disk and plain computing are as
+elsewhere.
 Note: what the kernel takes at least is not known of the same with a new network
 namespace: no right.
 Note: container, vm cold and vm warm ended within 2 s of main: only the peak of

@@ -1,5 +1,6 @@
 //! What a workload shows beside times, as rows of the table.
 
+use crate::html::costs::AT_LAST_S;
 use crate::load::{Concurrency, Density, Elasticity};
 use crate::table::load::percent;
 use crate::units::{signed_three_digits, size, time};
@@ -10,9 +11,6 @@ pub(super) struct Row {
     pub(super) what: String,
     cells: Vec<(Contender, Option<String>)>,
 }
-
-/// How long after it was freed memory is looked at here, in seconds: the longest that it is followed.
-const AT_LAST_S: u64 = 30;
 
 impl Row {
     /// What is told of this one; `None` if nothing is.
