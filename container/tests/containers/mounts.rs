@@ -109,7 +109,7 @@ fn what_is_mounted_below_a_read_only_bind_is_read_only_too() {
     mounted.unwrap();
     let script = "(echo x > /v/below/file) 2>&1; true";
     let seen = try_run(&world, &[read_only(bind(&volume, "/v"))], script);
-    nix::mount::umount(&below).unwrap();
+    nix::mount::umount2(&below, nix::mount::MntFlags::MNT_DETACH).unwrap();
     assert_eq!(
         seen.unwrap().stdout,
         "sh: can't create /v/below/file: Read-only file system\n"
