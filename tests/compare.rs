@@ -462,6 +462,48 @@ fn what_is_ready_is_timed_until_then_and_ended() {
 }
 
 #[test]
+fn another_runner_that_is_ready_is_ended_with_what_it_runs() {
+    if !is_root() || !can_run(Side::Vm) {
+        return;
+    }
+    let runc = Contender::Peer(bench::Peer::Runc);
+    if !host::search_path::is_installed("runc") {
+        eprintln!("SKIPPED: runc is not installed");
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    // Nothing else of the host sleeps for so long.
+    let sleep = format!("sleep {}", 1_000_000 + std::process::id());
+    let comparison = compared(
+        &World::new(),
+        [
+            "--against=runc",
+            "--ready=log:^up$",
+            "--metrics=ready,stop",
+            "--runs=1",
+            "busybox",
+            "sh",
+            "-c",
+            &format!("echo up; {sleep}"),
+        ],
+    );
+    let other = comparison.others.iter().find(|it| it.contender == runc);
+    assert_eq!(other.unwrap().outcome, Outcome::Ready, "{other:?}");
+    let series = comparison.series.unwrap();
+    // The second run of its, after the one that was checked.
+    assert_eq!(series.timed(runc).count(), 1);
+    for sample in series.samples {
+        assert_eq!(sample.outcome, SampleOutcome::Reached, "{sample:?}");
+    }
+    let processes = fs::read_dir("/proc").unwrap();
+    let is_it = |words: &String| words.replace('\0', " ").contains(&sleep);
+    let left = processes
+        .filter_map(|it| fs::read_to_string(it.unwrap().path().join("cmdline")).ok())
+        .find(is_it);
+    assert_eq!(left, None);
+}
+
+#[test]
 fn what_ends_before_it_is_ready_has_failed() {
     if !can_run(Side::Vm) {
         return;

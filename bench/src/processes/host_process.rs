@@ -108,6 +108,7 @@ impl Prepared for HostProcess {
             stdio,
             enter: move || entrance.take(),
             main: Some("fork, chroot"),
+            is_runner: false,
             told: None,
             root: Some(root),
             nobody: self.writes.owner,

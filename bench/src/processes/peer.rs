@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use host::search_path::is_installed;
 use launch::{DiskFiles, Instance, MonotonicNs, Network, Prepared, Stdio, Workload};
@@ -57,6 +58,7 @@ pub fn prepare(peer: Peer, workload: &Workload) -> Result<Box<dyn Prepared>, Err
     };
     Ok(Box::new(PreparedPeer {
         words,
+        is_named: peer != Peer::Bwrap,
         mount_point,
         workload: workload.clone(),
         _dir: dir,
@@ -65,6 +67,8 @@ pub fn prepare(peer: Peer, workload: &Workload) -> Result<Box<dyn Prepared>, Err
 
 struct PreparedPeer {
     words: Vec<OsString>,
+    /// Whether an ID of the container follows them.
+    is_named: bool,
     mount_point: PathBuf,
     workload: Workload,
     _dir: TempDir,
@@ -82,6 +86,9 @@ impl Prepared for PreparedPeer {
         let namespace = root.namespace.as_raw_fd();
         let mut program = Command::new(&self.words[0]);
         program.args(&self.words[1..]);
+        if self.is_named {
+            program.arg(new_id());
+        }
         let start = MonotonicNs::now();
         let spawned = Spawned::start(Start {
             at: start,
@@ -93,6 +100,7 @@ impl Prepared for PreparedPeer {
                 setns(namespace, CloneFlags::CLONE_NEWNS)
             },
             main: None,
+            is_runner: true,
             told: None,
             root: Some(root),
             nobody: None,
@@ -131,9 +139,15 @@ impl Bundle<'_> {
         let mut words = vec![OsString::from(runtime.program()), "--root".into()];
         words.push(self.dir.join("state").into());
         words.extend(["run".into(), "--bundle".into(), self.dir.into()]);
-        words.push(format!("jaula-against-{}", std::process::id()).into());
         words
     }
+}
+
+/// No other container has it, whichever the runtime: it is the name of its cgroup, too.
+fn new_id() -> String {
+    static LAUNCHED: AtomicU64 = AtomicU64::new(0);
+    let number = LAUNCHED.fetch_add(1, Ordering::Relaxed);
+    format!("jaula-against-{}-{number}", std::process::id())
 }
 
 fn fill(spec: &mut Value, workload: &Workload, root: &Path) {

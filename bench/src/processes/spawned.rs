@@ -2,7 +2,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use launch::{
     Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Stdio, Timeline,
@@ -21,8 +21,11 @@ use super::nobody::Nobody;
 use super::root::Root;
 use super::told::{self, Told};
 
-/// A `jaula run` has removed all that it made when so much time has passed since its command ended.
+/// A runner has removed all that it made when so much time has passed since its command ended.
 const CLEARED_UP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether a runner that is to end has started something.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How a program is to be started.
 pub(super) struct Start<F> {
@@ -34,6 +37,8 @@ pub(super) struct Start<F> {
     pub(super) enter: F,
     /// What the time to the program's `execve` is called, if the program is the workload's own.
     pub(super) main: Option<&'static str>,
+    /// Whether the program is not the workload's own, but starts that.
+    pub(super) is_runner: bool,
     /// What the program tells of the start of the workload, if it is a `jaula run`.
     pub(super) told: Option<Told>,
     /// What has to be there as long as the process.
@@ -47,6 +52,7 @@ pub(super) struct Spawned {
     id: InstanceId,
     start: MonotonicNs,
     main: Option<(&'static str, MonotonicNs)>,
+    is_runner: bool,
     told: Option<Told>,
     process: Process,
     ended: Mutex<Option<(ExitStatus, MonotonicNs)>>,
@@ -76,6 +82,7 @@ impl Spawned {
             stdio,
             enter,
             main,
+            is_runner,
             told,
             root,
             nobody,
@@ -113,6 +120,7 @@ impl Spawned {
             id,
             start: at,
             main: main.zip(rang_at),
+            is_runner,
             told,
             process,
             ended: Mutex::default(),
@@ -123,6 +131,18 @@ impl Spawned {
 
     fn ended(&self) -> Option<(ExitStatus, MonotonicNs)> {
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a runner runs is in a session of its own, and would outlive it.
+    fn end_what_it_runs(&self, runner: Pid) {
+        let began = Instant::now();
+        // One that has only just begun has nothing to kill yet.
+        while !told::end_what_it_runs(runner) && began.elapsed() < CLEARED_UP_WITHIN {
+            if let Ok(Some(_)) = self.wait(Some(LOOK_EVERY)) {
+                return;
+            }
+        }
+        let _ = self.wait(Some(CLEARED_UP_WITHIN));
     }
 
     fn note_end(&self, status: ExitStatus, at: MonotonicNs) -> ExitStatus {
@@ -254,9 +274,11 @@ impl Instance for Spawned {
 
 impl Drop for Spawned {
     fn drop(&mut self) {
-        if let (Some(_), Process::Started { pid, .. }) = (&self.told, &self.process) {
-            told::end_what_it_runs(*pid);
-            let _ = self.wait(Some(CLEARED_UP_WITHIN));
+        if self.ended().is_some() {
+            return;
+        }
+        if let (true, Process::Started { pid, .. }) = (self.is_runner, &self.process) {
+            self.end_what_it_runs(*pid);
         }
         if self.ended().is_some() {
             return;
@@ -270,5 +292,42 @@ impl Drop for Spawned {
                 let _ = nobody.kill_all();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{self, BufRead, BufReader};
+
+    use super::*;
+
+    #[test]
+    fn what_a_runner_runs_in_another_session_ends_with_it() {
+        let (said, stdout) = io::pipe().unwrap();
+        let mut program = Command::new("sh");
+        // It clears up after what it ran.
+        let script = "setsid sh -c 'echo $$; exec sleep 1000' & wait; echo cleared up";
+        program.args(["-c", script]);
+        let runner = Spawned::start(Start {
+            at: MonotonicNs::now(),
+            program,
+            stdio: Stdio {
+                stdout: stdout.into(),
+                ..Stdio::null().unwrap()
+            },
+            enter: || Ok(()),
+            main: None,
+            is_runner: true,
+            told: None,
+            root: None,
+            nobody: None,
+        })
+        .unwrap();
+        let mut lines = BufReader::new(said).lines();
+        let command = lines.next().unwrap().unwrap();
+        drop(runner);
+        assert!(!fs::exists(format!("/proc/{command}")).unwrap());
+        assert_eq!(lines.next().unwrap().unwrap(), "cleared up");
     }
 }

@@ -49,12 +49,14 @@ impl Told {
     }
 }
 
-/// Kills what a `jaula run` has started, which it then clears up after: were it killed itself, the
-/// next run would do that, in its own time.
-pub(super) fn end_what_it_runs(jaula: Pid) {
-    let children = pss::children(jaula.as_raw().cast_unsigned()).unwrap_or_default();
-    for child in children {
+/// Kills what a runner has started, which it then clears up after: were it killed itself, the
+/// next run of a `jaula run` would do that, in its own time, and of another runner nobody. Whether there
+/// was anything.
+pub(super) fn end_what_it_runs(runner: Pid) -> bool {
+    let children = pss::children(runner.as_raw().cast_unsigned()).unwrap_or_default();
+    for child in &children {
         // It may have ended already.
         let _ = kill(Pid::from_raw(child.cast_signed()), Signal::SIGKILL);
     }
+    !children.is_empty()
 }

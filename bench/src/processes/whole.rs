@@ -34,6 +34,7 @@ impl Prepared for Whole {
             stdio,
             enter: || Ok(()),
             main: None,
+            is_runner: true,
             told: Some(told),
             root: None,
             nobody: None,

@@ -219,9 +219,12 @@ impl Turns<'_> {
 
     fn run(&self, entrant: &Entrant<'_>) -> Result<Run, MeasureError> {
         let stdin = measure::open_stdin(self.stdin).map_err(MeasureError::Stdin)?;
+        // A runner that is killed for a figure that it does not have would leave what it runs.
+        let metrics = self.plan.metrics.iter().copied();
+        let metrics: Vec<_> = metrics.filter(|it| entrant.contender.has(*it)).collect();
         let look = Look {
             follows_cpu: self.plan.figures && self.plan.metrics.contains(&Metric::Cpu),
-            metrics: &self.plan.metrics,
+            metrics: &metrics,
             readiness: self.plan.readiness.as_ref(),
             ..Look::new(self.plan.follow(), entrant.patience(), self.interrupt)
         };

@@ -136,6 +136,7 @@ impl Prepared for PreparedQemu {
                 setns(namespace, CloneFlags::CLONE_NEWNET)
             },
             main: None,
+            is_runner: false,
             told: None,
             root: None,
             nobody: None,

@@ -81,6 +81,7 @@ fn instance(script: &str, listeners: Listeners, stdin: File) -> (QemuInstance, i
         },
         enter: || Ok(()),
         main: None,
+        is_runner: false,
         told: None,
         root: None,
         nobody: None,
