@@ -88,7 +88,7 @@ impl Plan<'_> {
             observes,
             metrics: &[Metric::Memory],
             own_volumes,
-            asks_guest: true,
+            is_checked: true,
             readiness: self.series.readiness.as_ref(),
             ..Look::new(self.series.follow_checked(), patience, interrupt)
         }

@@ -30,8 +30,9 @@ pub(crate) struct Look<'a> {
     pub(crate) observes: Option<Side>,
     /// Whether what it has for itself on the host's disks is read, and which volumes are among that.
     pub(crate) own_volumes: Option<&'a [PathBuf]>,
-    /// Whether a guest is asked what memory it has, when its footprint is read. It can't be had for nothing.
-    pub(crate) asks_guest: bool,
+    /// Whether it is the run that is checked, of which more is read than can be had for nothing: what
+    /// memory a guest has, when its footprint is read, and what was charged at the end.
+    pub(crate) is_checked: bool,
     /// Whether the processor time is read all the time, for what the workload reports.
     pub(crate) follows_cpu: bool,
     /// One that has not come so far when this is at its end is killed, and has failed.
@@ -48,7 +49,7 @@ impl<'a> Look<'a> {
             metrics: &[],
             observes: None,
             own_volumes: None,
-            asks_guest: false,
+            is_checked: false,
             follows_cpu: false,
             patience,
             interrupt,

@@ -60,7 +60,8 @@ pub(crate) fn watch(
         };
         let outcome = match instance.wait(Some(pause)) {
             Ok(None) => {
-                if settled.is_none() && is_settled(&instance.timeline()) {
+                let is_wanted = look.wants(Metric::Memory) || look.until == Until::Settled;
+                if is_wanted && settled.is_none() && is_settled(&instance.timeline()) {
                     let moment = FootprintMoment::TwoSecondsAfterMain;
                     settled = Some(read_footprint(instance, moment, look, aside));
                 }
@@ -114,7 +115,11 @@ impl Watched {
         settled: Option<FootprintReading>,
         aside: &Aside<'_>,
     ) -> Self {
-        let at_end = read_footprint(instance, FootprintMoment::AfterExit, look, aside);
+        let at_end = match look.is_checked {
+            true => read_footprint(instance, FootprintMoment::AfterExit, look, aside),
+            // It would take some of the time until all is gone.
+            false => FootprintReading::unavailable("it was not read after the end"),
+        };
         Self {
             outcome: Some(outcome),
             footprint: match settled {
@@ -154,7 +159,7 @@ fn read_footprint(
     let is_there = moment != FootprintMoment::AfterExit;
     let pss_bytes = is_there.then(|| pss_bytes(instance)).flatten();
     // Last: the answer takes memory, too.
-    let asks = is_there && look.asks_guest;
+    let asks = is_there && look.is_checked;
     let ask = || instance.guest_memory().ok().flatten();
     FootprintReading::Taken {
         moment,
@@ -167,4 +172,34 @@ fn read_footprint(
 fn pss_bytes(instance: &dyn Instance) -> Option<u64> {
     let pid = instance.pid().ok()?.try_into().ok()?;
     pss_of_tree_bytes(pid).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use launch::fake::{FakeLauncher, workload};
+    use launch::{Launcher, NoProgress, Stdio};
+
+    use super::*;
+    use crate::Interrupt;
+
+    /// What is read of one that has ended.
+    fn footprint(is_checked: bool) -> FootprintReading {
+        let fake = FakeLauncher::exiting(ExitStatus::Exited(0));
+        let prepared = fake.prepare(&workload(), &NoProgress).unwrap();
+        let instance = prepared.launch(Stdio::null().unwrap()).unwrap();
+        let interrupt = Interrupt::default();
+        let look = Look {
+            is_checked,
+            metrics: &[Metric::Memory, Metric::Gone],
+            ..Look::new(Until::End, Duration::from_secs(1), &interrupt)
+        };
+        let watched = watch(instance.as_ref(), None, look, &mut Aside::default());
+        watched.unwrap().footprint
+    }
+
+    #[test]
+    fn nothing_is_read_between_the_end_of_a_run_that_is_timed_and_its_removal() {
+        assert!(footprint(true).footprint().is_some());
+        assert!(footprint(false).footprint().is_none());
+    }
 }
