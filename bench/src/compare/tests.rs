@@ -374,6 +374,31 @@ fn a_run_that_ends_in_another_way_than_the_checked_one_is_counted_and_in_no_figu
 }
 
 #[test]
+fn without_time_each_warms_up_once_and_is_timed_once() {
+    let fake = exiting(0);
+    let workload = workload();
+    let prepared = fake.prepare(&workload, &NoProgress).unwrap();
+    let entrant = |contender| Entrant {
+        contender,
+        prepared: prepared.as_ref(),
+        exit_code: Some(0),
+        took: Duration::ZERO,
+    };
+    let contenders = [Contender::Container, Contender::VmCold];
+    let plan = SeriesPlan {
+        warm_up: 5,
+        budget: Duration::ZERO,
+        ..series_plan(6)
+    };
+    let entrants = contenders.map(entrant);
+    let interrupt = Interrupt::default();
+    let series = series::run(&plan, &entrants, None, &NoProgress, &interrupt).unwrap();
+    let rounds: Vec<_> = series.samples.iter().map(|it| it.round).collect();
+    assert_eq!(rounds, [0, 0, 5, 5]);
+    assert_eq!((series.rounds, series.ended), (1, series::Ended::OutOfTime));
+}
+
+#[test]
 fn after_an_interrupt_nothing_is_prepared_or_launched() {
     let interrupt = Interrupt::default();
     interrupt.raise();

@@ -16,7 +16,7 @@ pub struct SeriesPlan {
     /// Rounds before those, which are in no figure.
     pub warm_up: usize,
     /// No run is begun that would not be over by then, and none that would leave too little time for
-    /// those that are quicker. One of each is run in any case.
+    /// those that are quicker. One of each is run in any case, and one to warm up if there are to be any.
     pub budget: Duration,
     /// What is timed: a run is followed no further than that needs.
     pub metrics: Vec<Metric>,
@@ -179,19 +179,20 @@ impl Turns<'_> {
         let schedule = Schedule::new(self.plan.seed, self.entrants.len());
         for (round, order) in schedule.take(rounds).enumerate() {
             let left = rounds - round;
-            let takes_part = match series.rounds {
-                0 => vec![true; costs.len()],
-                _ => affordable(
-                    &with_references(&contenders, &costs),
-                    left,
-                    self.time_left(),
-                ),
+            let is_warm_up = round < self.plan.warm_up;
+            // Time for the first timed round, in which all take part, is not for warming up.
+            let time = match is_warm_up {
+                true => self.time_left().saturating_sub(costs.iter().sum()),
+                false => self.time_left(),
+            };
+            let takes_part = match round == 0 || round == self.plan.warm_up {
+                true => vec![true; costs.len()],
+                false => affordable(&with_references(&contenders, &costs), left, time),
             };
             is_any_left_out |= takes_part.contains(&false);
-            if !takes_part.contains(&true) {
+            if !is_warm_up && !takes_part.contains(&true) {
                 break;
             }
-            let is_warm_up = round < self.plan.warm_up;
             for index in order.into_iter().filter(|index| takes_part[*index]) {
                 self.show(&costs, left);
                 let began = Instant::now();
