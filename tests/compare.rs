@@ -333,11 +333,14 @@ fn others_run_the_same_where_they_can_and_where_not_it_is_said() {
             "--runs=1",
             "--budget-time=1ms",
             "--memory=128m",
+            "--cpuset-cpus=0",
+            "--ulimit=nofile=77:78",
             "busybox",
             "sh",
             "-c",
             // Nobody sees what another one has written, nor does the image.
-            "test ! -e /proof && echo > /proof",
+            "test ! -e /proof && echo > /proof && test $(ulimit -Sn):$(ulimit -Hn) = 77:78 &&
+             grep -q '^Cpus_allowed_list:.0$' /proc/self/status",
         ],
     );
     let series = comparison.series.unwrap();

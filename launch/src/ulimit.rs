@@ -40,6 +40,14 @@ pub struct Ulimit {
     pub hard: u64,
 }
 
+impl Ulimit {
+    /// docker's name of it; empty if it has none.
+    pub fn name(&self) -> &'static str {
+        let known = NAMES.iter().find(|(_, number)| *number == self.resource);
+        known.map_or("", |(name, _)| name)
+    }
+}
+
 /// docker's notation: `nofile=1024` or `nofile=1024:2048`, -1 for no limit.
 impl FromStr for Ulimit {
     type Err = InvalidUlimit;

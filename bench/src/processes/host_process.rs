@@ -7,11 +7,12 @@ use launch::{DiskFiles, Instance, Layers, MonotonicNs, Network, Prepared, Stdio,
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, geteuid, setgid, setgroups, setuid};
 use tempfile::TempDir;
 
 use super::Error;
+use super::controls::Controls;
 use super::nobody::Nobody;
 use super::root::{Root, Writes};
 use super::spawned::{Spawned, Start};
@@ -64,6 +65,7 @@ pub fn prepare(workload: &Workload, run_as: RunAs) -> Result<Box<dyn Prepared>, 
             most_bytes: nobody.and(workload.resources.memory).map(|it| it.bytes()),
         },
         processes: workload.resources.pids.map(|it| it.get().into()),
+        controls: Controls::of(workload)?,
         command: workload.command.clone(),
         mount_point: tempfile::tempdir().map_err(Error::Start)?,
     }))
@@ -74,6 +76,7 @@ struct HostProcess {
     writes: Writes,
     /// How many a user that is nobody may have.
     processes: Option<u64>,
+    controls: Controls,
     command: launch::Command,
     mount_point: TempDir,
 }
@@ -90,7 +93,7 @@ impl Prepared for HostProcess {
         root.give_proc_and_dev(self.writes)?;
         let start = MonotonicNs::now();
         let entrance = match self.writes.owner {
-            None => Entrance::new(&self.command, &root),
+            None => self.entrance(&root),
             Some(nobody) => Entrance {
                 groups: Vec::new(),
                 gid: nobody.group(),
@@ -99,7 +102,7 @@ impl Prepared for HostProcess {
                     memory_bytes: self.writes.most_bytes,
                     processes: self.processes,
                 }),
-                ..Entrance::new(&self.command, &root)
+                ..self.entrance(&root)
             },
         };
         let spawned = Spawned::start(Start {
@@ -114,6 +117,24 @@ impl Prepared for HostProcess {
             nobody: self.writes.owner,
         })?;
         Ok(Box::new(spawned))
+    }
+}
+
+impl HostProcess {
+    /// As the workload's user; to be taken while `root` is there.
+    fn entrance(&self, root: &Root) -> Entrance {
+        let credentials = self.command.credentials();
+        let groups = credentials.groups.iter();
+        Entrance {
+            namespace: root.namespace.as_raw_fd(),
+            directory: root.directory.as_raw_fd(),
+            cwd: self.command.cwd().to_owned(),
+            controls: self.controls.clone(),
+            groups: groups.copied().map(Gid::from_raw).collect(),
+            gid: Gid::from_raw(credentials.gid),
+            uid: Uid::from_raw(credentials.uid),
+            bounds: None,
+        }
     }
 }
 
@@ -138,6 +159,7 @@ struct Entrance {
     namespace: RawFd,
     directory: RawFd,
     cwd: CString,
+    controls: Controls,
     groups: Vec<Gid>,
     gid: Gid,
     uid: Uid,
@@ -153,21 +175,6 @@ struct Bounds {
 }
 
 impl Entrance {
-    /// To be taken while `root` is there.
-    fn new(command: &launch::Command, root: &Root) -> Self {
-        let credentials = command.credentials();
-        let groups = credentials.groups.iter();
-        Self {
-            namespace: root.namespace.as_raw_fd(),
-            directory: root.directory.as_raw_fd(),
-            cwd: command.cwd().to_owned(),
-            groups: groups.copied().map(Gid::from_raw).collect(),
-            gid: Gid::from_raw(credentials.gid),
-            uid: Uid::from_raw(credentials.uid),
-            bounds: None,
-        }
-    }
-
     /// Makes system calls only.
     fn take(&self) -> Result<(), Errno> {
         // SAFETY: `Spawned` keeps the root, and with it both descriptors, longer than this runs.
@@ -176,6 +183,7 @@ impl Entrance {
         fchdir(borrow(self.directory))?;
         chroot(c".")?;
         chdir(self.cwd.as_c_str())?;
+        self.controls.apply()?;
         setgroups(&self.groups)?;
         setgid(self.gid)?;
         setuid(self.uid)?;
@@ -189,11 +197,16 @@ impl Entrance {
 impl Bounds {
     /// Makes system calls only.
     fn apply(&self) -> Result<(), Errno> {
-        if let Some(bytes) = self.memory_bytes {
-            setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
-        }
-        if let Some(processes) = self.processes {
-            setrlimit(Resource::RLIMIT_NPROC, processes, processes)?;
+        let bounds = [
+            (Resource::RLIMIT_AS, self.memory_bytes),
+            (Resource::RLIMIT_NPROC, self.processes),
+        ];
+        for (resource, most) in bounds {
+            if let Some(most) = most {
+                // What is limited to less already may not be raised.
+                let (soft, hard) = getrlimit(resource)?;
+                setrlimit(resource, soft.min(most), hard.min(most))?;
+            }
         }
         // Or a program of the image that is set-user-ID would make it root.
         prctl::set_no_new_privs()

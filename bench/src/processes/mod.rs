@@ -4,6 +4,7 @@
 //! starts, so that nothing it does to files outlives it, and the image stays as it is. QEMU has it as the
 //! disk that a VM of ours has.
 
+mod controls;
 mod doorbell;
 mod host_process;
 mod nobody;

@@ -7,13 +7,16 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use host::search_path::is_installed;
-use launch::{DiskFiles, Instance, MonotonicNs, Network, Prepared, Stdio, Workload};
+use launch::{
+    DiskFiles, Instance, MemorySwap, MonotonicNs, Network, Prepared, Stdio, Ulimit, Workload,
+};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Error;
+use super::controls::Controls;
 use super::root::{Root, Writes};
 use super::spawned::{Spawned, Start};
 use crate::Peer;
@@ -45,20 +48,25 @@ pub fn prepare(peer: Peer, workload: &Workload) -> Result<Box<dyn Prepared>, Err
     let dir = tempfile::tempdir().map_err(Error::Start)?;
     let mount_point = dir.path().join("image");
     fs::create_dir(&mount_point).map_err(Error::Start)?;
-    let words = match peer {
-        Peer::Bwrap => bwrap(workload, &Root::path(&mount_point)),
+    let (words, controls) = match peer {
+        Peer::Bwrap => (
+            bwrap(workload, &Root::path(&mount_point)),
+            Controls::of(workload)?,
+        ),
         runtime => {
             let bundle = Bundle {
                 dir: dir.path(),
                 root: Root::path(&mount_point),
             };
             bundle.write(runtime, workload)?;
-            bundle.command(runtime)
+            // It applies what it is told of.
+            (bundle.command(runtime), Controls::default())
         }
     };
     Ok(Box::new(PreparedPeer {
         words,
         is_named: peer != Peer::Bwrap,
+        controls,
         mount_point,
         workload: workload.clone(),
         _dir: dir,
@@ -69,6 +77,8 @@ struct PreparedPeer {
     words: Vec<OsString>,
     /// Whether an ID of the container follows them.
     is_named: bool,
+    /// What the runner is held to itself, and with it what it runs.
+    controls: Controls,
     mount_point: PathBuf,
     workload: Workload,
     _dir: TempDir,
@@ -89,6 +99,7 @@ impl Prepared for PreparedPeer {
         if self.is_named {
             program.arg(new_id());
         }
+        let controls = self.controls.clone();
         let start = MonotonicNs::now();
         let spawned = Spawned::start(Start {
             at: start,
@@ -97,7 +108,8 @@ impl Prepared for PreparedPeer {
             enter: move || {
                 // SAFETY: `Spawned` keeps the root, and with it the descriptor.
                 let namespace = unsafe { BorrowedFd::borrow_raw(namespace) };
-                setns(namespace, CloneFlags::CLONE_NEWNS)
+                setns(namespace, CloneFlags::CLONE_NEWNS)?;
+                controls.apply()
             },
             main: None,
             is_runner: true,
@@ -165,6 +177,7 @@ fn fill(spec: &mut Value, workload: &Workload, root: &Path) {
         "gid": credentials.gid,
         "additionalGids": credentials.groups,
     });
+    limit(process, &workload.ulimits);
     spec["hostname"] = json!(workload.hostname.to_string());
     spec["root"] = json!({ "path": root, "readonly": workload.root.read_only });
     let limits = &workload.resources;
@@ -172,12 +185,35 @@ fn fill(spec: &mut Value, workload: &Workload, root: &Path) {
     if let Some(memory) = limits.memory {
         resources["memory"] = json!({ "limit": memory.bytes() });
     }
+    match limits.memory_swap {
+        Some(MemorySwap::Unlimited) => resources["memory"]["swap"] = json!(-1),
+        Some(MemorySwap::Total(total)) => resources["memory"]["swap"] = json!(total.bytes()),
+        None => {}
+    }
     if let Some(cpus) = limits.cpus {
         let quota = u64::from(cpus.milli_cpus()) * PERIOD_US / 1000;
         resources["cpu"] = json!({ "quota": quota, "period": PERIOD_US });
     }
+    if let Some(cpuset) = &limits.cpuset {
+        resources["cpu"]["cpus"] = json!(cpuset.to_string());
+    }
     if let Some(pids) = limits.pids {
         resources["pids"] = json!({ "limit": pids.get() });
+    }
+}
+
+/// In the place of what is proposed for the same resources.
+fn limit(process: &mut Value, ulimits: &[Ulimit]) {
+    for limit in ulimits {
+        let name = format!("RLIMIT_{}", limit.name().to_ascii_uppercase());
+        let given = json!({ "type": name, "soft": limit.soft, "hard": limit.hard });
+        match process["rlimits"].as_array_mut() {
+            None => process["rlimits"] = json!([given]),
+            Some(limits) => {
+                limits.retain(|it| it["type"] != name);
+                limits.push(given);
+            }
+        }
     }
 }
 
@@ -223,7 +259,19 @@ mod tests {
         workload.resources.memory = Some("128m".parse().unwrap());
         workload.resources.cpus = Some("1.5".parse().unwrap());
         workload.resources.pids = Some("64".parse().unwrap());
-        let mut spec = json!({ "process": { "noNewPrivileges": true }, "linux": {} });
+        workload.resources.memory_swap = Some("256m".parse().unwrap());
+        workload.resources.cpuset = Some("0-1".parse().unwrap());
+        workload.ulimits = vec!["nofile=77:78".parse().unwrap()];
+        let mut spec = json!({
+            "process": {
+                "noNewPrivileges": true,
+                "rlimits": [
+                    { "type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024 },
+                    { "type": "RLIMIT_CORE", "hard": 0, "soft": 0 },
+                ],
+            },
+            "linux": {},
+        });
         fill(&mut spec, &workload, Path::new("/r"));
         assert_eq!(
             spec,
@@ -235,12 +283,16 @@ mod tests {
                     "terminal": false,
                     "user": { "uid": 0, "gid": 0, "additionalGids": [] },
                     "noNewPrivileges": true,
+                    "rlimits": [
+                        { "type": "RLIMIT_CORE", "hard": 0, "soft": 0 },
+                        { "type": "RLIMIT_NOFILE", "hard": 78, "soft": 77 },
+                    ],
                 },
                 "hostname": "fake",
                 "root": { "path": "/r", "readonly": false },
                 "linux": { "resources": {
-                    "memory": { "limit": 134_217_728 },
-                    "cpu": { "quota": 150_000, "period": 100_000 },
+                    "memory": { "limit": 134_217_728, "swap": 268_435_456 },
+                    "cpu": { "quota": 150_000, "period": 100_000, "cpus": "0,1" },
                     "pids": { "limit": 64 },
                 } },
             })
