@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use launch::{Instance, MonotonicNs, Stdio};
+use launch::{Footprint, Instance, MonotonicNs, Stdio};
 
 use super::alive::{ended, failed};
 use super::{ElasticityOfWay, Ground, Held, LoadEnd};
@@ -109,16 +109,17 @@ fn fill(
     way: &mut ElasticityOfWay,
 ) -> Result<MonotonicNs, LoadEnd> {
     let began = Instant::now();
+    let mut peak_at_main_bytes = None;
     loop {
         // Before the reading: what was freed meanwhile does not count as held.
         let freed_at = freed.at();
         if instance.timeline().launch_to_main_ns().is_some() {
             let footprint = instance.footprint().map_err(|error| failed(&error))?;
-            let now = footprint.unreclaimable_bytes();
-            // What was there for a moment only, the kernel has seen.
-            let peak = footprint.peak_bytes.saturating_sub(footprint.file_bytes);
-            way.at_main_bytes.get_or_insert(now);
-            way.most_bytes = way.most_bytes.max(Some(now.max(peak)));
+            let peak_at_main = *peak_at_main_bytes.get_or_insert(footprint.peak_bytes);
+            way.at_main_bytes
+                .get_or_insert(footprint.unreclaimable_bytes());
+            let most = most_bytes(&footprint, peak_at_main);
+            way.most_bytes = way.most_bytes.max(Some(most));
         }
         if let Some(at) = freed_at {
             return Ok(at);
@@ -131,6 +132,16 @@ fn fill(
             return Err(LoadEnd::Failed { reason });
         }
         wait(instance, LOOK_EVERY, interrupt)?;
+    }
+}
+
+/// What can't be reclaimed now, or could not for a moment since main, which the kernel has seen. A peak that
+/// it had seen at main is of what came before.
+fn most_bytes(footprint: &Footprint, peak_at_main_bytes: u64) -> u64 {
+    let now = footprint.unreclaimable_bytes();
+    match footprint.peak_bytes > peak_at_main_bytes {
+        true => now.max(footprint.peak_bytes.saturating_sub(footprint.file_bytes)),
+        false => now,
     }
 }
 
@@ -149,4 +160,27 @@ fn wait(instance: &dyn Instance, duration: Duration, interrupt: &Interrupt) -> R
 fn charged(instance: &dyn Instance) -> Result<u64, LoadEnd> {
     let footprint = instance.footprint().map_err(|error| failed(&error))?;
     Ok(footprint.unreclaimable_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use launch::Charge;
+
+    use super::*;
+
+    #[test]
+    fn a_peak_of_what_came_before_main_is_not_the_commands() {
+        let footprint = Footprint {
+            charge: Charge::CgroupV2,
+            current_bytes: 50,
+            peak_bytes: 90,
+            anon_bytes: 20,
+            file_bytes: 20,
+            kernel_bytes: 10,
+            page_tables_bytes: None,
+            kvm_page_tables_bytes: None,
+        };
+        assert_eq!(most_bytes(&footprint, 90), 30);
+        assert_eq!(most_bytes(&footprint, 89), 70);
+    }
 }
