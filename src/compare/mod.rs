@@ -42,8 +42,8 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     let comparison = signals.during(
         |signal| call_off(signal, &interrupt, &interruption),
         || {
-            let (stdin, floors) = (stdin.as_ref(), OnceCell::new());
-            measure(args, stdin, &floors, progress.as_ref(), &interrupt)
+            let (stdin, before) = (stdin.as_ref(), Before::default());
+            measure(args, stdin, &before, progress.as_ref(), &interrupt)
         },
     )?;
     let comparison = match comparison {
@@ -128,11 +128,32 @@ fn print(args: &CompareArgs, comparison: &Comparison) -> Result<(), Error> {
     Ok(output::print(&text)?)
 }
 
-/// Compares as these flags say. What the kernel takes at least is measured if it is not in `floors`.
+/// What is known of the host before anything is compared, of all workloads of a suite.
+#[derive(Default)]
+pub struct Before {
+    floors: OnceCell<Floors>,
+    load_milli: OnceCell<Option<u32>>,
+}
+
+impl Before {
+    /// What the kernel takes at least.
+    fn floors(&self) -> Floors {
+        let measure = || Floors::measure(vmm::kvm::open().ok().as_ref());
+        self.floors.get_or_init(measure).clone()
+    }
+
+    /// The load of others: what is there `now`, unless it was asked before. Later it is that of the
+    /// workload before.
+    fn load_milli(&self, now: Option<u32>) -> Option<u32> {
+        *self.load_milli.get_or_init(|| now)
+    }
+}
+
+/// Compares as these flags say.
 pub fn measure(
     args: &CompareArgs,
     stdin: Option<&File>,
-    floors: &OnceCell<Floors>,
+    before: &Before,
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Comparison, launch::Error> {
@@ -158,11 +179,11 @@ pub fn measure(
         return Err(launch::Error::new(Unreachable).with_remedy("give --network bridge"));
     }
     let boot = boot.guest();
-    // Before anything else of ours runs: the load is that of others.
+    // Before anything else of ours runs.
     let mut environment = Environment::of_this_host(installation::ring0());
+    environment.host.load_milli = before.load_milli(environment.host.load_milli);
     if args.measuring.runs > 0 {
-        let measured = floors.get_or_init(|| Floors::measure(vmm::kvm::open().ok().as_ref()));
-        environment.floors = measured.clone();
+        environment.floors = before.floors();
     }
     let vm_cold = installation.vm(boot.clone(), StartMode::Cold);
     let plan = Plan {
@@ -249,5 +270,17 @@ pub fn exit_code(comparison: &Comparison) -> u8 {
         0
     } else {
         ExitStatus::LAUNCHER_FAILED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_load_of_a_workload_before_is_not_that_of_others() {
+        let before = Before::default();
+        assert_eq!(before.load_milli(Some(10)), Some(10));
+        assert_eq!(before.load_milli(Some(2_000)), Some(10));
     }
 }

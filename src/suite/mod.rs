@@ -4,7 +4,6 @@ mod diff;
 mod limits;
 mod results;
 
-use std::cell::OnceCell;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ use bench::suite::{Suite, SuiteError, SuiteWorkload};
 use launch::ExitStatus;
 
 use crate::args::{BenchAction, BenchArgs, CompareArgs};
-use crate::compare;
+use crate::compare::{self, Before};
 use crate::error::{self, Error};
 use crate::interruption::Interruption;
 use crate::signals::Signals;
@@ -56,7 +55,7 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
     let interruption = Interruption::default();
     let mut all: Vec<Measured> = Vec::new();
     let mut unmeasured: Vec<Unmeasured> = Vec::new();
-    let floors = OnceCell::new();
+    let before = Before::default();
     for (workload, compare) in &workloads {
         if let Some(measured) = results.earlier(&workload.name)? {
             progress.note(&format!("{} was measured before", workload.name));
@@ -72,7 +71,7 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
         let interrupt = Interrupt::default();
         let comparison = signals.during(
             |signal| compare::call_off(signal, &interrupt, &interruption),
-            || compare::measure(compare, None, &floors, progress.as_ref(), &interrupt),
+            || compare::measure(compare, None, &before, progress.as_ref(), &interrupt),
         )?;
         match comparison {
             Ok(comparison) => {

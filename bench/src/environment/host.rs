@@ -22,7 +22,8 @@ pub struct HostFacts {
     pub transparent_huge_pages: Option<String>,
     /// Whether equal pages of processes are merged (KSM).
     pub merges_pages: Option<bool>,
-    /// How many processes ran or wanted to, in the minute before, in thousandths: the load average.
+    /// How many processes ran or wanted to, in the minute before, in thousandths: the load average. For
+    /// all workloads of a suite, before the first.
     pub load_milli: Option<u32>,
 }
 
