@@ -13,9 +13,7 @@ pub fn csv(all: &[Measured]) -> String {
     );
     for measured in all {
         for row in rows(&measured.comparison) {
-            let fields = fields(&measured.name, row);
-            text.push_str(&fields.join(","));
-            text.push_str("\r\n");
+            text.push_str(&line(&fields(&measured.name, row)));
         }
     }
     text
@@ -72,7 +70,7 @@ fn fields(workload: &str, row: Row<'_>) -> Vec<String> {
     let number = |value: Option<u64>| value.map_or_else(String::new, |it| it.to_string());
     let summary = row.summary;
     let mut fields = vec![
-        quoted(workload),
+        workload.to_owned(),
         metric,
         measurand.unit().to_owned(),
         row.contender.to_string(),
@@ -104,8 +102,14 @@ fn fields(workload: &str, row: Row<'_>) -> Vec<String> {
     fields
 }
 
-/// A user's word: it may hold what separates fields.
-pub(super) fn quoted(text: &str) -> String {
+/// A record, RFC 4180.
+pub(super) fn line(fields: &[String]) -> String {
+    let fields: Vec<_> = fields.iter().map(|it| quoted(it)).collect();
+    fields.join(",") + "\r\n"
+}
+
+/// A user's word may hold what separates fields, and so does the name of `jaula run, vm cold`.
+fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

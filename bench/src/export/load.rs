@@ -1,7 +1,7 @@
 //! Many instances at once, as tables.
 
 use super::Measured;
-use super::csv::quoted;
+use super::csv::line;
 use super::plain::plain;
 use crate::load::{Concurrency, Density, Elasticity, Load};
 use crate::table::load::{TOLD_AFTER, in_words, percent, why};
@@ -20,7 +20,7 @@ pub fn density_csv(all: &[Measured]) -> Option<String> {
         ways.flat_map(|way| {
             way.steps.iter().map(|step| {
                 [
-                    quoted(&measured.name),
+                    measured.name.clone(),
                     way.contender.to_string(),
                     step.instances.to_string(),
                     step.available_bytes.to_string(),
@@ -48,7 +48,7 @@ pub fn concurrency_csv(all: &[Measured]) -> Option<String> {
             concurrency.ways.iter().flat_map(|way| {
                 way.each_ns.iter().map(|took_ns| {
                     [
-                        quoted(&measured.name),
+                        measured.name.clone(),
                         way.contender.to_string(),
                         concurrency.asked.to_string(),
                         concurrency.metric.word().to_owned(),
@@ -70,7 +70,7 @@ pub fn elasticity_csv(all: &[Measured]) -> Option<String> {
         ways.flat_map(|way| {
             way.held.iter().map(|held| {
                 [
-                    quoted(&measured.name),
+                    measured.name.clone(),
                     way.contender.to_string(),
                     number(way.at_main_bytes),
                     number(way.most_bytes),
@@ -86,16 +86,15 @@ pub fn elasticity_csv(all: &[Measured]) -> Option<String> {
     )
 }
 
-/// Lines of fields below their names, RFC 4180; `None` if there are none.
+/// Records below their heads; `None` if there are none.
 fn table<const FIELDS: usize>(
     heads: &str,
     rows: impl Iterator<Item = [String; FIELDS]>,
 ) -> Option<String> {
     let mut rows = rows.peekable();
     rows.peek()?;
-    let heads = std::iter::once(heads.to_owned());
-    let lines = heads.chain(rows.map(|fields| fields.join(",")));
-    Some(lines.map(|line| line + "\r\n").collect())
+    let heads = std::iter::once(format!("{heads}\r\n"));
+    Some(heads.chain(rows.map(|fields| line(&fields))).collect())
 }
 
 /// What is not known is empty.

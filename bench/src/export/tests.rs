@@ -56,6 +56,17 @@ fn a_row_of_the_table_has_a_field_for_each_head() {
 }
 
 #[test]
+fn a_contender_whose_name_has_a_comma_is_one_field() {
+    let mut all = [measured("startup")];
+    let row = &mut all[0].comparison.results[0].rows[0];
+    row.contender = Contender::JaulaRunVmCold;
+    let text = csv(&all);
+    let row = text.split("\r\n").nth(1).unwrap();
+    let start = "startup,main,ns,\"jaula run, vm cold\",8,0,";
+    assert!(row.starts_with(start), "{row}");
+}
+
+#[test]
 fn many_instances_have_tables_of_their_own() {
     let all = [measured("a,b")];
     let density = density_csv(&all).unwrap();
