@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
 
@@ -91,10 +93,10 @@ fn pairs(
     reference: Contender,
     value: &dyn Fn(&Sample) -> Option<u64>,
 ) -> Vec<(u64, u64)> {
+    let others = series.timed(reference);
+    let others: HashMap<_, _> = others.map(|other| (other.round, other)).collect();
     let pair = |sample: &Sample| {
-        let other = series
-            .timed(reference)
-            .find(|other| other.round == sample.round)?;
+        let other = others.get(&sample.round)?;
         Some((value(sample)?, value(other)?))
     };
     series.timed(contender).filter_map(pair).collect()

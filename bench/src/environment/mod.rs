@@ -85,7 +85,8 @@ impl fmt::Display for Programs {
 
 /// As many digits as git shows: they tell two builds apart.
 pub(crate) fn short(digest: &Digest) -> &str {
-    &digest.as_str()[..12]
+    let digits = digest.as_str();
+    digits.get(..12).unwrap_or(digits)
 }
 
 /// SHA-256 of a file.

@@ -51,9 +51,10 @@ impl Interval {
         self.low > 0.0 || self.high < 0.0
     }
 
-    /// Whether all of it lies nearer to zero than `margin`.
+    /// Whether all of it lies nearer to zero than `margin`, or is zero.
     pub fn is_within(&self, margin: f64) -> bool {
-        -margin < self.low && self.high < margin
+        let is_zero = self.low == 0.0 && self.high == 0.0;
+        is_zero || (-margin < self.low && self.high < margin)
     }
 }
 

@@ -66,6 +66,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn two_that_take_nothing_at_all_are_equivalent() {
+        let evidence = Evidence {
+            pairs: 10,
+            interval: Interval {
+                low: 0.0,
+                high: 0.0,
+            },
+            p: 1.0,
+            margin: 0.0,
+        };
+        assert_eq!(evidence.verdict(), Verdict::Equivalent);
+    }
+
+    #[test]
     fn each_verdict_has_its_evidence() {
         for (pairs, low, high, p, verdict) in [
             (10, 20.0, 30.0, 0.001, Verdict::Slower),

@@ -157,7 +157,8 @@ fn spread(comparison: &Comparison) -> Vec<String> {
     of_series(comparison, |contender, metric, samples| {
         let values: Vec<u64> = samples.iter().map(|(_, ns)| *ns).collect();
         let p90 = quantile(&values, 0.9)? as f64;
-        let ratio = p90 / median(samples)?;
+        // Of what mostly takes nothing there is no such ratio.
+        let ratio = p90 / median(samples).filter(|it| *it > 0.0)?;
         (ratio > QUIET_SPREAD).then(|| {
             format!(
                 "{metric} of {contender} is noisy: p90 is {} times the median",
@@ -207,11 +208,15 @@ fn by_contender<T>(all: impl Iterator<Item = (Contender, T)>) -> Vec<(Contender,
     groups
 }
 
+/// As many runs show whether there is a drift; a slope looks at each two.
+const MAX_POINTS: usize = 1_000;
+
 fn drift(comparison: &Comparison) -> Vec<String> {
     of_series(comparison, |contender, metric, samples| {
         let (first, last) = (samples.first()?.0.order, samples.last()?.0.order);
         let points: Vec<_> = samples
             .iter()
+            .step_by(samples.len().div_ceil(MAX_POINTS))
             .map(|(sample, ns)| (sample.order as f64, *ns as f64))
             .collect();
         let slope = theil_sen::slope(&points)?;
