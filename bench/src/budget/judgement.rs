@@ -93,10 +93,9 @@ impl Budget {
     }
 }
 
+const TOO_FEW_RUNS: &str = "there were too few runs";
+
 fn ruling(limit: &Limit, all: &[Measured], changes: Option<&Changes>) -> Ruling {
-    if let Bound::Baseline(bound) = limit.bound {
-        return since_baseline(limit, bound, changes);
-    }
     let Some(row) = row(all, limit) else {
         return Ruling::Unjudged {
             reason: "it was not measured",
@@ -108,22 +107,38 @@ fn ruling(limit: &Limit, all: &[Measured], changes: Option<&Changes>) -> Ruling 
         };
     };
     let measurand = limit.quantity.measurand();
-    let against = |figure: u64, bound: u64| (measurand.amount(figure), figure > bound);
-    let (figure, is_broken) = match limit.bound {
+    let against = |figure: u64, bound: u64| judged(measurand.amount(figure), figure > bound);
+    let ruling = match limit.bound {
         Bound::P50(bound) => against(summary.p50, bound),
         Bound::P90(bound) => against(summary.p90, bound),
         Bound::Max(bound) => against(summary.max, bound),
-        Bound::Ratio(bound) | Bound::Baseline(bound) => {
-            let other = row.against.as_ref();
-            let Some(ratio) = other.and_then(|it| it.comparison.ratio) else {
-                return Ruling::Unjudged {
-                    reason: "it was not held against another",
-                };
-            };
-            (times(ratio), ratio > bound)
-        }
+        Bound::Ratio(bound) => against_reference(row, bound),
+        Bound::Baseline(bound) => since_baseline(limit, bound, changes),
     };
-    judged(figure, is_broken)
+    match ruling {
+        // Those that failed might have taken more.
+        Ruling::Kept { .. } if row.failures > 0 => Ruling::Unjudged {
+            reason: "runs failed",
+        },
+        ruling => ruling,
+    }
+}
+
+fn against_reference(row: &ResultRow, bound: f64) -> Ruling {
+    let Some(against) = &row.against else {
+        return Ruling::Unjudged {
+            reason: "it was not held against another",
+        };
+    };
+    match (against.comparison.verdict, against.comparison.ratio) {
+        (Verdict::TooFewPairs, _) => Ruling::Unjudged {
+            reason: TOO_FEW_RUNS,
+        },
+        (_, None) => Ruling::Unjudged {
+            reason: "its reference took nothing",
+        },
+        (_, Some(ratio)) => judged(times(ratio), ratio > bound),
+    }
 }
 
 /// Between two days a median moves a little by itself: the limit is broken when it is exceeded and
@@ -139,10 +154,16 @@ fn since_baseline(limit: &Limit, bound: f64, changes: Option<&Changes>) -> Rulin
             reason: "the baseline does not have it",
         };
     };
+    let measurand = limit.quantity.measurand();
     let comparison = &change.comparison;
     match (comparison.verdict, comparison.ratio) {
-        (Verdict::TooFewPairs, _) | (_, None) => Ruling::Unjudged {
-            reason: "there were too few runs",
+        (Verdict::TooFewPairs, _) => Ruling::Unjudged {
+            reason: TOO_FEW_RUNS,
+        },
+        // It did, and still does.
+        (Verdict::Equivalent, None) => judged(measurand.amount(change.after.p50), false),
+        (_, None) => Ruling::Unjudged {
+            reason: "the baseline took nothing",
         },
         (verdict, Some(ratio)) => judged(times(ratio), ratio > bound && verdict == Verdict::Slower),
     }
@@ -170,6 +191,7 @@ fn row<'a>(all: &'a [Measured], limit: &Limit) -> Option<&'a ResultRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Contender;
     use crate::export::tests::measured;
 
     /// What is said of one limit, `before` being the baseline.
@@ -193,8 +215,8 @@ mod tests {
             ("container", "p50 = \"50ms\"", false, "51.8 ms"),
             ("container", "p90 = \"50ms\"", false, "51.9 ms"),
             ("container", "max = \"50ms\"", false, "51.9 ms"),
-            ("vm cold", "ratio = 200.0", true, "116 times"),
-            ("vm cold", "ratio = 100.0", false, "116 times"),
+            ("vm warm", "ratio = 200.0", true, "3.92 times"),
+            ("vm warm", "ratio = 2.0", false, "3.92 times"),
         ] {
             let ruling = judge(&of(contender, bound), None, &all);
             let figure = said.to_owned();
@@ -217,6 +239,58 @@ mod tests {
             judge(&unknown, None, &all),
             Ruling::Unjudged { .. }
         ));
+    }
+
+    #[test]
+    fn what_fails_at_times_breaks_a_limit_or_is_not_judged_and_keeps_none() {
+        let all = [measured("startup")];
+        // One of its runs failed.
+        let failed = Ruling::Unjudged {
+            reason: "runs failed",
+        };
+        for (bound, is_broken) in [
+            ("p50 = \"9s\"", false),
+            ("p50 = \"1s\"", true),
+            ("ratio = 200.0", false),
+            ("ratio = 100.0", true),
+            ("baseline = 2.0", false),
+        ] {
+            let ruling = judge(&of("vm cold", bound), Some(&all), &all);
+            match is_broken {
+                true => assert!(matches!(ruling, Ruling::Broken { .. }), "{bound}"),
+                false => assert_eq!(ruling, failed, "{bound}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_ratio_of_too_few_runs_is_not_judged() {
+        let mut all = [measured("startup")];
+        let rows = &mut all[0].comparison.results[0].rows;
+        let vm_warm = rows.iter_mut().find(|it| it.contender == Contender::VmWarm);
+        let against = vm_warm.unwrap().against.as_mut().unwrap();
+        against.comparison.verdict = Verdict::TooFewPairs;
+        let ruling = judge(&of("vm warm", "ratio = 1000.0"), None, &all);
+        let reason = TOO_FEW_RUNS;
+        assert_eq!(ruling, Ruling::Unjudged { reason });
+    }
+
+    #[test]
+    fn what_took_nothing_before_and_still_does_keeps_its_baseline() {
+        let nothing = || {
+            let mut all = [measured("startup")];
+            for sample in &mut all[0].comparison.series.as_mut().unwrap().samples {
+                sample.launch_to_main_ns = sample.launch_to_main_ns.map(|_| 0);
+            }
+            all
+        };
+        let limit = of("container", "baseline = 2.0");
+        assert!(judge(&limit, Some(&nothing()), &nothing()).is_kept());
+        let reason = "the baseline took nothing";
+        assert_eq!(
+            judge(&limit, Some(&nothing()), &[measured("startup")]),
+            Ruling::Unjudged { reason }
+        );
     }
 
     #[test]
