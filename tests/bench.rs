@@ -75,6 +75,25 @@ fn a_suite_is_measured_written_down_and_not_measured_again() {
         resumed.stderr
     );
     assert_eq!(read(&out.join("samples.jsonl")), samples);
+
+    let refused = |suite_text: &str, expected: &str| {
+        fs::write(&suite, suite_text).unwrap();
+        let seen = world.run(bench.into_iter().chain(["--resume"]));
+        assert_eq!(seen.code, Some(125));
+        assert!(seen.stderr.contains(expected), "{}", seen.stderr);
+        assert_eq!(seen.stderr.lines().count(), 1, "{}", seen.stderr);
+    };
+    refused(
+        &SUITE.replace("\"true\"", "\"false\""),
+        "startup was measured with another image, command or flags",
+    );
+    // What is not measured yet would be measured on another host.
+    let kept = out.join("workloads/startup.json");
+    let mut elsewhere: Value = serde_json::from_str(&read(&kept)).unwrap();
+    elsewhere["comparison"]["environment"]["cpus"] = 999.into();
+    fs::write(&kept, elsewhere.to_string()).unwrap();
+    let more = format!("{SUITE}\n{}", SUITE.replace("startup", "more"));
+    refused(&more, ": the number of CPUs was 999, and is ");
 }
 
 #[test]

@@ -1,8 +1,9 @@
-use launch::{Chain, ExitStatus, Footprint, GuestMemory, Span, Workload};
+use launch::{Chain, ExitStatus, Footprint, GuestMemory, MemorySwap, Span, Workload};
 use serde::{Deserialize, Serialize};
 
 use crate::load::Load;
 use crate::measure::Run;
+use crate::units::size;
 use crate::{
     Captured, Contender, Difference, DiskUse, Durability, Environment, FigureResult, Isolation,
     MetricResult, Reported, Series, Warning, Way, Ways,
@@ -64,6 +65,8 @@ pub struct WorkloadFacts {
     pub cpu_limit_milli_cpus: Option<u32>,
     /// The limit of processes and threads.
     pub pids_limit: Option<u32>,
+    /// What other limits there are, in words.
+    pub further_limits: Vec<String>,
 }
 
 impl From<&Workload> for WorkloadFacts {
@@ -80,8 +83,26 @@ impl From<&Workload> for WorkloadFacts {
             memory_limit_bytes: resources.memory.map(|limit| limit.bytes()),
             cpu_limit_milli_cpus: resources.cpus.map(|limit| limit.milli_cpus()),
             pids_limit: resources.pids.map(|limit| limit.get()),
+            further_limits: further_limits(workload),
         }
     }
+}
+
+fn further_limits(workload: &Workload) -> Vec<String> {
+    let resources = &workload.resources;
+    let swap = resources.memory_swap.map(|swap| match swap {
+        MemorySwap::Unlimited => "swap none".to_owned(),
+        MemorySwap::Total(limit) => format!("memory and swap {}", size(limit.bytes())),
+    });
+    let cpuset = resources
+        .cpuset
+        .as_ref()
+        .map(|it| format!("only CPUs {it}"));
+    let ulimits = workload.ulimits.iter().map(|it| {
+        let (soft, hard) = (it.soft, it.hard);
+        format!("resource {} {soft} to {hard}", it.resource)
+    });
+    swap.into_iter().chain(cpuset).chain(ulimits).collect()
 }
 
 /// The run that was checked, before any was timed.

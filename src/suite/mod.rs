@@ -56,8 +56,9 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
     let mut all: Vec<Measured> = Vec::new();
     let mut unmeasured: Vec<Unmeasured> = Vec::new();
     let before = Before::default();
+    let mut earlier = results.earlier(workloads.iter().map(|it| &it.0))?;
     for (workload, compare) in &workloads {
-        if let Some(measured) = results.earlier(&workload.name)? {
+        if let Some(measured) = earlier.remove(&workload.name) {
             progress.note(&format!("{} was measured before", workload.name));
             all.push(measured);
             continue;
@@ -78,6 +79,7 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
                 let measured = Measured {
                     name: workload.name.clone(),
                     about: workload.about.clone(),
+                    words: workload.words(),
                     comparison,
                 };
                 if interruption.check().is_ok() {

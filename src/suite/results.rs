@@ -1,11 +1,17 @@
 //! The directory of a suite's results.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use bench::changes;
 use bench::export::{self, KeptError, Measured};
 use bench::html::{self, SuitePage};
+use bench::suite::SuiteWorkload;
+use bench::{Environment, Programs};
+
+use crate::installation;
 
 /// What keeps results from being written or read.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +24,10 @@ enum ResultsError {
     Kept { path: PathBuf, source: KeptError },
     #[error("{} holds results already", path.display())]
     InUse { path: PathBuf },
+    #[error("{name} was measured with another image, command or flags")]
+    OtherWorkload { name: String },
+    #[error("can't go on in {}: {difference}", path.display())]
+    OtherPlace { path: PathBuf, difference: String },
     #[error("{} holds no results", path.display())]
     Nothing { path: PathBuf },
 }
@@ -26,7 +36,9 @@ impl From<ResultsError> for launch::Error {
     fn from(error: ResultsError) -> Self {
         let remedy = match &error {
             ResultsError::InUse { .. } => Some("name another --out, or go on with --resume"),
-            ResultsError::Kept { .. } => Some("measure again, with another --out"),
+            ResultsError::Kept { .. }
+            | ResultsError::OtherWorkload { .. }
+            | ResultsError::OtherPlace { .. } => Some("measure again, with another --out"),
             ResultsError::Nothing { .. } => Some("name what jaula bench --out was given"),
             _ => None,
         };
@@ -107,9 +119,45 @@ impl Results {
         Ok(Self { dir: dir.into() })
     }
 
-    /// What an earlier run has measured of this workload.
-    pub fn earlier(&self, name: &str) -> Result<Option<Measured>, launch::Error> {
-        Ok(read_one(self.of(name))?)
+    /// What an earlier run has measured of these workloads, by name: of these very ones, and, if more
+    /// is to be measured, at a place like this.
+    pub fn earlier<'a>(
+        &self,
+        workloads: impl Iterator<Item = &'a SuiteWorkload>,
+    ) -> Result<HashMap<String, Measured>, launch::Error> {
+        let mut earlier = HashMap::new();
+        let mut is_complete = true;
+        for workload in workloads {
+            let Some(measured) = read_one(self.of(&workload.name))? else {
+                is_complete = false;
+                continue;
+            };
+            if measured.words != workload.words() {
+                let name = workload.name.clone();
+                return Err(ResultsError::OtherWorkload { name }.into());
+            }
+            earlier.insert(workload.name.clone(), measured);
+        }
+        if !is_complete {
+            for measured in earlier.values() {
+                self.check_place(&measured.comparison.environment)?;
+            }
+        }
+        Ok(earlier)
+    }
+
+    /// One report is of one host, and of one jaula.
+    fn check_place(&self, was: &Environment) -> Result<(), ResultsError> {
+        let mut is = Environment::of_this_host(installation::ring0());
+        // Which kernel guests will boot is seen when one does.
+        is.programs = Programs::this(was.programs.guest_kernel_sha256.clone());
+        match changes::differences(was, &is).into_iter().next() {
+            None => Ok(()),
+            Some(difference) => Err(ResultsError::OtherPlace {
+                path: self.dir.clone(),
+                difference,
+            }),
+        }
     }
 
     /// Keeps it, whole or not at all.

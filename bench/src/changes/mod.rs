@@ -3,6 +3,8 @@
 mod places;
 mod words;
 
+pub use places::differences;
+
 use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ use crate::{Comparison, Contender, Quantity, WorkloadFacts};
 pub struct Changes {
     /// What both measured.
     pub rows: Vec<Change>,
-    /// Workloads that are not compared, and why, in one line each.
+    /// What is not compared, and why, in one line each.
     pub left_out: Vec<String>,
     /// What else is not the same, and may be why figures differ, in one line each.
     pub circumstances: Vec<String>,
@@ -34,6 +36,8 @@ pub struct Change {
     pub before: Summary,
     /// The newer series.
     pub after: Summary,
+    /// How many runs failed of the older series, and of the newer one; they are in no figure.
+    pub failures: [usize; 2],
     /// The newer one held against the older one.
     pub comparison: UnpairedComparison,
 }
@@ -62,7 +66,8 @@ impl Changes {
                 changes.left_out.push(line);
                 continue;
             }
-            changes.rows.extend(rows(old, new, &mut random));
+            changes.circumstances.extend(places::other_words(old, new));
+            changes.add(old, new, &mut random);
         }
         for old in before {
             if !after.iter().any(|new| new.name == old.name) {
@@ -71,6 +76,40 @@ impl Changes {
             }
         }
         changes
+    }
+}
+
+impl Changes {
+    /// What both have of a workload, and what only one of them has.
+    fn add(&mut self, old: &Measured, new: &Measured, random: &mut Random) {
+        let results = [old, new].map(|it| &it.comparison);
+        let [was, is] = results.map(measured_in);
+        let only_before = was.iter().filter(|it| !is.contains(it));
+        for (quantity, contender) in is.iter().chain(only_before) {
+            let series = results.map(|it| values(it, quantity, *contender));
+            let [before, after] = series.each_ref().map(|it| Summary::of(it));
+            let comparison = UnpairedComparison::of(&series[1], &series[0], random);
+            let (Some(before), Some(after), Some(comparison)) = (before, after, comparison) else {
+                let when = match (before, after) {
+                    (None, None) => "neither before nor now",
+                    (Some(_), _) => "only before",
+                    (None, Some(_)) => "only now",
+                };
+                let name = &new.name;
+                let line = format!("{name} has {quantity} of {contender} {when}");
+                self.left_out.push(line);
+                continue;
+            };
+            self.rows.push(Change {
+                workload: new.name.clone(),
+                quantity: quantity.clone(),
+                contender: *contender,
+                before,
+                after,
+                failures: results.map(|it| failures(it, *contender)),
+                comparison,
+            });
+        }
     }
 }
 
@@ -87,27 +126,20 @@ fn difference(was: &WorkloadFacts, is: &WorkloadFacts) -> Option<&'static str> {
     }
 }
 
-fn rows(old: &Measured, new: &Measured, random: &mut Random) -> Vec<Change> {
-    let mut rows = Vec::new();
-    for quantity in Quantity::all(&new.comparison) {
-        for row in quantity.rows(&new.comparison) {
-            let contender = row.contender;
-            let [before, after] = [old, new].map(|it| values(&it.comparison, &quantity, contender));
-            let both = Summary::of(&before).zip(Summary::of(&after));
-            let comparison = UnpairedComparison::of(&after, &before, random);
-            if let Some(((before, after), comparison)) = both.zip(comparison) {
-                rows.push(Change {
-                    workload: new.name.clone(),
-                    quantity: quantity.clone(),
-                    contender,
-                    before,
-                    after,
-                    comparison,
-                });
-            }
-        }
-    }
-    rows
+/// What a result has figures of; or would have, had not every run failed.
+fn measured_in(comparison: &Comparison) -> Vec<(Quantity, Contender)> {
+    let of = |quantity: Quantity| {
+        let rows = quantity.rows(comparison).into_iter();
+        let contenders: Vec<_> = rows.map(|row| row.contender).collect();
+        contenders.into_iter().map(move |it| (quantity.clone(), it))
+    };
+    Quantity::all(comparison).flat_map(of).collect()
+}
+
+fn failures(comparison: &Comparison, contender: Contender) -> usize {
+    let series = comparison.series.iter();
+    let samples = series.flat_map(|series| series.timed(contender));
+    samples.filter(|sample| sample.has_failed()).count()
 }
 
 fn values(comparison: &Comparison, quantity: &Quantity, contender: Contender) -> Vec<u64> {
@@ -119,9 +151,9 @@ fn values(comparison: &Comparison, quantity: &Quantity, contender: Contender) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Metric;
     use crate::export::tests::measured;
     use crate::statistics::Verdict;
+    use crate::{Metric, Sample, SampleOutcome};
 
     #[test]
     fn a_series_that_got_twice_as_slow_is_told_and_the_others_are_not() {
@@ -154,6 +186,46 @@ mod tests {
         for quantity in [Quantity::Figure, Quantity::CpuOfFigure] {
             let getppid = quantity("getppid".into());
             assert!(changes.rows.iter().any(|row| row.quantity == getppid));
+        }
+    }
+
+    #[test]
+    fn what_only_one_result_has_is_said() {
+        let both = measured("startup");
+        let mut failed = both.clone();
+        let series = failed.comparison.series.as_mut().unwrap();
+        for sample in &mut series.samples {
+            if sample.contender == Contender::VmCold {
+                let reason = "it did not start".into();
+                sample.outcome = SampleOutcome::Failed { reason };
+                sample.launch_to_main_ns = None;
+                sample.reported = None;
+            }
+        }
+        let mut without = both.clone();
+        without.comparison.results.clear();
+        let series = without.comparison.series.as_mut().unwrap();
+        let is_left = |it: &Sample| it.contender != Contender::Container;
+        series.samples.retain(is_left);
+        for (old, new, said) in [
+            (
+                &both,
+                &failed,
+                "startup has launch to main of vm cold only before",
+            ),
+            (
+                &failed,
+                &both,
+                "startup has launch to main of vm cold only now",
+            ),
+            (
+                &both,
+                &without,
+                "startup has launch to main of container only before",
+            ),
+        ] {
+            let changes = Changes::between(std::slice::from_ref(old), std::slice::from_ref(new));
+            assert!(changes.left_out.contains(&said.into()), "{changes:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where two results come from.
+//! What else is not the same of two results.
 
 use crate::Environment;
 use crate::environment::short;
@@ -13,7 +13,23 @@ pub(super) fn circumstances(before: &[Measured], after: &[Measured]) -> Vec<Stri
         .map_or_else(Vec::new, |(was, is)| differences(&was, &is))
 }
 
-fn differences(was: &Environment, is: &Environment) -> Vec<String> {
+/// With which other flags a workload was measured, if it was.
+pub(super) fn other_words(was: &Measured, is: &Measured) -> Option<String> {
+    let only = |of: &Measured, other: &Measured| {
+        let words = of.words.iter().filter(|it| !other.words.contains(it));
+        match words.cloned().collect::<Vec<_>>().join(" ") {
+            none if none.is_empty() => "without".to_owned(),
+            words => format!("with {words}"),
+        }
+    };
+    (was.words != is.words).then(|| {
+        let (before, now) = (only(was, is), only(is, was));
+        format!("{} was measured {before}, and is {now}", is.name)
+    })
+}
+
+/// In what two places differ, in one line each.
+pub fn differences(was: &Environment, is: &Environment) -> Vec<String> {
     let unknown = || "unknown".to_owned();
     let digest = |digest: &Option<launch::Digest>| {
         let digest = digest.as_ref();
@@ -55,6 +71,28 @@ fn differences(was: &Environment, is: &Environment) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::export::tests::measured;
+
+    #[test]
+    fn other_flags_are_told() {
+        let old = measured("startup");
+        let mut new = old.clone();
+        new.words.insert(0, "--ready=tcp:80".into());
+        assert_eq!(other_words(&old, &old), None);
+        for (was, is, expected) in [
+            (
+                &old,
+                &new,
+                "startup was measured without, and is with --ready=tcp:80",
+            ),
+            (
+                &new,
+                &old,
+                "startup was measured with --ready=tcp:80, and is without",
+            ),
+        ] {
+            assert_eq!(other_words(was, is).as_deref(), Some(expected));
+        }
+    }
 
     #[test]
     fn another_host_is_told() {

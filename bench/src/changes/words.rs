@@ -65,11 +65,20 @@ impl Change {
             self.workload.clone(),
             self.quantity.to_string(),
             self.contender.to_string(),
-            format!("{} and {}", self.before.count, self.after.count),
+            runs(self.before.count, self.failures[0])
+                + " and "
+                + &runs(self.after.count, self.failures[1]),
             measurand.amount(self.before.p50),
             measurand.amount(self.after.p50),
             change,
             measurand.in_words(comparison.verdict, comparison.ratio),
         ]
+    }
+}
+
+fn runs(good: usize, failures: usize) -> String {
+    match failures {
+        0 => good.to_string(),
+        _ => format!("{good} ({failures} failed)"),
     }
 }

@@ -6,7 +6,7 @@ use super::Measured;
 
 /// How these files are written. Whoever changes what a [`Measured`] has, or what is meant by it, raises
 /// it; files without it are of the first form.
-const FORM: u32 = 5;
+const FORM: u32 = 6;
 
 /// Bytes are no workload that was measured.
 #[derive(Debug, thiserror::Error)]

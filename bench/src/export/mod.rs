@@ -28,6 +28,8 @@ pub struct Measured {
     pub name: String,
     /// What it is for, in a sentence.
     pub about: String,
+    /// What one would type after `jaula compare`.
+    pub words: Vec<String>,
     /// What came of it.
     pub comparison: Comparison,
 }

@@ -8,6 +8,7 @@ pub(crate) fn measured(name: &str) -> Measured {
     Measured {
         name: name.into(),
         about: "It does nothing.".into(),
+        words: vec!["busybox".into()],
         comparison: comparison(),
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn conditions(workload: &WorkloadFacts) -> Markup {
             "Limits: memory " (limit(workload.memory_limit_bytes.map(size)))
             ", CPUs " (limit(cpus.map(|cpus| (f64::from(cpus) / 1e3).to_string())))
             ", processes " (limit(workload.pids_limit.map(|pids| pids.to_string())))
+            @for further in &workload.further_limits { ", " (further) }
             ". Image: " code { (workload.root_digest) } "."
         }
     }

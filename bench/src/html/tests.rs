@@ -448,6 +448,7 @@ fn a_suite_is_one_page_with_a_part_for_each_workload() {
     let measured = |name: &str| Measured {
         name: name.into(),
         about: "It does nothing.".into(),
+        words: vec!["busybox".into()],
         comparison: comparison(),
     };
     let all = [measured("startup"), measured("hash")];
@@ -487,6 +488,7 @@ fn of_a_workload_that_is_not_timed_a_suite_tells_what_it_took() {
     let all = [Measured {
         name: "disk".into(),
         about: "It writes.".into(),
+        words: vec!["busybox".into()],
         comparison: Comparison {
             series: None,
             results: Vec::new(),

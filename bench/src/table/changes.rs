@@ -50,7 +50,7 @@ mod tests {
         for part in [
             "startup",
             "launch to main",
-            "7 and 7",
+            "7 (1 failed) and 7",
             "6.00 s",
             "equivalent",
         ] {
