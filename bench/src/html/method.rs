@@ -30,11 +30,11 @@ pub(super) fn section() -> Markup {
                 dt { (Metric::Idle) }
                 dd { "The same of five seconds in which the command waits, counted as of a minute: from two seconds after main on, or from when it was ready." }
                 dt { (Metric::Exit) }
-                dd { "From the entry of launch() until the host knows the command's exit status." }
+                dd { "From the entry of launch() until the host hands on the command's exit status: a container's first process is gone then, or a VM's monitor." }
                 dt { (Metric::Stop) }
-                dd { "From SIGKILL to the command, two seconds after main or when it is ready, until the host knows its exit status." }
+                dd { "From SIGKILL to the command, two seconds after main or when it is ready, until the host hands on its exit status." }
                 dt { (Metric::Gone) }
-                dd { "From the exit status until nothing of the instance is left: processes, cgroup, mounts, files." }
+                dd { "From the exit status until nothing else of the instance is left: helpers, cgroup, mounts, files." }
                 dt { "vm cold, vm warm" }
                 dd { "A VM that boots its kernel, and one that goes on from a template in which a kernel has booted. They are never one column." }
                 dt { "memory" }
