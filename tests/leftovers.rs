@@ -71,6 +71,7 @@ fn an_end_at_any_moment_leaves_nothing(way: Way, signal: Signal, life: Duration)
             insist(&mut child, pid);
         }
         wait(&mut child);
+        world.wait_for_orphans();
         drop(place);
         let next = world.run(["run", "busybox", "true"]);
         assert_eq!((next.code, next.stderr.as_str()), (Some(0), ""));

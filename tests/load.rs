@@ -180,6 +180,7 @@ fn of_a_density_that_is_killed_the_next_run_leaves_nothing() {
     let there = wait_for_instances(&world, &mut compare, 8);
     send(&compare, Signal::SIGKILL);
     wait(&mut compare);
+    world.wait_for_orphans();
     let next = world.run(["run", "busybox", "true"]);
     assert_eq!((next.code, next.stderr.as_str()), (Some(0), ""));
     assert_gone(&world, &there);

@@ -31,6 +31,24 @@ impl World {
         }
     }
 
+    /// Waits for what the kernel kills when a jaula is killed. Until then a child that was about to
+    /// execute something holds the locks that it was born with, and what they lock is in use.
+    pub fn wait_for_orphans(&self) {
+        let deadline = Instant::now() + SETTLES_WITHIN;
+        loop {
+            let Traces(traces) = self.traces();
+            let processes: Vec<_> = traces
+                .iter()
+                .filter(|it| it.starts_with("process"))
+                .collect();
+            if processes.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still running: {processes:#?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// What there is now.
     pub fn traces(&self) -> Traces {
         let mut traces = BTreeSet::new();
