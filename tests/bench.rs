@@ -5,6 +5,7 @@ mod harness;
 use std::fs;
 use std::path::Path;
 
+use harness::schema::{assert_is_a_sample, assert_is_a_summary};
 use harness::{World, can_run};
 use launch::Side;
 use serde_json::Value;
@@ -51,10 +52,13 @@ fn a_suite_is_measured_written_down_and_not_measured_again() {
     let samples = read(&out.join("samples.jsonl"));
     assert_eq!(samples.lines().count(), 3, "{samples}");
     for line in samples.lines() {
-        let sample: Value = serde_json::from_str(line).unwrap();
-        assert_eq!(sample["workload"], "startup");
+        let mut sample: Value = serde_json::from_str(line).unwrap();
         assert!(sample["launch_to_main_ns"].as_u64().unwrap() > 0);
+        let workload = sample.as_object_mut().unwrap().remove("workload");
+        assert_eq!(workload, Some("startup".into()));
+        assert_is_a_sample(sample.to_string().as_bytes());
     }
+    assert_is_a_summary(read(&out.join("summary.json")).as_bytes());
     assert_eq!(read(&out.join("results.csv")).lines().count(), 4);
     assert!(read(&out.join("report.html")).contains("A static program that ends at once."));
     let hyperfine: Value = serde_json::from_str(&read(&out.join("hyperfine.json"))).unwrap();
