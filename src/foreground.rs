@@ -7,6 +7,7 @@ use launch::{ExitStatus, Prepared, Running, Stdio};
 use nix::sys::signal::Signal;
 
 use crate::error::{self, Error};
+use crate::interruption::Interruption;
 use crate::signals::Signals;
 use crate::terminal::{self, Terminal};
 use crate::thrift::give_memory_back;
@@ -30,6 +31,8 @@ pub struct Attached {
     pub interactive: bool,
     /// Whether it has a terminal of its own in place of the streams.
     pub tty: bool,
+    /// Whether the first signal kills it, in place of being passed on.
+    pub signals_kill: bool,
 }
 
 /// How it ended.
@@ -74,7 +77,7 @@ impl Attached {
         }
         let running = start(stdio)?;
         let outputs = relays.start()?;
-        let status = attend(running.as_ref(), terminal, signals);
+        let status = attend(self, running.as_ref(), terminal, signals);
         let seen = status.map(|status| (status, look(running.as_ref(), status)));
         // Nothing of it is left to write after this, so that the outputs end.
         drop(running);
@@ -88,6 +91,7 @@ impl Attached {
 
 /// Passes on to it what comes until it ends. The user's terminal is as it was when this returns.
 fn attend<R: Running + ?Sized>(
+    attached: Attached,
     running: &R,
     terminal: Option<Terminal>,
     signals: &Signals,
@@ -102,6 +106,12 @@ fn attend<R: Running + ?Sized>(
     let interrupts = AtomicU32::new(0);
     let status = signals.during(
         |signal| {
+            if attached.signals_kill {
+                if Interruption::ends(signal) {
+                    interrupts.store(INTERRUPTS_TO_KILL, Ordering::Relaxed);
+                }
+                return;
+            }
             if signal == Signal::SIGINT {
                 interrupts.fetch_add(1, Ordering::Relaxed);
             }

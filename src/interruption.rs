@@ -44,11 +44,16 @@ impl Interruption {
 
     /// Remembers a signal; `false` if it is one that ends nothing.
     pub fn note(&self, signal: Signal) -> bool {
-        let ends = !matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2);
+        let ends = Self::ends(signal);
         if ends {
             self.0.store(signal as i32, Ordering::Relaxed);
         }
         ends
+    }
+
+    /// Whether a signal is one that ends what it is sent to.
+    pub fn ends(signal: Signal) -> bool {
+        !matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2)
     }
 
     /// Fails if there was a signal.

@@ -28,6 +28,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     let attached = Attached {
         interactive: args.workload.process.interactive,
         tty: args.tty,
+        signals_kill: false,
     };
     if attached.interactive && attached.tty && !args.detach {
         terminal::check_input().map_err(launch::Error::from)?;

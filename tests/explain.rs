@@ -1,9 +1,19 @@
 //! `jaula explain`: what is told is what happened.
 
+#![allow(clippy::unwrap_used)]
+
 mod harness;
 
-use harness::{World, can_run};
+use std::fs;
+use std::io::Read;
+use std::process::Child;
+use std::thread;
+use std::time::Duration;
+
+use harness::{World, can_run, wait};
 use launch::Side;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Half of a page, line by line: that of the container is on the left.
 fn halves(page: &str) -> (String, String) {
@@ -93,4 +103,64 @@ fn a_command_that_is_not_there_is_told_after_its_launches() {
     assert!(container.contains("clone3(CLONE_NEWNS"), "{text}");
     assert!(vm.contains("KVM_RUN"), "{text}");
     assert!(seen.stderr.contains("no-such-command"), "{}", seen.stderr);
+}
+
+/// Waits until it is `there`, while explain goes on.
+fn wait_for(child: &mut Child, there: impl Fn() -> bool) {
+    while !there() {
+        assert_eq!(child.try_wait().unwrap(), None);
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// One signal ends it, with one line and without a page.
+fn ends_and_leaves_nothing(world: &World, mut child: Child, signal: Signal) {
+    kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
+    assert_eq!(wait(&mut child).code(), Some(128 + signal as i32));
+    let (mut page, mut said) = (String::new(), String::new());
+    child.stdout.unwrap().read_to_string(&mut page).unwrap();
+    child.stderr.unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(page, "");
+    assert_eq!(said, format!("jaula: interrupted by {signal}\n"));
+    world.assert_no_traces();
+}
+
+#[test]
+fn a_signal_ends_it_while_the_container_runs() {
+    let Some((_place, world)) = World::for_vms() else {
+        return;
+    };
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let name = format!("{}0", world.name_prefix());
+        let args = ["--start", "warm", "-m", "128m", "--name", &name];
+        let args = [&["explain"][..], &args, &["busybox", "sleep", "1000"]].concat();
+        let mut child = world.jaula(args).spawn().unwrap();
+        wait_for(&mut child, || {
+            format!("{:?}", world.traces()).contains(": sleep 1000 \"")
+        });
+        ends_and_leaves_nothing(&world, child, signal);
+    }
+}
+
+#[test]
+fn a_signal_ends_it_while_the_vm_runs() {
+    let Some((_place, world)) = World::for_vms() else {
+        return;
+    };
+    let notes = world.dir().join("notes");
+    fs::create_dir(&notes).unwrap();
+    let volume = format!("{}:/notes", notes.display());
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        fs::write(notes.join("runs"), "").unwrap();
+        let name = format!("{}0", world.name_prefix());
+        let args = ["--start", "warm", "-m", "128m", "--name", &name];
+        let args = [&["explain"][..], &args, &["-v", &volume]].concat();
+        // The first is the container's.
+        let script = "echo >> /notes/runs; [ $(wc -l < /notes/runs) = 1 ] || sleep 1000";
+        let args = [&args[..], &["busybox", "sh", "-c", script]].concat();
+        let mut child = world.jaula(args).spawn().unwrap();
+        let runs = || fs::read(notes.join("runs")).unwrap().len();
+        wait_for(&mut child, || runs() == 2);
+        ends_and_leaves_nothing(&world, child, signal);
+    }
 }

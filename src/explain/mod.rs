@@ -39,8 +39,8 @@ pub fn explain(args: &ExplainArgs) -> Result<u8, Error> {
         _held,
     } = prepared?;
     let page = Page {
-        container: observe(container.as_ref(), &mut signals)?,
-        vm: observe(vm.as_ref(), &mut signals)?,
+        container: observe(container.as_ref(), &mut signals, &interruption)?,
+        vm: observe(vm.as_ref(), &mut signals, &interruption)?,
         language: args.lang,
     };
     output::print(&page.render(output::width()))?;

@@ -11,6 +11,7 @@ use tracer::Call;
 use crate::detached::be_single_threaded;
 use crate::error::{self, Error};
 use crate::foreground::Attached;
+use crate::interruption::Interruption;
 use crate::signals::Signals;
 
 /// What was seen of it.
@@ -49,7 +50,12 @@ impl From<ObserveError> for Error {
 }
 
 /// Launches in a process of its own, as `jaula run` would, and watches that until nothing is left.
-pub fn observe(prepared: &dyn Prepared, signals: &mut Signals) -> Result<Observed, Error> {
+/// The first signal ends what was launched, and that process clears it up.
+pub fn observe(
+    prepared: &dyn Prepared,
+    signals: &mut Signals,
+    interruption: &Interruption,
+) -> Result<Observed, Error> {
     let (gate, mut opener) = io::pipe()?;
     let (mut told, teller) = io::pipe()?;
     be_single_threaded()?;
@@ -65,7 +71,11 @@ pub fn observe(prepared: &dyn Prepared, signals: &mut Signals) -> Result<Observe
         ForkResult::Parent { child } => {
             drop(gate);
             drop(teller);
-            let watched = tracer::watch(child, || opener.write_all(&[1]));
+            let watched = signals.during(
+                |signal| interruption.take(signal),
+                || tracer::watch(child, || opener.write_all(&[1])),
+            )?;
+            interruption.check()?;
             let calls = watched.map_err(ObserveError::from)?;
             let mut said = Vec::new();
             told.read_to_end(&mut said)?;
@@ -102,6 +112,7 @@ fn launch(prepared: &dyn Prepared, signals: &mut Signals) -> Result<Launch, Erro
     let attached = Attached {
         interactive: false,
         tty: false,
+        signals_kill: true,
     };
     let (status, timeline) = attached.follow(
         |stdio| prepared.launch(stdio),

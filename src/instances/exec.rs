@@ -31,6 +31,7 @@ pub fn exec(args: &ExecArgs) -> Result<u8, Error> {
     let attached = Attached {
         interactive: args.interactive,
         tty: args.tty,
+        signals_kill: false,
     };
     if attached.interactive && attached.tty && !args.detach {
         terminal::check_input().map_err(launch::Error::from)?;

@@ -39,6 +39,7 @@ pub fn restore(
     let attached = Attached {
         interactive: args.interactive,
         tty: asked.terminal,
+        signals_kill: false,
     };
     let end = foreground::follow(&announced, attached, &mut signals)?;
     Ok(end.status.code())
