@@ -92,7 +92,7 @@ pub fn prepare(
     }
     others.extend(peers.into_iter().map(|peer| Other {
         contender: Contender::Peer(peer),
-        prepared: processes::peer(peer, workload).map_err(Into::into),
+        prepared: processes::peer(peer, workload),
     }));
     if asked(Opponent::Qemu) {
         others.push(Other {

@@ -31,6 +31,9 @@ pub enum Error {
     /// Its `spec` command gave none.
     #[error("it proposes no configuration of its own (spec)")]
     NoSpec,
+    /// Its `spec` command did not end within so many seconds.
+    #[error("it did not propose a configuration (spec) within {0} s")]
+    Hangs(u64),
     /// The caller may not change its root, or become another user.
     #[error("only root can run it")]
     NotRoot,

@@ -5,10 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use host::search_path::is_installed;
 use launch::{
-    DiskFiles, Instance, MemorySwap, MonotonicNs, Network, Prepared, Stdio, Ulimit, Workload,
+    DiskFiles, ExitStatus, Instance, MemorySwap, MonotonicNs, Network, Prepared, Running, Stdio,
+    Ulimit, Workload,
 };
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
@@ -24,19 +26,22 @@ use crate::Peer;
 /// The period that CPU time is limited in, in microseconds: docker's.
 const PERIOD_US: u64 = 100_000;
 
+/// How long a runtime may take to propose a configuration, which is a matter of milliseconds.
+const PROPOSES_WITHIN: Duration = Duration::from_secs(30);
+
 /// Makes ready the workload for another runner, timed as a whole process: from the moment before
 /// its `execve` to its end, with the making and the removal of the container.
 ///
 /// # Errors
 ///
-/// When it is not installed, the workload asks for what it can't give, which is named, or the caller
-/// is not root.
-pub fn prepare(peer: Peer, workload: &Workload) -> Result<Box<dyn Prepared>, Error> {
+/// When it is not installed, the workload asks for what it can't give, which is named, the caller
+/// is not root, or it proposes no configuration.
+pub fn prepare(peer: Peer, workload: &Workload) -> Result<Box<dyn Prepared>, launch::Error> {
     if !is_installed(peer.program()) {
-        return Err(Error::NotInstalled);
+        return Err(Error::NotInstalled.into());
     }
     if !geteuid().is_root() {
-        return Err(Error::NotRoot);
+        return Err(Error::NotRoot.into());
     }
     super::refuse([
         (!workload.mounts.is_empty(), "a mount"),
@@ -130,21 +135,14 @@ struct Bundle<'a> {
 impl Bundle<'_> {
     /// What the runtime itself proposes (`runc spec`), with the workload in its place. It has no
     /// filter of system calls.
-    fn write(&self, runtime: Peer, workload: &Workload) -> Result<(), Error> {
-        let proposed = Command::new(runtime.program())
-            .arg("spec")
-            .current_dir(self.dir)
-            .output()
-            .map_err(Error::Start)?;
+    fn write(&self, runtime: Peer, workload: &Workload) -> Result<(), launch::Error> {
+        let mut program = Command::new(runtime.program());
+        program.arg("spec").current_dir(self.dir);
         let config = self.dir.join("config.json");
-        let spec = fs::read(&config)
-            .ok()
-            .and_then(|it| serde_json::from_slice(&it).ok());
-        let Some(mut spec): Option<Value> = spec.filter(|_| proposed.status.success()) else {
-            return Err(Error::NoSpec);
-        };
+        let mut spec = proposed(program, &config, PROPOSES_WITHIN)?;
         fill(&mut spec, workload, &self.root);
-        fs::write(&config, spec.to_string()).map_err(Error::Start)
+        fs::write(&config, spec.to_string()).map_err(Error::Start)?;
+        Ok(())
     }
 
     fn command(&self, runtime: Peer) -> Vec<OsString> {
@@ -153,6 +151,27 @@ impl Bundle<'_> {
         words.extend(["run".into(), "--bundle".into(), self.dir.into()]);
         words
     }
+}
+
+/// What `program` writes to `config`. It is killed if it has not ended `within` this time.
+fn proposed(program: Command, config: &Path, within: Duration) -> Result<Value, launch::Error> {
+    let running = Spawned::start(Start {
+        at: MonotonicNs::now(),
+        program,
+        stdio: Stdio::null().map_err(Error::Start)?,
+        enter: || Ok(()),
+        main: None,
+        is_runner: false,
+        told: None,
+        root: None,
+        nobody: None,
+    })?;
+    let ended = running.wait(Some(within))?;
+    let ended = ended.ok_or(Error::Hangs(within.as_secs()))?;
+    let spec = fs::read(config).ok();
+    let spec = spec.and_then(|it| serde_json::from_slice(&it).ok());
+    let spec = spec.filter(|_| ended == ExitStatus::Exited(0));
+    Ok(spec.ok_or(Error::NoSpec)?)
 }
 
 /// No other container has it, whichever the runtime: it is the name of its cgroup, too.
@@ -249,9 +268,27 @@ fn bwrap(workload: &Workload, root: &Path) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Read};
+    use std::process;
+
     use launch::fake::workload;
 
     use super::*;
+
+    #[test]
+    fn a_runtime_that_hangs_is_ended_with_what_it_started() {
+        let (mut alive, theirs) = io::pipe().unwrap();
+        let theirs_at = format!("/proc/{}/fd/{}", process::id(), theirs.as_raw_fd());
+        let mut program = Command::new("sh");
+        program.args(["-c", &format!("exec 3> {theirs_at}; sleep 1000 & wait")]);
+        let config = Path::new("/nowhere");
+        let error = proposed(program, config, Duration::from_secs(1)).unwrap_err();
+        let said = "it did not propose a configuration (spec) within 1 s";
+        assert_eq!(error.to_string(), said);
+        drop(theirs);
+        // Until nobody is left who has it open.
+        assert_eq!(alive.read_to_end(&mut Vec::new()).unwrap(), 0);
+    }
 
     #[test]
     fn a_runtime_is_told_what_both_sides_are() {
