@@ -281,7 +281,7 @@ fn the_page_says_what_each_way_costs() {
         "bootstrap",
         "only 8 runs.",
         "a middle alone hides",
-        "getppid: vm cold: 1161 times the container, vm warm: 1193 times the container",
+        "getppid: vm cold: 1161 times the container, vm warm: 1171 times the container",
         "vm warm: p50 130 µs, p99 260 µs",
         "31.0 MiB of the host's memory an instance (30.0 to 32.0); it ended at 1 of 4: there was no time",
         "vm warm: half within 400 ms, all after 500 ms",
@@ -324,7 +324,7 @@ fn in_short_the_page_says_what_each_way_costs_beside_the_start() {
         cost("a command's single operations"),
         [
             "1.00 times the container's (clock-read) to 1161 times (getppid)",
-            "1.00 times the container's (clock-read) to 1193 times (getppid)",
+            "1.00 times the container's (clock-read) to 1171 times (getppid)",
         ]
     );
     assert!(!short.contains("processor time"), "{short}");

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::Figure;
 use super::distribution::pooled;
 use crate::results::row;
-use crate::statistics::{Random, Summary, median};
+use crate::statistics::{Random, Summary, whole_median};
 use crate::{Contender, ResultRow, Sample, Series, WayReport, Ways};
 
 /// What a series says of one figure that the workload reports.
@@ -52,11 +52,11 @@ pub(crate) fn of_series(series: &Series, contenders: &[Contender]) -> Vec<Figure
         of_runs: of_runs(contender, &|sample| Some(sample.figure(name)?.p50_ns)),
         cpu: Some(of_runs(contender, &|sample| sample.figure(name)?.cpu_ns))
             .filter(|row| row.summary.is_some()),
-        p99_ns: middle(
-            series
-                .timed(contender)
-                .filter_map(|sample| sample.figure(name)?.p99_ns),
-        ),
+        p99_ns: {
+            let timed = series.timed(contender);
+            let p99s = timed.filter_map(|sample| sample.figure(name)?.p99_ns);
+            whole_median(&p99s.collect::<Vec<_>>())
+        },
         quantiles_ns: pooled(
             series
                 .timed(contender)
@@ -118,11 +118,6 @@ fn names<'a>(figures: impl Iterator<Item = &'a Figure>) -> Vec<String> {
         }
     }
     names
-}
-
-fn middle(values: impl Iterator<Item = u64>) -> Option<u64> {
-    let values: Vec<f64> = values.map(|ns| ns as f64).collect();
-    median(&values).map(|ns| ns.round() as u64)
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ mod tests {
             lines(&comparison().figures),
             [
                 "vm cold, 7 runs: slower in 1 of 2 operations: 1.00 to 1161 times the container",
-                "vm warm, 8 runs: slower in 1 of 2 operations: 1.00 to 1193 times the container",
+                "vm warm, 8 runs: slower in 1 of 2 operations: 1.00 to 1171 times the container",
             ]
         );
     }

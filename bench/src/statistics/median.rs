@@ -18,9 +18,29 @@ pub fn median(values: &[f64]) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
+/// The same of whole numbers, to the next one.
+pub fn whole_median(values: &[u64]) -> Option<u64> {
+    let values: Vec<f64> = values.iter().map(|&value| value as f64).collect();
+    median(&values).map(|it| it.round() as u64)
+}
+
+/// The median of a series over that of a reference, both as they are shown beside it; `None` without
+/// one, or if the reference's is zero.
+pub(super) fn ratio_of_medians(series: &[u64], reference: &[u64]) -> Option<f64> {
+    let of = whole_median(reference).filter(|median| *median > 0)?;
+    Some(whole_median(series)? as f64 / of as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ratio_is_one_of_the_medians_that_are_shown() {
+        assert_eq!(ratio_of_medians(&[20, 4], &[15, 1]), Some(1.5));
+        assert_eq!(ratio_of_medians(&[20], &[0]), None);
+        assert_eq!(ratio_of_medians(&[], &[1]), None);
+    }
 
     #[test]
     fn it_is_the_middle_one_or_halfway_between_two() {

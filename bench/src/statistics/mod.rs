@@ -22,7 +22,7 @@ mod verdict;
 
 use serde::{Deserialize, Serialize};
 
-pub use median::median;
+pub use median::{median, whole_median};
 pub use paired::PairedComparison;
 pub use quantile::quantile;
 pub use summary::{Summary, TAIL_FROM};

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::quantile::ratio_of_medians;
+use super::median::ratio_of_medians;
 use super::{Evidence, Interval, MARGIN, Random, Verdict, bootstrap, mann_whitney, median};
 
 /// A series held against a reference, run by run. All is in the unit of its values: nanoseconds, or

@@ -1,12 +1,13 @@
 use serde::{Deserialize, Serialize};
 
-use super::quantile;
+use super::{quantile, whole_median};
 
 /// From so many values on the 99th percentile is one that three of them lie above; with fewer it
 /// says more of one of them than of the series.
 pub const TAIL_FROM: usize = 300;
 
-/// A series in a few figures. Each is one of its values, by nearest rank.
+/// A series in a few figures. But for the median, which may lie between two, each is one of its values,
+/// by nearest rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// How many values there are.
@@ -29,7 +30,7 @@ impl Summary {
         Some(Self {
             count: values.len(),
             min: quantile(values, 0.0)?,
-            p50: quantile(values, 0.5)?,
+            p50: whole_median(values)?,
             p90: quantile(values, 0.9)?,
             p99: (values.len() >= TAIL_FROM)
                 .then(|| quantile(values, 0.99))
@@ -49,7 +50,7 @@ mod tests {
         let summary = Summary {
             count: 300,
             min: 1,
-            p50: 150,
+            p50: 151,
             p90: 270,
             p99: Some(297),
             max: 300,

@@ -1,6 +1,6 @@
 use super::Warning;
 use crate::measurand::Measurand;
-use crate::statistics::{MARGIN, MIN_PAIRS, theil_sen};
+use crate::statistics::{MARGIN, MIN_PAIRS, theil_sen, whole_median};
 use crate::units::{size, three_digits, time};
 use crate::{
     Comparison, Contender, FootprintReading, Metric, Peer, Reported, Sample, WayReport, quantile,
@@ -86,7 +86,7 @@ fn of_series(
 
 fn median(samples: &[(&Sample, u64)]) -> Option<f64> {
     let values: Vec<u64> = samples.iter().map(|(_, ns)| *ns).collect();
-    quantile(&values, 0.5).map(|ns| ns as f64)
+    whole_median(&values).map(|ns| ns as f64)
 }
 
 /// Of each contender the run in the middle, by how far its clock was from the host's, if that is too
@@ -289,7 +289,7 @@ fn lifetime(comparison: &Comparison) -> Vec<String> {
         .iter()
         .filter_map(|(sample, exit)| Some(exit.saturating_sub(sample.launch_to_main_ns?)))
         .collect();
-    let (Some(whole), Some(command)) = (median(&samples), quantile(&of_command, 0.5)) else {
+    let (Some(whole), Some(command)) = (median(&samples), whole_median(&of_command)) else {
         return Vec::new();
     };
     if command as f64 <= whole / 2.0 {
