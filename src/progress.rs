@@ -22,6 +22,9 @@ pub fn on_stderr() -> Box<dyn Progress> {
     }
 }
 
+/// How work is shown; what is longer than a line is cut, as only one is cleared.
+const UNKNOWN_LENGTH: &str = "{spinner} {wide_msg}";
+
 /// How work is shown of which it is known how long it is.
 const KNOWN_LENGTH: &str = "{spinner} {msg} {wide_bar} {percent} % {elapsed}, {eta} left";
 
@@ -32,6 +35,9 @@ struct Bar(Mutex<Option<ProgressBar>>);
 impl Progress for Bar {
     fn begin(&self, what: &str) {
         let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+        if let Ok(style) = ProgressStyle::with_template(UNKNOWN_LENGTH) {
+            bar.set_style(style);
+        }
         bar.enable_steady_tick(Duration::from_millis(120));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
     }

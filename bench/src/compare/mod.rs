@@ -131,22 +131,25 @@ pub fn compare(
         // Where no run is timed, its own times are what is shown: nothing may be added to them.
         let observes = (plan.series.runs > 0).then_some(way.side());
         let look = plan.look(observes, Some(&volumes), Duration::MAX, interrupt);
-        stdin
-            .and_then(|stdin| measure::run(prepared, stdin, look))
-            .map(|mut run| WayReport {
-                disk: DiskUse::of(&prepared.disk_files(), run.own_disk.take()),
-                isolation: Isolation::of(
-                    *plan.launchers.get(way),
-                    way,
-                    plan.workload,
-                    run.observed.take(),
-                ),
-                ..report(way, run)
-            })
-            .map_err(|error| match error {
-                MeasureError::Interrupted => Error::Interrupted,
-                source => Error::Measure { way, source },
-            })
+        if observes.is_some() {
+            progress.begin(&format!("checking {way}"));
+        }
+        let run = stdin.and_then(|stdin| measure::run(prepared, stdin, look));
+        progress.end();
+        run.map(|mut run| WayReport {
+            disk: DiskUse::of(&prepared.disk_files(), run.own_disk.take()),
+            isolation: Isolation::of(
+                *plan.launchers.get(way),
+                way,
+                plan.workload,
+                run.observed.take(),
+            ),
+            ..report(way, run)
+        })
+        .map_err(|error| match error {
+            MeasureError::Interrupted => Error::Interrupted,
+            source => Error::Measure { way, source },
+        })
     })?;
     let of_ways = entrants(&prepared, &ways);
     let (entrants, others) = others::check(of_ways, &plan, &ways, interrupt)?;
