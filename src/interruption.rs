@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::process;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use launch::ExitStatus;
 use nix::sys::signal::{Signal, kill};
@@ -10,9 +11,13 @@ use nix::unistd::Pid;
 
 use crate::error;
 
-/// Remembers the signal that ended the preparation.
+/// Within this time another signal is the same wish: `timeout` signals a process and then its
+/// group. Nobody types Ctrl-C twice that soon and means two things.
+const SAME_WISH_WITHIN: Duration = Duration::from_millis(500);
+
+/// Remembers the signal that ended the preparation, the first one, and when it came.
 #[derive(Debug, Default)]
-pub struct Interruption(AtomicI32);
+pub struct Interruption(OnceLock<(Signal, Instant)>);
 
 /// Work was ended by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +33,18 @@ impl Interrupted {
 
 impl Interruption {
     /// Ends the programs that do the work; it then fails and clears up after itself. Without
-    /// programs, or on another signal, gives up at once, and the next run clears up: work of our
-    /// own can't be ended half-way.
+    /// programs, or on another signal half a second later, gives up at once, and the next run
+    /// clears up: work of our own can't be ended half-way.
     pub fn take(&self, signal: Signal) {
-        let before = self.0.load(Ordering::Relaxed);
+        let before = self.0.get().copied();
         if !self.note(signal) {
             return;
         }
-        if before != 0 || end_children() == 0 {
+        let gives_up = match before {
+            None => end_children() == 0,
+            Some((_, at)) => is_another_wish(at.elapsed()),
+        };
+        if gives_up {
             let interrupted = Interrupted(signal);
             error::print(&interrupted);
             process::exit(interrupted.exit_code().into());
@@ -46,7 +55,7 @@ impl Interruption {
     pub fn note(&self, signal: Signal) -> bool {
         let ends = Self::ends(signal);
         if ends {
-            self.0.store(signal as i32, Ordering::Relaxed);
+            self.0.get_or_init(|| (signal, Instant::now()));
         }
         ends
     }
@@ -58,12 +67,16 @@ impl Interruption {
 
     /// Fails if there was a signal.
     pub fn check(&self) -> Result<(), Interrupted> {
-        match Signal::try_from(self.0.load(Ordering::Relaxed)) {
-            Ok(signal) => Err(Interrupted(signal)),
-            // 0: there was none.
-            Err(_) => Ok(()),
+        match self.0.get() {
+            Some(&(signal, _)) => Err(Interrupted(signal)),
+            None => Ok(()),
         }
     }
+}
+
+/// Whether a signal means more than the one that came so long before.
+fn is_another_wish(after: Duration) -> bool {
+    after > SAME_WISH_WITHIN
 }
 
 /// Sends SIGTERM to every child process, and counts them: `make` passes it on to what it started.
@@ -83,4 +96,32 @@ fn end_children() -> usize {
         }
     }
     ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_signals_at_once_are_one_wish() {
+        let interruption = Interruption::default();
+        assert!(interruption.note(Signal::SIGINT));
+        // Otherwise it would end this process.
+        interruption.take(Signal::SIGTERM);
+        let interrupted = interruption.check().unwrap_err();
+        assert_eq!(interrupted.exit_code(), 130);
+    }
+
+    #[test]
+    fn a_later_signal_is_another_wish() {
+        assert!(!is_another_wish(Duration::from_millis(1)));
+        assert!(is_another_wish(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_users_own_signal_ends_nothing() {
+        let interruption = Interruption::default();
+        interruption.take(Signal::SIGUSR1);
+        assert!(interruption.check().is_ok());
+    }
 }

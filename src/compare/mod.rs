@@ -62,8 +62,8 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     Ok(exit_code(&comparison))
 }
 
-/// The first signal ends timed runs, which are reported then; before there are any, and the second
-/// time, it ends all.
+/// The first signal ends timed runs, which are reported then; before there are any, and when another
+/// one is a further wish, it ends all.
 pub fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interruption) {
     if interrupt.holds_results() && !interrupt.is_raised() {
         if interruption.note(signal) {
