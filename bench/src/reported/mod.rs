@@ -76,8 +76,8 @@ impl Reported {
 
     /// How fast the workload's clock ran: 1 is as fast as the host's.
     pub(crate) fn pace(&self) -> f64 {
-        // No time at all is a nanosecond, so that there is a number for it.
-        self.took_ns as f64 / self.host_ns.max(1) as f64
+        // No time at all is a nanosecond, so that there is a number for it, and two of them agree.
+        self.took_ns.max(1) as f64 / self.host_ns.max(1) as f64
     }
 }
 
