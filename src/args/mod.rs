@@ -102,8 +102,8 @@ pub enum Action {
     /// once as a VM that boots (cold), from the same image and with the same limits. Its output is
     /// captured, not shown: what differs in it is. Then the three take turns and are timed, and
     /// each VM is held against the container, with a verdict in words. Ends with 0 when all three
-    /// could run the command, whatever it exited with, and with 125 otherwise. Ctrl-C ends timed
-    /// runs early, with a report of those that there were.
+    /// could run the command and it ended alike, whatever its exit code, and with 125 otherwise.
+    /// Ctrl-C ends timed runs early, with a report of those that there were.
     #[command(disable_help_flag = true, override_usage = compare::USAGE, after_help = compare::EXAMPLES)]
     Compare(Box<CompareArgs>),
     /// Measure a suite of workloads both ways, and write a report
