@@ -36,12 +36,22 @@ impl Interruption {
     /// programs, or on another signal half a second later, gives up at once, and the next run
     /// clears up: work of our own can't be ended half-way.
     pub fn take(&self, signal: Signal) {
+        self.end_work(signal, false);
+    }
+
+    /// The same when there is something to report of what was done before: the first signal never
+    /// gives up, and the work that is done now is waited for.
+    pub fn take_before_report(&self, signal: Signal) {
+        self.end_work(signal, true);
+    }
+
+    fn end_work(&self, signal: Signal, reports: bool) {
         let before = self.0.get().copied();
         if !self.note(signal) {
             return;
         }
         let gives_up = match before {
-            None => end_children() == 0,
+            None => end_children() == 0 && !reports,
             Some((_, at)) => is_another_wish(at.elapsed()),
         };
         if gives_up {

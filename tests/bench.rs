@@ -2,12 +2,15 @@
 
 mod harness;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use harness::schema::{assert_is_a_sample, assert_is_a_summary};
-use harness::{World, can_run};
+use harness::{World, can_run, wait};
 use launch::Side;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 const SUITE: &str = r#"
@@ -98,6 +101,37 @@ fn a_suite_is_measured_written_down_and_not_measured_again() {
     fs::write(&kept, elsewhere.to_string()).unwrap();
     let more = format!("{SUITE}\n{}", SUITE.replace("startup", "more"));
     refused(&more, ": the number of CPUs was 999, and is ");
+}
+
+#[test]
+fn a_suite_that_is_called_off_between_two_workloads_is_written_down() {
+    if !can_run(Side::Vm) {
+        return;
+    }
+    let world = World::new();
+    let root = world.dir().join("root");
+    fs::create_dir(&root).unwrap();
+    // Of no size on the disk, and read for some seconds by jaula itself.
+    let large = File::create(root.join("large")).unwrap();
+    large.set_len(2 << 30).unwrap();
+    let suite = world.dir().join("suite.toml");
+    let out = world.dir().join("results");
+    let flags = format!("flags = [\"--rootfs\", {root:?}, ");
+    let second = SUITE
+        .replace("\"startup\"", "\"second\"")
+        .replace("flags = [", &flags);
+    fs::write(&suite, format!("{SUITE}{second}")).unwrap();
+    let [suite, out_flag] = [&suite, &out].map(|path| path.to_str().unwrap().to_owned());
+    let mut bench = world.jaula(["bench", "--suite", &suite, "--out", &out_flag]);
+    let mut child = bench.spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let mut said = said.lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("second (2 of 2)")));
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    assert_eq!(said.last().as_deref(), Some("jaula: interrupted by SIGINT"));
+    assert_eq!(wait(&mut child).code(), Some(130));
+    assert!(read(&out.join("report.md")).contains("startup"));
+    world.assert_no_traces();
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     let interrupt = Interrupt::default();
     let progress = progress::on_stderr();
     let comparison = signals.during(
-        |signal| call_off(signal, &interrupt, &interruption),
+        |signal| call_off(signal, &interrupt, &interruption, false),
         || {
             let (stdin, before) = (stdin.as_ref(), Before::default());
             measure(args, stdin, &before, progress.as_ref(), &interrupt)
@@ -63,15 +63,20 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
 }
 
 /// The first signal ends timed runs, which are reported then; before there are any, and when another
-/// one is a further wish, it ends all.
-pub fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interruption) {
+/// one is a further wish, it ends all. With results of `earlier` comparisons the first one leaves
+/// time to report those.
+pub fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interruption, earlier: bool) {
     if interrupt.holds_results() && !interrupt.is_raised() {
         if interruption.note(signal) {
             interrupt.raise();
         }
     } else {
         interrupt.raise();
-        interruption.take(signal);
+        if earlier {
+            interruption.take_before_report(signal);
+        } else {
+            interruption.take(signal);
+        }
     }
 }
 

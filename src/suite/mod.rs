@@ -70,8 +70,9 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
             workloads.len()
         ));
         let interrupt = Interrupt::default();
+        let reports = !all.is_empty();
         let comparison = signals.during(
-            |signal| compare::call_off(signal, &interrupt, &interruption),
+            |signal| compare::call_off(signal, &interrupt, &interruption, reports),
             || compare::measure(compare, None, &before, progress.as_ref(), &interrupt),
         )?;
         match comparison {
