@@ -84,7 +84,7 @@ impl Error {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::OfOurInit(_) => Some("leave it out".into()),
-            Self::NoImage(_) => Some("give an image or --rootfs DIR, see jaula run --help".into()),
+            Self::NoImage(_) => Some("give an image or --rootfs DIR".into()),
             Self::Image(error) => error.remedy().map(Into::into),
             Self::Pull(error) => error.remedy().map(Into::into),
             Self::Mount(error) => error.remedy(),

@@ -4,6 +4,7 @@
 
 mod harness;
 
+use std::fs::File;
 use std::io::Read;
 use std::process::Stdio;
 
@@ -186,6 +187,31 @@ fn a_reader_that_goes_away_ends_jaulas_own_output_in_silence() {
     wait(&mut child);
     pipe.read_to_string(&mut stderr).unwrap();
     assert_eq!(stderr, "");
+}
+
+#[test]
+fn what_could_not_be_written_is_named() {
+    let mut command = World::new().jaula(["ps"]);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut child = command.stdout(full).spawn().unwrap();
+    let mut stderr = String::new();
+    let mut pipe = child.stderr.take().unwrap();
+    assert_eq!(wait(&mut child).code(), Some(125));
+    pipe.read_to_string(&mut stderr).unwrap();
+    assert!(
+        stderr.starts_with("jaula: can't write to standard output: No space left"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn without_an_image_no_other_subcommand_is_named() {
+    for subcommand in ["run", "compare", "explain"] {
+        assert_eq!(
+            jaula(&[subcommand]).stderr,
+            "jaula: no image given; give an image or --rootfs DIR\n"
+        );
+    }
 }
 
 #[test]

@@ -14,6 +14,6 @@ pub fn kill(args: &KillArgs) -> Result<u8, Error> {
         if args.signal.0 == KILL {
             world.let_go_on(found)?;
         }
-        Ok(output::print(&found.record.name).map_err(launch::Error::from)?)
+        Ok(output::print(&found.record.name)?)
     })
 }

@@ -13,7 +13,7 @@ pub fn pause(args: &NamesArgs) -> Result<u8, Error> {
             return Err(Failure::Paused(found.record.name.clone()));
         }
         world.cgroup(found)?.freeze()?;
-        Ok(output::print(&found.record.name).map_err(launch::Error::from)?)
+        Ok(output::print(&found.record.name)?)
     })
 }
 
@@ -25,6 +25,6 @@ pub fn unpause(args: &NamesArgs) -> Result<u8, Error> {
             return Err(Failure::NotPaused(found.record.name.clone()));
         }
         world.cgroup(found)?.thaw()?;
-        Ok(output::print(&found.record.name).map_err(launch::Error::from)?)
+        Ok(output::print(&found.record.name)?)
     })
 }

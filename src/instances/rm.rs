@@ -18,6 +18,6 @@ pub fn rm(args: &RmArgs) -> Result<u8, Error> {
         // Of one that is not kept nothing is left by now; of another, somebody else may have
         // removed it.
         world.run.remove(found.directory())?;
-        Ok(output::print(&found.record.name).map_err(launch::Error::from)?)
+        Ok(output::print(&found.record.name)?)
     })
 }

@@ -26,7 +26,7 @@ pub fn stop(args: &StopArgs) -> Result<u8, Error> {
         if found.is_running() {
             world.end(found, signal, u64::try_from(timeout_s).ok())?;
         }
-        Ok(output::print(&found.record.name).map_err(launch::Error::from)?)
+        Ok(output::print(&found.record.name)?)
     })
 }
 

@@ -26,7 +26,7 @@ pub fn wait(args: &NamesArgs) -> Result<u8, Error> {
             let waited = waiting.ok_or_else(unknown)?.wait();
             let status = waited.map_err(Failure::io(&found, "waited for"))?;
             let exit_code = status.ok_or_else(unknown)?.exit_code;
-            Ok(output::print(&exit_code.to_string()).map_err(launch::Error::from)?)
+            Ok(output::print(&exit_code.to_string())?)
         });
         if let Err(failure) = done {
             super::print(failure);
