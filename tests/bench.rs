@@ -4,6 +4,7 @@ mod harness;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use harness::schema::{assert_is_a_sample, assert_is_a_summary};
@@ -149,6 +150,34 @@ fn a_suite_that_means_nothing_is_refused_before_anything_runs() {
             &SUITE.replace("startup", "../startup"),
             "can't be a workload's name",
         ),
+        (
+            &SUITE.replace("--metrics=main", "probe"),
+            "its flags say something of what runs",
+        ),
+        (
+            &SUITE.replace("--metrics=main", "--"),
+            "its flags say something of what runs",
+        ),
+        (
+            &SUITE.replace("--metrics=main", "--rootfs=/"),
+            "its flags say something of what runs",
+        ),
+        (
+            &SUITE.replace("\"busybox\"", "\"--warmup=1\""),
+            "or its image is a flag",
+        ),
+        (
+            &SUITE.replace("\"busybox\"", "\"--help\""),
+            "help is asked for in place of it",
+        ),
+        (
+            &SUITE.replace("--metrics=main", "--json"),
+            "--json and --html are no flags of a suite's",
+        ),
+        (
+            &SUITE.replace("--metrics=main", "--html=x"),
+            "--json and --html are no flags of a suite's",
+        ),
     ] {
         fs::write(&suite, text).unwrap();
         let [suite, out] = [&suite, &out].map(|path| path.to_str().unwrap());
@@ -202,6 +231,12 @@ fn a_way_that_cant_run_on_this_host_is_in_the_report_and_in_the_exit_code() {
         let told = format!("- Note: {way} failed: ");
         assert!(report.contains(&told), "{report}");
     }
+    // Who can read one of the results can read them all.
+    let [kept, report] = ["workloads/startup.json", "report.md"].map(|name| {
+        let file = fs::metadata(Path::new(&out).join(name)).unwrap();
+        file.permissions().mode()
+    });
+    assert_eq!(kept, report);
 }
 
 /// A limit of the median that any run exceeds, or none does.

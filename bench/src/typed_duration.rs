@@ -14,10 +14,18 @@ impl TypedDuration {
     }
 }
 
-impl TryFrom<String> for TypedDuration {
-    type Error = humantime::DurationError;
+/// It is not written as one is.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no stretch of time, as \"90s\" or \"1m 30s\" is")]
+pub struct InvalidDuration(String);
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        humantime::parse_duration(&text).map(Self)
+impl TryFrom<String> for TypedDuration {
+    type Error = InvalidDuration;
+
+    fn try_from(text: String) -> Result<Self, InvalidDuration> {
+        match humantime::parse_duration(&text) {
+            Ok(duration) => Ok(Self(duration)),
+            Err(_) => Err(InvalidDuration(text)),
+        }
     }
 }

@@ -90,9 +90,9 @@ pub enum Source<'a> {
 pub struct NoImage;
 
 impl WorkloadArgs {
-    /// How many words there are behind the flags.
-    pub fn word_count(&self) -> usize {
-        self.words.len()
+    /// The words behind the flags.
+    pub fn words(&self) -> &[OsString] {
+        &self.words
     }
 
     /// Where the image comes from.

@@ -84,7 +84,7 @@ pub fn prepare(
         (false, true) => &[],
     };
     for &way in ways {
-        let line = run_line(args.words(), args.workload.word_count(), way);
+        let line = run_line(args.words(), args.workload.words().len(), way);
         others.push(Other {
             contender: Contender::jaula_run(way),
             prepared: Ok(processes::whole(env::current_exe()?.into(), line)),

@@ -1,11 +1,11 @@
 //! What a budget says of results.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use bench::budget::{Budget, BudgetError, Judgement};
 
+use super::text;
 use crate::args::LimitArgs;
 
 /// Why there is nothing to judge by.
@@ -31,7 +31,7 @@ pub fn read(
 }
 
 fn parse(path: &Path, workloads: &[&str], has_baseline: bool) -> Result<Budget, LimitsError> {
-    let text = fs::read_to_string(path).map_err(|source| LimitsError::Read {
+    let text = text::read(path).map_err(|source| LimitsError::Read {
         path: path.into(),
         source,
     })?;

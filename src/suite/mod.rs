@@ -3,9 +3,11 @@
 mod diff;
 mod limits;
 mod results;
+mod text;
 
-use std::fs;
+use std::ffi::OsStr;
 use std::io;
+use std::iter;
 use std::path::PathBuf;
 
 use bench::Interrupt;
@@ -20,7 +22,7 @@ use crate::compare::{self, Before};
 use crate::error::{self, Error};
 use crate::interruption::Interruption;
 use crate::signals::Signals;
-use crate::usage::Refused;
+use crate::usage::{self, Refused};
 use crate::{output, progress};
 use results::Results;
 
@@ -33,6 +35,8 @@ enum BenchError {
     Suite { path: PathBuf, source: SuiteError },
     #[error("workload {name} can't be measured")]
     Workload { name: String, source: Refused },
+    #[error("workload {name} can't be measured: {reason}")]
+    Flags { name: String, reason: &'static str },
     #[error("no workload of the suite takes part in a quick run")]
     NothingQuick,
     #[error("the built-in suite is broken")]
@@ -146,7 +150,7 @@ fn workloads(args: &BenchArgs) -> Result<Vec<(SuiteWorkload, CompareArgs)>, Benc
     let suite = match &args.suite {
         None => Suite::built_in()?,
         Some(path) => {
-            let text = fs::read_to_string(path).map_err(|source| BenchError::Read {
+            let text = text::read(path).map_err(|source| BenchError::Read {
                 path: path.clone(),
                 source,
             })?;
@@ -160,12 +164,38 @@ fn workloads(args: &BenchArgs) -> Result<Vec<(SuiteWorkload, CompareArgs)>, Benc
     if suite.workload.is_empty() {
         return Err(BenchError::NothingQuick);
     }
-    let with_args = |workload: SuiteWorkload| match CompareArgs::of_words(workload.words()) {
-        Ok(args) => Ok((workload, args)),
-        Err(error) => Err(BenchError::Workload {
-            name: workload.name,
-            source: Refused::new(&error, &["jaula".into(), "compare".into()]),
-        }),
-    };
     suite.workload.into_iter().map(with_args).collect()
+}
+
+fn with_args(workload: SuiteWorkload) -> Result<(SuiteWorkload, CompareArgs), BenchError> {
+    let reason = match CompareArgs::of_words(workload.words()) {
+        Ok(args) => match unmeant(&workload, &args) {
+            None => return Ok((workload, args)),
+            Some(reason) => reason,
+        },
+        Err(error) if usage::is_answer(&error) => "help is asked for in place of it",
+        Err(error) => {
+            return Err(BenchError::Workload {
+                name: workload.name,
+                source: Refused::new(&error, &["jaula".into(), "compare".into()]),
+            });
+        }
+    };
+    let name = workload.name;
+    Err(BenchError::Flags { name, reason })
+}
+
+/// What its words make of it that nobody can have meant.
+fn unmeant(workload: &SuiteWorkload, args: &CompareArgs) -> Option<&'static str> {
+    let image_and_command = iter::once(&workload.image).chain(&workload.command);
+    let is_what_runs = args.workload.rootfs.is_none()
+        && image_and_command.map(OsStr::new).eq(args.workload.words())
+        && !workload.flags.iter().any(|flag| flag == "--");
+    if !is_what_runs {
+        Some("its flags say something of what runs, or its image is a flag")
+    } else if args.json || args.html.is_some() {
+        Some("--json and --html are no flags of a suite's, which writes both into --out")
+    } else {
+        None
+    }
 }

@@ -163,9 +163,9 @@ impl Results {
     /// Keeps it, whole or not at all.
     pub fn keep(&self, measured: &Measured) -> Result<(), launch::Error> {
         let path = self.of(&measured.name);
-        let name = format!("{}.json", measured.name);
-        let text = export::kept(measured);
-        host::whole_file::write(&self.dir.join(OF_EACH), &name, text.as_bytes())
+        let draft = path.with_extension("json.new");
+        fs::write(&draft, export::kept(measured))
+            .and_then(|()| fs::rename(draft, &path))
             .map_err(|source| ResultsError::Write { path, source })?;
         Ok(())
     }

@@ -82,7 +82,7 @@ pub enum BudgetError {
     #[error("limit {0} has none of p50, p90, max, ratio, baseline")]
     Boundless(usize),
     /// What it is to be multiplied with makes no sense.
-    #[error("limit {0}: ratio and baseline must be above zero")]
+    #[error("limit {0}: ratio and baseline must be numbers above zero")]
     Factor(usize),
     /// There is nothing to be judged.
     #[error("there is no limit")]
@@ -139,7 +139,8 @@ impl Budget {
             };
             let factors = [limit.ratio, limit.baseline];
             // Also what is no number.
-            if !factors.into_iter().flatten().all(|it| it > 0.0) {
+            let is_factor = |it: f64| it > 0.0 && it.is_finite();
+            if !factors.into_iter().flatten().all(is_factor) {
                 return Err(BudgetError::Factor(number));
             }
             let amount = |typed: Option<String>| {
@@ -251,6 +252,10 @@ mod tests {
             ),
             (
                 &format!("{LIMIT}ratio = 0.0"),
+                "limit 1: ratio and baseline",
+            ),
+            (
+                &format!("{LIMIT}ratio = inf"),
                 "limit 1: ratio and baseline",
             ),
             (

@@ -1,14 +1,19 @@
 //! Suites: which workloads are measured, as a user writes them down in TOML.
 
 use std::collections::HashSet;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::toml_text::{self, TomlError};
 use crate::typed_duration::TypedDuration;
 
 /// The suite that is built in.
 const BUILT_IN: &str = include_str!("built_in.toml");
+
+/// How long a workload's name may be: a file with it and an ending has to have room for more.
+const LONGEST_NAME: usize = 64;
 
 /// What is measured, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -36,6 +41,7 @@ pub struct SuiteWorkload {
     #[serde(default)]
     pub flags: Vec<String>,
     /// How many timed runs of each way.
+    #[serde(default, deserialize_with = "count")]
     pub runs: Option<usize>,
     /// For how long ("90s").
     pub budget: Option<TypedDuration>,
@@ -51,7 +57,7 @@ pub enum SuiteError {
     #[error(transparent)]
     Toml(#[from] TomlError),
     /// It is to be the name of a file, too.
-    #[error("{0:?} can't be a workload's name: it may have letters, digits, - and _")]
+    #[error("{0:?} can't be a workload's name: it may have up to 64 letters, digits, - and _")]
     Name(String),
     /// A report could not tell two workloads apart.
     #[error("there are two workloads named {0:?}")]
@@ -59,6 +65,23 @@ pub enum SuiteError {
     /// There is nothing to be measured.
     #[error("there is no workload")]
     Empty,
+}
+
+/// A number of runs. A key that is left out does not come here.
+fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+    struct Count;
+    impl Visitor<'_> for Count {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number from 0 on")
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<usize, E> {
+            usize::try_from(number).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+        }
+    }
+    from.deserialize_i64(Count).map(Some)
 }
 
 impl Suite {
@@ -82,7 +105,7 @@ impl Suite {
         for workload in &suite.workload {
             let name = &workload.name;
             let is_good = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-            if name.is_empty() || !name.chars().all(is_good) {
+            if !(1..=LONGEST_NAME).contains(&name.len()) || !name.chars().all(is_good) {
                 return Err(SuiteError::Name(name.clone()));
             }
             if !names.insert(&workload.name) {
@@ -176,8 +199,22 @@ mod tests {
                 &format!("{workload}speed = 1\n"),
                 "line 4: unknown field `speed`",
             ),
-            (&format!("{workload}budget = \"soon\"\n"), "line 4: "),
-            (&format!("{workload}runs = -1\n"), "line 4: "),
+            (
+                &workload.replace("\"x\"", &format!("{:?}", "x".repeat(65))),
+                "\"xxx",
+            ),
+            (
+                &format!("{workload}budget = \"-5s\"\n"),
+                "line 4: \"-5s\" is no stretch of time, as \"90s\" or \"1m 30s\" is",
+            ),
+            (
+                &format!("{workload}runs = -1\n"),
+                "line 4: invalid value: integer `-1`, expected a whole number from 0 on",
+            ),
+            (
+                &format!("{workload}runs = 1.5\n"),
+                "line 4: invalid type: floating point `1.5`, expected a whole number from 0 on",
+            ),
             ("[[workload]\n", "line 1: "),
         ] {
             let error = Suite::parse(text).unwrap_err().to_string();
