@@ -117,10 +117,9 @@ fn a_suite_that_is_called_off_between_two_workloads_is_written_down() {
     large.set_len(2 << 30).unwrap();
     let suite = world.dir().join("suite.toml");
     let out = world.dir().join("results");
-    let flags = format!("flags = [\"--rootfs\", {root:?}, ");
     let second = SUITE
         .replace("\"startup\"", "\"second\"")
-        .replace("flags = [", &flags);
+        .replace("image = \"busybox\"", &format!("rootfs = {root:?}"));
     fs::write(&suite, format!("{SUITE}{second}")).unwrap();
     let [suite, out_flag] = [&suite, &out].map(|path| path.to_str().unwrap().to_owned());
     let mut bench = world.jaula(["bench", "--suite", &suite, "--out", &out_flag]);

@@ -7,8 +7,7 @@ mod text;
 
 use std::ffi::OsStr;
 use std::io;
-use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bench::Interrupt;
 use bench::changes::Changes;
@@ -187,9 +186,9 @@ fn with_args(workload: SuiteWorkload) -> Result<(SuiteWorkload, CompareArgs), Be
 
 /// What its words make of it that nobody can have meant.
 fn unmeant(workload: &SuiteWorkload, args: &CompareArgs) -> Option<&'static str> {
-    let image_and_command = iter::once(&workload.image).chain(&workload.command);
-    let is_what_runs = args.workload.rootfs.is_none()
-        && image_and_command.map(OsStr::new).eq(args.workload.words())
+    let rootfs = args.workload.rootfs.as_deref();
+    let is_what_runs = rootfs == workload.rootfs.as_deref().map(Path::new)
+        && (workload.behind_the_flags().map(OsStr::new)).eq(args.workload.words())
         && !workload.flags.iter().any(|flag| flag == "--");
     if !is_what_runs {
         Some("its flags say something of what runs, or its image is a flag")

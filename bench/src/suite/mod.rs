@@ -33,7 +33,9 @@ pub struct SuiteWorkload {
     #[serde(default)]
     pub about: String,
     /// The image that it runs in.
-    pub image: String,
+    pub image: Option<String>,
+    /// The directory that it runs in, in place of an image.
+    pub rootfs: Option<String>,
     /// The command; the image's own if there is none.
     #[serde(default)]
     pub command: Vec<String>,
@@ -59,6 +61,9 @@ pub enum SuiteError {
     /// It is to be the name of a file, too.
     #[error("{0:?} can't be a workload's name: it may have up to 64 letters, digits, - and _")]
     Name(String),
+    /// It has nothing to run in, or two of it.
+    #[error("workload {0:?} has to have an image or a rootfs, and not both")]
+    Root(String),
     /// A report could not tell two workloads apart.
     #[error("there are two workloads named {0:?}")]
     Twice(String),
@@ -108,6 +113,9 @@ impl Suite {
             if !(1..=LONGEST_NAME).contains(&name.len()) || !name.chars().all(is_good) {
                 return Err(SuiteError::Name(name.clone()));
             }
+            if workload.image.is_some() == workload.rootfs.is_some() {
+                return Err(SuiteError::Root(name.clone()));
+            }
             if !names.insert(&workload.name) {
                 return Err(SuiteError::Twice(workload.name.clone()));
             }
@@ -138,9 +146,14 @@ impl SuiteWorkload {
             );
         }
         words.extend(self.flags.iter().cloned());
-        words.push(self.image.clone());
-        words.extend(self.command.iter().cloned());
+        words.extend(self.rootfs.iter().map(|it| format!("--rootfs={it}")));
+        words.extend(self.behind_the_flags().cloned());
         words
+    }
+
+    /// Those of them that are no flags.
+    pub fn behind_the_flags(&self) -> impl Iterator<Item = &String> {
+        self.image.iter().chain(&self.command)
     }
 }
 
@@ -155,6 +168,13 @@ mod tests {
         let quick = suite.clone().quick();
         assert!(!quick.workload.is_empty());
         assert!(quick.workload.len() < suite.workload.len());
+    }
+
+    #[test]
+    fn a_directory_is_run_in_as_well() {
+        let text = "[[workload]]\nname = \"x\"\nrootfs = \"./debian\"\ncommand = [\"true\"]\n";
+        let suite = Suite::parse(text).unwrap();
+        assert_eq!(suite.workload[0].words(), ["--rootfs=./debian", "true"]);
     }
 
     #[test]
@@ -216,6 +236,14 @@ mod tests {
                 "line 4: invalid type: floating point `1.5`, expected a whole number from 0 on",
             ),
             ("[[workload]\n", "line 1: "),
+            (
+                &workload.replace("image = \"busybox\"\n", ""),
+                "workload \"x\" has to have an image or a rootfs",
+            ),
+            (
+                &format!("{workload}rootfs = \"/x\"\n"),
+                "workload \"x\" has to have an image or a rootfs",
+            ),
         ] {
             let error = Suite::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
