@@ -138,26 +138,30 @@ impl Results {
             }
             earlier.insert(workload.name.clone(), measured);
         }
-        if !is_complete {
-            for measured in earlier.values() {
-                self.check_place(&measured.comparison.environment)?;
-            }
+        if !is_complete && !earlier.is_empty() {
+            let places = earlier.values().map(|it| &it.comparison.environment);
+            self.check_places(places)?;
         }
         Ok(earlier)
     }
 
     /// One report is of one host, and of one jaula.
-    fn check_place(&self, was: &Environment) -> Result<(), ResultsError> {
+    fn check_places<'a>(
+        &self,
+        places: impl Iterator<Item = &'a Environment>,
+    ) -> Result<(), ResultsError> {
         let mut is = Environment::of_this_host(installation::ring0());
-        // Which kernel guests will boot is seen when one does.
-        is.programs = Programs::this(was.programs.guest_kernel_sha256.clone());
-        match changes::differences(was, &is).into_iter().next() {
-            None => Ok(()),
-            Some(difference) => Err(ResultsError::OtherPlace {
-                path: self.dir.clone(),
-                difference,
-            }),
+        is.programs = Programs::this(None);
+        for was in places {
+            // Which kernel guests will boot is seen when one does.
+            let guest_kernel = &was.programs.guest_kernel_sha256;
+            is.programs.guest_kernel_sha256.clone_from(guest_kernel);
+            if let Some(difference) = changes::differences(was, &is).into_iter().next() {
+                let path = self.dir.clone();
+                return Err(ResultsError::OtherPlace { path, difference });
+            }
         }
+        Ok(())
     }
 
     /// Keeps it, whole or not at all.

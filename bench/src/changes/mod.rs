@@ -77,9 +77,7 @@ impl Changes {
         }
         changes
     }
-}
 
-impl Changes {
     /// What both have of a workload, and what only one of them has.
     fn add(&mut self, old: &Measured, new: &Measured, random: &mut Random) {
         let results = [old, new].map(|it| &it.comparison);
