@@ -9,6 +9,9 @@ use std::ffi::{CStr, c_int, c_long, c_short, c_uint};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use launch::WindowSize;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+
+use crate::in_root;
 
 /// Why a system call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +23,12 @@ impl Errno {
     fn last() -> Self {
         // SAFETY: the location of the calling thread's errno is always readable.
         Self(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl From<rustix::io::Errno> for Errno {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self(errno.raw_os_error())
     }
 }
 
@@ -64,8 +73,7 @@ pub(crate) fn open_in_root(
     flags: c_int,
     resolve: u64,
 ) -> Result<OwnedFd> {
-    let resolve = libc::RESOLVE_IN_ROOT | resolve;
-    openat2(root.as_raw_fd(), path, flags | libc::O_PATH, resolve)
+    look_up(root, path, flags | libc::O_PATH, resolve)
 }
 
 /// Opens `path` as if `root` were the root of the file system, with these flags of open(2). A link
@@ -75,44 +83,33 @@ pub(crate) fn open_file_in_root(
     path: &CStr,
     flags: c_int,
 ) -> Result<OwnedFd> {
-    let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS;
-    openat2(root.as_raw_fd(), path, flags, resolve)
+    look_up(root, path, flags, libc::RESOLVE_NO_SYMLINKS)
+}
+
+fn look_up(root: BorrowedFd<'_>, path: &CStr, flags: c_int, resolve: u64) -> Result<OwnedFd> {
+    let resolve = ResolveFlags::from_bits_retain(resolve);
+    Ok(in_root::open_in_root(
+        root,
+        path,
+        open_flags(flags),
+        resolve,
+    )?)
 }
 
 /// Opens `path`, unless a magic link of `/proc` leads there: that is `ELOOP`.
 pub(crate) fn open_without_magic_links(path: &CStr, flags: c_int) -> Result<OwnedFd> {
-    openat2(libc::AT_FDCWD, path, flags, libc::RESOLVE_NO_MAGICLINKS)
+    let flags = open_flags(flags) | OFlags::CLOEXEC;
+    Ok(openat2(
+        CWD,
+        path,
+        flags,
+        Mode::empty(),
+        ResolveFlags::NO_MAGICLINKS,
+    )?)
 }
 
-/// Most times that one path is looked up. `..` below a root is refused with `EAGAIN`, openat2(2),
-/// when meanwhile anything was mounted or renamed anywhere on the host.
-const MAX_LOOKUPS: usize = 1000;
-
-fn openat2(directory: RawFd, path: &CStr, flags: c_int, resolve: u64) -> Result<OwnedFd> {
-    // SAFETY: open_how is plain numbers, for which all zero is valid.
-    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-    how.flags = (flags | libc::O_CLOEXEC) as u64;
-    how.resolve = resolve;
-    for _ in 1..MAX_LOOKUPS {
-        match try_openat2(directory, path, &how) {
-            Err(Errno(libc::EAGAIN)) => {}
-            opened => return opened,
-        }
-    }
-    try_openat2(directory, path, &how)
-}
-
-fn try_openat2(directory: RawFd, path: &CStr, how: &libc::open_how) -> Result<OwnedFd> {
-    // SAFETY: `path` is a C string and `how` lives through the call, with its own size.
-    descriptor(unsafe {
-        libc::syscall(
-            libc::SYS_openat2,
-            directory,
-            path.as_ptr(),
-            std::ptr::from_ref(how),
-            size_of::<libc::open_how>(),
-        )
-    })
+fn open_flags(flags: c_int) -> OFlags {
+    OFlags::from_bits_retain(flags.cast_unsigned())
 }
 
 /// Whether the file is one of a procfs.
@@ -798,39 +795,4 @@ pub(crate) unsafe fn execute_descriptor(
     // SAFETY: the path is an empty C string; the caller keeps the contract of execveat(2).
     unsafe { libc::syscall(libc::SYS_execveat, program, c"".as_ptr(), argv, env, flags) };
     Errno::last()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs::{self, File};
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::thread;
-
-    use super::*;
-
-    #[test]
-    fn a_way_up_is_found_while_others_rename() {
-        let name = format!("jaula-entry-renamed-{}", std::process::id());
-        let dir = std::env::temp_dir().join(name);
-        fs::create_dir_all(dir.join("down")).unwrap();
-        let root = File::open(&dir).unwrap();
-        let over = AtomicBool::new(false);
-        let opened = thread::scope(|scope| {
-            scope.spawn(|| {
-                let (from, to) = (dir.join("a"), dir.join("b"));
-                File::create(&from).unwrap();
-                while !over.load(Ordering::Relaxed) {
-                    fs::rename(&from, &to).unwrap();
-                    fs::rename(&to, &from).unwrap();
-                }
-            });
-            let opened: Result<Vec<_>> = (0..1000)
-                .map(|_| open_in_root(root.as_fd(), c"down/../down/../down", 0, 0).map(drop))
-                .collect();
-            over.store(true, Ordering::Relaxed);
-            opened
-        });
-        fs::remove_dir_all(&dir).unwrap();
-        assert!(opened.is_ok(), "{opened:?}");
-    }
 }

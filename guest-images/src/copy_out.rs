@@ -8,12 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
+use entry::open_in_root;
 use launch::{MountPoint, RootFs};
 use rustix::fs::{Mode, OFlags, ResolveFlags, open};
 use rustix::process::fchdir;
 
 use crate::debian_tool::{Tool, ToolError};
-use crate::in_root::open_in_root;
 use crate::merged_view::MergedView;
 use crate::store::{self, StoreError};
 use crate::users::open_in_layers::open_in_layers;

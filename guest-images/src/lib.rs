@@ -17,7 +17,6 @@ mod debian_tool;
 mod digest;
 mod disk;
 mod image;
-mod in_root;
 mod init;
 mod kernel;
 mod merged_view;

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use entry::open_in_root;
 use guest_protocol::{MAX_USERS_BYTES, UserFile, Users};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::fs::{FileType, OFlags, ResolveFlags, fstat};
 use rustix::io::Errno;
 
 /// Reads the files in this root.
@@ -17,20 +18,11 @@ pub(crate) fn in_root(root: &impl AsFd) -> Result<Users, Errno> {
     })
 }
 
-/// Most times that one path is looked up. `..` below a root is refused with `EAGAIN`, openat2(2),
-/// when meanwhile anything was mounted or renamed anywhere in the guest.
-const MAX_LOOKUPS: usize = 1000;
-
 /// The command may have made anything of the file: a link out of its root, a pipe that nobody
 /// writes to, an endless file. A missing one is as good as an empty one.
 fn read(root: BorrowedFd<'_>, path: &str) -> Result<UserFile, Errno> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let open = || openat2(root, path, flags, Mode::empty(), resolve);
-    let opened = (1..MAX_LOOKUPS)
-        .map(|_| open())
-        .find(|opened| !matches!(opened, Err(Errno::AGAIN)));
-    let file = match opened.unwrap_or_else(open) {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = match open_in_root(root, path, flags, ResolveFlags::empty()) {
         Err(Errno::NOENT) => return Ok(UserFile::Bytes(Vec::new())),
         opened => opened?,
     };
@@ -54,7 +46,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
-    use rustix::fs::{CWD, mknodat};
+    use rustix::fs::{CWD, Mode, mknodat};
 
     use super::*;
 

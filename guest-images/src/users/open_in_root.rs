@@ -3,11 +3,11 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use entry::open_in_root;
 use launch::Layers;
 use rustix::fs::{Mode, OFlags, ResolveFlags, open};
 
 use super::open_in_layers::open_in_layers;
-use crate::in_root::open_in_root;
 
 /// Largest file that is read, in bytes: some fifty thousand users.
 const MAX_BYTES: u64 = 4 << 20;

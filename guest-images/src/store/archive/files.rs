@@ -6,13 +6,13 @@ use std::io::{self, BufReader, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
+use entry::open_in_root;
 use rustix::fs::{OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::super::stream;
 use super::super::unpack::tape::{Kind, Tape};
 use super::{ArchiveError, TapeError};
-use crate::in_root::open_in_root;
 
 /// Most files that an archive may have: a layer has one to three, and an image 127 layers.
 const MAX_FILES: usize = 100_000;

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use entry::open_in_root;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, mkdirat,
     openat, statat, unlinkat, utimensat,
@@ -12,7 +13,6 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::opaque::set_opaque;
-use crate::in_root::open_in_root;
 
 /// Of a directory that no entry describes: what docker makes.
 const IMPLICIT_MODE: Mode = Mode::from_raw_mode(0o755);

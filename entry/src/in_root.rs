@@ -10,9 +10,13 @@ use rustix::path::Arg;
 /// when meanwhile anything was mounted or renamed anywhere on the host.
 const MAX_LOOKUPS: usize = 1000;
 
-/// Opens what is at `path` with `root` as its `/`, wherever links of the image lead, but through
-/// no magic link of `/proc`. Makes system calls and nothing else when the path is a `CStr`.
-pub(crate) fn open_in_root(
+/// Opens what is at `path` with `root` as its `/`, wherever links in it lead, but through no
+/// magic link of `/proc`; `resolve` may restrict it further. Makes system calls and nothing else when the path is a `CStr`.
+///
+/// # Errors
+///
+/// Those of openat2(2).
+pub fn open_in_root(
     root: impl AsFd,
     path: impl Arg + Copy,
     flags: OFlags,
@@ -37,13 +41,14 @@ mod tests {
 
     #[test]
     fn a_way_up_is_found_while_others_rename() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("down")).unwrap();
-        let root = File::open(dir.path()).unwrap();
+        let name = format!("jaula-entry-renamed-{}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(dir.join("down")).unwrap();
+        let root = File::open(&dir).unwrap();
         let over = AtomicBool::new(false);
         let opened = thread::scope(|scope| {
             scope.spawn(|| {
-                let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+                let (from, to) = (dir.join("a"), dir.join("b"));
                 File::create(&from).unwrap();
                 while !over.load(Ordering::Relaxed) {
                     fs::rename(&from, &to).unwrap();
@@ -57,6 +62,7 @@ mod tests {
             over.store(true, Ordering::Relaxed);
             opened
         });
+        fs::remove_dir_all(&dir).unwrap();
         assert!(opened.is_ok(), "{opened:?}");
     }
 }
