@@ -5,20 +5,21 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Writes the file `name` in `dir`, of which nobody else writes one at this moment. A crash leaves
-/// the old one or the new one, and perhaps `name.new`.
+/// Writes the file at `path`, which nobody else writes at this moment, with these permission bits
+/// less those of the umask. A crash leaves the old one or the new one, and perhaps a draft with
+/// `.new` behind its name.
 ///
 /// # Errors
 ///
 /// When it can't be written or renamed.
-pub fn write(dir: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
-    let draft = dir.join(format!("{name}.new"));
+pub fn write(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    let draft = path.with_added_extension("new");
     let mut file = File::options()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o600)
+        .mode(mode)
         .open(&draft)?;
     file.write_all(contents)?;
-    fs::rename(draft, dir.join(name))
+    fs::rename(draft, path)
 }

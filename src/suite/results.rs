@@ -10,6 +10,7 @@ use bench::export::{self, KeptError, Measured};
 use bench::html::{self, SuitePage};
 use bench::suite::SuiteWorkload;
 use bench::{Environment, Programs};
+use host::whole_file;
 
 use crate::installation;
 
@@ -167,9 +168,7 @@ impl Results {
     /// Keeps it, whole or not at all.
     pub fn keep(&self, measured: &Measured) -> Result<(), launch::Error> {
         let path = self.of(&measured.name);
-        let draft = path.with_extension("json.new");
-        fs::write(&draft, export::kept(measured))
-            .and_then(|()| fs::rename(draft, &path))
+        whole_file::write(&path, export::kept(measured).as_bytes(), 0o666)
             .map_err(|source| ResultsError::Write { path, source })?;
         Ok(())
     }

@@ -149,7 +149,7 @@ impl Record {
 
     /// Writes it into an instance's directory, whole or not at all.
     pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
-        whole_file::write(dir, RECORD, &serde_json::to_vec(self)?)
+        whole_file::write(&dir.join(RECORD), &serde_json::to_vec(self)?, 0o600)
     }
 
     /// Reads that of an instance's directory; `None` if there is none, or none that this jaula

@@ -15,10 +15,9 @@ const FILE: &str = "address";
 /// Writes `address` down.
 pub(super) fn write(dir: &Path, address: Ipv4Addr) -> Result<(), Error> {
     let text = address.to_string();
-    whole_file::write(dir, FILE, text.as_bytes()).map_err(|source| Error::Record {
-        path: dir.join(FILE),
-        source,
-    })
+    let path = dir.join(FILE);
+    whole_file::write(&path, text.as_bytes(), 0o600)
+        .map_err(|source| Error::Record { path, source })
 }
 
 /// What was written down; nothing if nothing was.

@@ -25,10 +25,8 @@ pub(super) fn write<'a>(
         bytes.extend_from_slice(cgroup.as_os_str().as_bytes());
         bytes.push(0);
     }
-    whole_file::write(dir, FILE, &bytes).map_err(|source| Error::Record {
-        path: dir.join(FILE),
-        source,
-    })
+    let path = dir.join(FILE);
+    whole_file::write(&path, &bytes, 0o600).map_err(|source| Error::Record { path, source })
 }
 
 /// Forgets them.
