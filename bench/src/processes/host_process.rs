@@ -15,7 +15,7 @@ use super::Error;
 use super::controls::Controls;
 use super::nobody::Nobody;
 use super::root::{Root, Writes};
-use super::spawned::{Spawned, Start};
+use super::spawned::{Role, Spawned, Start};
 
 /// Who a process of the host's is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Prepared for HostProcess {
         // one before wrote must not be seen.
         let root = Root::make(self.mount_point.path(), &self.layers, self.writes)?;
         root.give_proc_and_dev(self.writes)?;
-        let start = MonotonicNs::now();
+        let at = MonotonicNs::now();
         let entrance = match self.writes.owner {
             None => self.entrance(&root),
             Some(nobody) => Entrance {
@@ -105,16 +105,12 @@ impl Prepared for HostProcess {
                 ..self.entrance(&root)
             },
         };
+        let (program, role) = (program(&self.command), Role::Workload("fork, chroot"));
         let spawned = Spawned::start(Start {
-            at: start,
-            program: program(&self.command),
-            stdio,
-            enter: move || entrance.take(),
-            main: Some("fork, chroot"),
-            is_runner: false,
-            told: None,
+            at,
             root: Some(root),
             nobody: self.writes.owner,
+            ..Start::now(program, stdio, role, move || entrance.take())
         })?;
         Ok(Box::new(spawned))
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use host::search_path::is_installed;
 use launch::{
-    DiskFiles, ExitStatus, Instance, MemorySwap, MonotonicNs, Network, Prepared, Running, Stdio,
-    Ulimit, Workload,
+    DiskFiles, ExitStatus, Instance, MemorySwap, Network, Prepared, Running, Stdio, Ulimit,
+    Workload,
 };
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use super::Error;
 use super::controls::Controls;
 use super::root::{Root, Writes};
-use super::spawned::{Spawned, Start};
+use super::spawned::{Role, Spawned, Start};
 use crate::Peer;
 
 /// The period that CPU time is limited in, in microseconds: docker's.
@@ -105,22 +105,15 @@ impl Prepared for PreparedPeer {
             program.arg(new_id());
         }
         let controls = self.controls.clone();
-        let start = MonotonicNs::now();
+        let enter = move || {
+            // SAFETY: `Spawned` keeps the root, and with it the descriptor.
+            let namespace = unsafe { BorrowedFd::borrow_raw(namespace) };
+            setns(namespace, CloneFlags::CLONE_NEWNS)?;
+            controls.apply()
+        };
         let spawned = Spawned::start(Start {
-            at: start,
-            program,
-            stdio,
-            enter: move || {
-                // SAFETY: `Spawned` keeps the root, and with it the descriptor.
-                let namespace = unsafe { BorrowedFd::borrow_raw(namespace) };
-                setns(namespace, CloneFlags::CLONE_NEWNS)?;
-                controls.apply()
-            },
-            main: None,
-            is_runner: true,
-            told: None,
             root: Some(root),
-            nobody: None,
+            ..Start::now(program, stdio, Role::Runner(None), enter)
         })?;
         Ok(Box::new(spawned))
     }
@@ -155,17 +148,8 @@ impl Bundle<'_> {
 
 /// What `program` writes to `config`. It is killed if it has not ended `within` this time.
 fn proposed(program: Command, config: &Path, within: Duration) -> Result<Value, launch::Error> {
-    let running = Spawned::start(Start {
-        at: MonotonicNs::now(),
-        program,
-        stdio: Stdio::null().map_err(Error::Start)?,
-        enter: || Ok(()),
-        main: None,
-        is_runner: false,
-        told: None,
-        root: None,
-        nobody: None,
-    })?;
+    let stdio = Stdio::null().map_err(Error::Start)?;
+    let running = Spawned::start(Start::now(program, stdio, Role::Helper, || Ok(())))?;
     let ended = running.wait(Some(within))?;
     let ended = ended.ok_or(Error::Hangs(within.as_secs()))?;
     let spec = fs::read(config).ok();

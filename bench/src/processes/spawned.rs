@@ -35,25 +35,45 @@ pub(super) struct Start<F> {
     pub(super) stdio: Stdio,
     /// What the child does before it executes the program: system calls and nothing else.
     pub(super) enter: F,
-    /// What the time to the program's `execve` is called, if the program is the workload's own.
-    pub(super) main: Option<&'static str>,
-    /// Whether the program is not the workload's own, but starts that.
-    pub(super) is_runner: bool,
-    /// What the program tells of the start of the workload, if it is a `jaula run`.
-    pub(super) told: Option<Told>,
+    pub(super) role: Role,
     /// What has to be there as long as the process.
     pub(super) root: Option<Root>,
     /// Whose the process is, if it is nobody's else: all of this user's ends with it.
     pub(super) nobody: Option<Nobody>,
 }
 
+/// What a program has to do with the workload.
+pub(super) enum Role {
+    /// It is the workload's own; what the time to its `execve` is called.
+    Workload(&'static str),
+    /// It starts the workload; what it tells of that start, if it is a `jaula run`.
+    Runner(Option<Told>),
+    /// It is neither.
+    Helper,
+}
+
+impl<F> Start<F> {
+    /// That of a program which keeps nothing and is of this user, as many another process.
+    pub(super) fn now(program: Command, stdio: Stdio, role: Role, enter: F) -> Self {
+        Self {
+            at: MonotonicNs::now(),
+            program,
+            stdio,
+            enter,
+            role,
+            root: None,
+            nobody: None,
+        }
+    }
+}
+
 /// A program that was started in a session of its own, or could not be executed.
 pub(super) struct Spawned {
     id: InstanceId,
     start: MonotonicNs,
-    main: Option<(&'static str, MonotonicNs)>,
-    is_runner: bool,
-    told: Option<Told>,
+    role: Role,
+    /// When it was executed.
+    rang_at: Option<MonotonicNs>,
     process: Process,
     ended: Mutex<Option<(ExitStatus, MonotonicNs)>>,
     nobody: Option<Nobody>,
@@ -81,9 +101,7 @@ impl Spawned {
             mut program,
             stdio,
             enter,
-            main,
-            is_runner,
-            told,
+            role,
             root,
             nobody,
         } = start;
@@ -119,14 +137,28 @@ impl Spawned {
         Ok(Self {
             id,
             start: at,
-            main: main.zip(rang_at),
-            is_runner,
-            told,
+            role,
+            rang_at,
             process,
             ended: Mutex::default(),
             nobody,
             _root: root,
         })
+    }
+
+    /// What the time to the workload's own program is called, and when it was executed.
+    fn main(&self) -> Option<(&'static str, MonotonicNs)> {
+        match self.role {
+            Role::Workload(name) => Some(name).zip(self.rang_at),
+            Role::Runner(_) | Role::Helper => None,
+        }
+    }
+
+    fn told(&self) -> Option<&Timeline> {
+        match &self.role {
+            Role::Runner(Some(told)) => told.timeline(),
+            _ => None,
+        }
     }
 
     fn ended(&self) -> Option<(ExitStatus, MonotonicNs)> {
@@ -235,7 +267,7 @@ impl Instance for Spawned {
 
     fn wait_main(&self) -> Result<bool, launch::Error> {
         // `start` waited for it, or it is not known when a workload starts.
-        Ok(self.main.is_some())
+        Ok(self.main().is_some())
     }
 
     fn pid(&self) -> Result<i32, launch::Error> {
@@ -250,11 +282,11 @@ impl Instance for Spawned {
     }
 
     fn timeline(&self) -> Timeline {
-        let mut timeline = match self.told.as_ref().and_then(Told::timeline) {
+        let mut timeline = match self.told() {
             Some(told) => told.clone().begun_before(self.start, "program"),
             None => Timeline::starting(self.start),
         };
-        if let Some((name, at)) = self.main {
+        if let Some((name, at)) = self.main() {
             timeline.mark_main(name, at);
         }
         if let Some((_, at)) = self.ended() {
@@ -277,7 +309,7 @@ impl Drop for Spawned {
         if self.ended().is_some() {
             return;
         }
-        if let (true, Process::Started { pid, .. }) = (self.is_runner, &self.process) {
+        if let (Role::Runner(_), Process::Started { pid, .. }) = (&self.role, &self.process) {
             self.end_what_it_runs(*pid);
         }
         if self.ended().is_some() {
@@ -309,21 +341,12 @@ mod tests {
         // It clears up after what it ran.
         let script = "setsid sh -c 'echo $$; exec sleep 1000' & wait; echo cleared up";
         program.args(["-c", script]);
-        let runner = Spawned::start(Start {
-            at: MonotonicNs::now(),
-            program,
-            stdio: Stdio {
-                stdout: stdout.into(),
-                ..Stdio::null().unwrap()
-            },
-            enter: || Ok(()),
-            main: None,
-            is_runner: true,
-            told: None,
-            root: None,
-            nobody: None,
-        })
-        .unwrap();
+        let stdio = Stdio {
+            stdout: stdout.into(),
+            ..Stdio::null().unwrap()
+        };
+        let start = Start::now(program, stdio, Role::Runner(None), || Ok(()));
+        let runner = Spawned::start(start).unwrap();
         let mut lines = BufReader::new(said).lines();
         let command = lines.next().unwrap().unwrap();
         drop(runner);

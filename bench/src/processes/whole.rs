@@ -1,9 +1,9 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use launch::{DiskFiles, Instance, MonotonicNs, Prepared, Stdio};
+use launch::{DiskFiles, Instance, Prepared, Stdio};
 
-use super::spawned::{Spawned, Start};
+use super::spawned::{Role, Spawned, Start};
 use super::told::Told;
 
 /// Makes ready a `jaula run` with these arguments, timed as a whole process.
@@ -27,18 +27,7 @@ impl Prepared for Whole {
         let mut program = Command::new(&self.program);
         program.args(["run", "--timeline"]).arg(told.path());
         program.args(&self.arguments);
-        let start = MonotonicNs::now();
-        let spawned = Spawned::start(Start {
-            at: start,
-            program,
-            stdio,
-            enter: || Ok(()),
-            main: None,
-            is_runner: true,
-            told: Some(told),
-            root: None,
-            nobody: None,
-        })?;
-        Ok(Box::new(spawned))
+        let start = Start::now(program, stdio, Role::Runner(Some(told)), || Ok(()));
+        Ok(Box::new(Spawned::start(start)?))
     }
 }

@@ -20,12 +20,12 @@ use std::process::Command;
 
 use guest_protocol::FrameError;
 use host::search_path::is_installed;
-use launch::{DiskFiles, Instance, MonotonicNs, Network, Prepared, Progress, Stdio, Workload};
+use launch::{DiskFiles, Instance, Network, Prepared, Progress, Stdio, Workload};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 use vmm::{LentGuest, VmLauncher};
 
-use super::spawned::{Spawned, Start};
+use super::spawned::{Role, Spawned, Start};
 use instance::QemuInstance;
 use meeting::Meeting;
 
@@ -125,22 +125,12 @@ impl Prepared for PreparedQemu {
         let mut program = Command::new(PROGRAM);
         program.args(machine::words(&self.guest));
         let namespace = self.meeting.namespace().as_raw_fd();
-        let at = MonotonicNs::now();
-        let process = Spawned::start(Start {
-            at,
-            program,
-            stdio: its_own,
-            enter: move || {
-                // SAFETY: it is open as long as `self` is, and this runs before `launch` returns.
-                let namespace = unsafe { BorrowedFd::borrow_raw(namespace) };
-                setns(namespace, CloneFlags::CLONE_NEWNET)
-            },
-            main: None,
-            is_runner: false,
-            told: None,
-            root: None,
-            nobody: None,
-        })?;
+        let enter = move || {
+            // SAFETY: it is open as long as `self` is, and this runs before `launch` returns.
+            let namespace = unsafe { BorrowedFd::borrow_raw(namespace) };
+            setns(namespace, CloneFlags::CLONE_NEWNET)
+        };
+        let process = Spawned::start(Start::now(program, its_own, Role::Helper, enter))?;
         let guest = self.guest.clone();
         let start = move || guest.start();
         let instance = QemuInstance::new(process, listeners, [serial, complaints], stdio, start)?;

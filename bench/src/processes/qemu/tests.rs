@@ -11,13 +11,13 @@ use std::time::Duration;
 use guest_protocol::{
     End, Entropy, Incarnation, Ports, Start, Task, ToGuest, ToHost, read_message, write_message,
 };
-use launch::{Chain, ExitStatus, Instance, MonotonicNs, Running, Stdio};
+use launch::{Chain, ExitStatus, Instance, Running, Stdio};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 
 use super::instance::QemuInstance;
 use super::meeting::{Listeners, Meeting};
-use crate::processes::spawned::{self, Spawned};
+use crate::processes::spawned::{self, Role, Spawned};
 
 fn listeners() -> Listeners {
     let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -71,21 +71,13 @@ fn instance(script: &str, listeners: Listeners, stdin: File) -> (QemuInstance, i
     let (complaints, its_stderr) = io::pipe().unwrap();
     let mut program = Command::new("sh");
     program.args(["-c", script]);
-    let process = Spawned::start(spawned::Start {
-        at: MonotonicNs::now(),
-        program,
-        stdio: Stdio {
-            stdout: its_stdout.into(),
-            stderr: its_stderr.into(),
-            ..Stdio::null().unwrap()
-        },
-        enter: || Ok(()),
-        main: None,
-        is_runner: false,
-        told: None,
-        root: None,
-        nobody: None,
-    });
+    let its_own = Stdio {
+        stdout: its_stdout.into(),
+        stderr: its_stderr.into(),
+        ..Stdio::null().unwrap()
+    };
+    let start_qemu = spawned::Start::now(program, its_own, Role::Helper, || Ok(()));
+    let process = Spawned::start(start_qemu);
     let (output, stdout) = io::pipe().unwrap();
     let stdio = Stdio {
         stdin: stdin.into(),
