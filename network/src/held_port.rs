@@ -10,8 +10,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use launch::{Port, PortRange, Protocol, PublishedPort};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
-    socket, sockopt,
+    AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrIn, bind, getsockname, listen,
+    setsockopt, shutdown, socket, sockopt,
 };
 
 use crate::error::Error;
@@ -77,27 +77,41 @@ fn hold(address: Ipv4Addr, port: u16, protocol: Protocol) -> Result<(OwnedFd, u1
         Protocol::Tcp => SockType::Stream,
         Protocol::Udp => SockType::Datagram,
     };
-    let socket = socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, None)?;
-    if protocol == Protocol::Tcp {
-        // Connections of an earlier listener that are over but not forgotten don't count.
-        setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    let bound = |port| {
+        let socket = socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        if protocol == Protocol::Tcp {
+            // Connections of an earlier listener that are over but not forgotten don't count.
+            setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+        }
+        let address = SockaddrIn::from(SocketAddrV4::new(address, port));
+        bind(socket.as_raw_fd(), &address)?;
+        let port = getsockname::<SockaddrIn>(socket.as_raw_fd())?.port();
+        Ok::<_, Errno>((socket, port))
+    };
+    let (first, port) = bound(port)?;
+    if protocol == Protocol::Udp {
+        return Ok((first, port));
     }
-    bind(
-        socket.as_raw_fd(),
-        &SockaddrIn::from(SocketAddrV4::new(address, port)),
-    )?;
-    if protocol == Protocol::Tcp {
-        // Without, others that don't mind either could still bind to it. What is forwarded never
-        // comes here.
-        listen(&socket, Backlog::new(0)?)?;
-    }
-    let bound: SockaddrIn = getsockname(socket.as_raw_fd())?;
-    Ok((socket, bound.port()))
+    // If the kernel chose the port, a shutdown frees it; not if it was asked for by its number.
+    let (socket, port) = bound(port)?;
+    drop(first);
+    refuse_others(&socket)?;
+    Ok((socket, port))
+}
+
+/// Who doesn't mind sharing the socket's port can't bind to it from now on, and who comes before
+/// it is forwarded is refused: to a socket that listens, they would be connected for good.
+fn refuse_others(socket: &OwnedFd) -> Result<(), Errno> {
+    listen(socket, Backlog::new(0)?)?;
+    // Not before: what is over but not forgotten would be in the way.
+    setsockopt(socket, sockopt::ReuseAddr, &false)?;
+    shutdown(socket.as_raw_fd(), Shutdown::Read)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::{SocketAddr, TcpListener, UdpSocket};
+    use std::io::ErrorKind;
+    use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
     use super::*;
 
@@ -126,6 +140,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn who_connects_to_a_port_that_is_not_forwarded_yet_is_refused() {
+        let held = HeldPort::take(&published("127.0.0.1", None, Protocol::Tcp)).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], held.forward.host_port));
+        let error = TcpStream::connect(address).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     }
 
     #[test]
