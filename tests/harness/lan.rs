@@ -147,7 +147,12 @@ impl Lan {
                     Ok((length, from)) => {
                         socket.send_to(&answer(&query[..length]), from).unwrap();
                     }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    // A host that is frozen for a moment ends a wait with a timeout, signal(7).
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            ErrorKind::WouldBlock | ErrorKind::Interrupted
+                        ) => {}
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -272,6 +277,11 @@ pub fn ask_udp(to: impl Into<SocketAddr>) -> Option<String> {
     socket.set_read_timeout(Some(SOON)).unwrap();
     socket.send_to(b"?", to.into()).ok()?;
     let mut said = [0; 64];
-    let length = socket.recv(&mut said).ok()?;
+    let length = loop {
+        match socket.recv(&mut said) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            received => break received.ok()?,
+        }
+    };
     Some(String::from_utf8(said[..length].to_vec()).unwrap())
 }

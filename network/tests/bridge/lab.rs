@@ -1,6 +1,6 @@
 //! A host with a network of its own, so that the machine's stays as it is.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::Command;
@@ -149,7 +149,13 @@ pub fn ask_udp(to: impl Into<SocketAddr>) -> Option<String> {
     socket.set_read_timeout(Some(SOON)).unwrap();
     socket.send_to(b"?", to.into()).unwrap();
     let mut said = [0; 64];
-    let length = socket.recv(&mut said).ok()?;
+    // A host that is frozen for a moment ends a wait with a timeout, signal(7).
+    let length = loop {
+        match socket.recv(&mut said) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            received => break received.ok()?,
+        }
+    };
     Some(String::from_utf8(said[..length].to_vec()).unwrap())
 }
 
