@@ -31,8 +31,17 @@ pub struct Attached {
     pub interactive: bool,
     /// Whether it has a terminal of its own in place of the streams.
     pub tty: bool,
-    /// Whether the first signal kills it, in place of being passed on.
-    pub signals_kill: bool,
+    /// What becomes of a signal.
+    pub signals: SignalFate,
+}
+
+/// What becomes of a signal that the caller gets.
+#[derive(Clone, Copy, Debug)]
+pub enum SignalFate {
+    /// The command gets it.
+    PassedOn,
+    /// It kills the command, if it is one that ends what it is sent to.
+    Kills,
 }
 
 /// How it ended.
@@ -106,7 +115,7 @@ fn attend<R: Running + ?Sized>(
     let interrupts = AtomicU32::new(0);
     let status = signals.during(
         |signal| {
-            if attached.signals_kill {
+            if let SignalFate::Kills = attached.signals {
                 if Interruption::ends(signal) {
                     interrupts.store(INTERRUPTS_TO_KILL, Ordering::Relaxed);
                 }

@@ -19,6 +19,15 @@ const SAME_WISH_WITHIN: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub struct Interruption(OnceLock<(Signal, Instant)>);
 
+/// What is wanted of a first signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// That all ends: where no program does the work, which could be ended, at once.
+    End,
+    /// That what was done before is reported: the work that is done now is waited for.
+    Report,
+}
+
 /// Work was ended by a signal.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted by {0}")]
@@ -35,23 +44,13 @@ impl Interruption {
     /// Ends the programs that do the work; it then fails and clears up after itself. Without
     /// programs, or on another signal half a second later, gives up at once, and the next run
     /// clears up: work of our own can't be ended half-way.
-    pub fn take(&self, signal: Signal) {
-        self.end_work(signal, false);
-    }
-
-    /// The same when there is something to report of what was done before: the first signal never
-    /// gives up, and the work that is done now is waited for.
-    pub fn take_before_report(&self, signal: Signal) {
-        self.end_work(signal, true);
-    }
-
-    fn end_work(&self, signal: Signal, reports: bool) {
+    pub fn take(&self, signal: Signal, wish: Wish) {
         let before = self.0.get().copied();
         if !self.note(signal) {
             return;
         }
         let gives_up = match before {
-            None => end_children() == 0 && !reports,
+            None => end_children() == 0 && wish == Wish::End,
             Some((_, at)) => is_another_wish(at.elapsed()),
         };
         if gives_up {
@@ -117,7 +116,7 @@ mod tests {
         let interruption = Interruption::default();
         assert!(interruption.note(Signal::SIGINT));
         // Otherwise it would end this process.
-        interruption.take(Signal::SIGTERM);
+        interruption.take(Signal::SIGTERM, Wish::End);
         let interrupted = interruption.check().unwrap_err();
         assert_eq!(interrupted.exit_code(), 130);
     }
@@ -131,7 +130,7 @@ mod tests {
     #[test]
     fn a_users_own_signal_ends_nothing() {
         let interruption = Interruption::default();
-        interruption.take(Signal::SIGUSR1);
+        interruption.take(Signal::SIGUSR1, Wish::End);
         assert!(interruption.check().is_ok());
     }
 }

@@ -14,7 +14,7 @@ use vmm::profile::{self, Profile, SymbolError, Symbols};
 use crate::args::KernelAction;
 use crate::error::Error;
 use crate::installation::Installation;
-use crate::interruption::Interruption;
+use crate::interruption::{Interruption, Wish};
 use crate::signals::Signals;
 use crate::{output, progress};
 
@@ -59,7 +59,7 @@ fn build(processors: Processors) -> Result<Kernel, Error> {
     let interruption = Interruption::default();
     let progress = progress::on_stderr();
     let kernel = signals.during(
-        |signal| interruption.take(signal),
+        |signal| interruption.take(signal, Wish::End),
         || -> Result<_, launch::Error> {
             let installation = Installation::of_user().map_err(launch::Error::new)?;
             Ok(Kernel::find_or_build(

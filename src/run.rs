@@ -8,11 +8,11 @@ use launch::{Launcher, Prepared, Progress};
 use crate::args::{RunArgs, Way};
 use crate::detached::{Inherited, Job};
 use crate::error::Error;
-use crate::foreground::{Attached, End};
+use crate::foreground::{Attached, End, SignalFate};
 use crate::installation::Installation;
 use crate::instances::announce::Announced;
 use crate::instances::asked;
-use crate::interruption::Interruption;
+use crate::interruption::{Interruption, Wish};
 use crate::not_executed::NotExecuted;
 use crate::notation::Invalid;
 use crate::out_of_memory::OutOfMemory;
@@ -28,7 +28,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     let attached = Attached {
         interactive: args.workload.process.interactive,
         tty: args.tty,
-        signals_kill: false,
+        signals: SignalFate::PassedOn,
     };
     if attached.interactive && attached.tty && !args.detach {
         terminal::check_input().map_err(launch::Error::from)?;
@@ -39,7 +39,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Error> {
     let interruption = Interruption::default();
     let progress = progress::on_stderr();
     let prepared = signals.once_it_takes_long(
-        &|signal| interruption.take(signal),
+        &|signal| interruption.take(signal, Wish::End),
         progress.as_ref(),
         |progress| prepare(args, progress),
     )?;

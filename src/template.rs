@@ -7,7 +7,7 @@ use vmm::{StartMode, Template, TemplateFacts, TemplateState, Templates};
 use crate::args::{TemplateAction, TemplateBuildArgs, TemplateRmArgs};
 use crate::error::Error;
 use crate::installation::{self, Installation};
-use crate::interruption::Interruption;
+use crate::interruption::{Interruption, Wish};
 use crate::signals::Signals;
 use crate::{date, listing, output, progress};
 
@@ -62,7 +62,7 @@ fn build(installation: &Installation, args: &TemplateBuildArgs) -> Result<String
         launcher.make_template(args.memory, args.cpus, progress)
     };
     let dir = signals.during(
-        |signal| interruption.take(signal),
+        |signal| interruption.take(signal, Wish::End),
         || work(progress.as_ref()),
     )?;
     interruption.check()?;

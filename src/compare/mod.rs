@@ -21,7 +21,7 @@ use vmm::{GuestKernel, StartMode};
 
 use crate::args::{CompareArgs, MeasuringArgs};
 use crate::error::Error;
-use crate::interruption::Interruption;
+use crate::interruption::{Interruption, Wish};
 use crate::signals::Signals;
 use crate::workload::{self, Typed};
 use crate::{installation, output, progress};
@@ -40,7 +40,7 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
     let interrupt = Interrupt::default();
     let progress = progress::on_stderr();
     let comparison = signals.during(
-        |signal| call_off(signal, &interrupt, &interruption, false),
+        |signal| call_off(signal, &interrupt, &interruption, Wish::End),
         || {
             let (stdin, before) = (stdin.as_ref(), Before::default());
             measure(args, stdin, &before, progress.as_ref(), &interrupt)
@@ -63,20 +63,15 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Error> {
 }
 
 /// The first signal ends timed runs, which are reported then; before there are any, and when another
-/// one is a further wish, it ends all. With results of `earlier` comparisons the first one leaves
-/// time to report those.
-pub fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interruption, earlier: bool) {
+/// one is a further wish, it ends all, or what `wish` says.
+pub fn call_off(signal: Signal, interrupt: &Interrupt, interruption: &Interruption, wish: Wish) {
     if interrupt.holds_results() && !interrupt.is_raised() {
         if interruption.note(signal) {
             interrupt.raise();
         }
     } else {
         interrupt.raise();
-        if earlier {
-            interruption.take_before_report(signal);
-        } else {
-            interruption.take(signal);
-        }
+        interruption.take(signal, wish);
     }
 }
 

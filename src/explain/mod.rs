@@ -10,7 +10,7 @@ use launch::{Launcher, Prepared, Progress};
 
 use crate::args::ExplainArgs;
 use crate::error::{self, Error};
-use crate::interruption::Interruption;
+use crate::interruption::{Interruption, Wish};
 use crate::not_executed::NotExecuted;
 use crate::signals::Signals;
 use crate::workload::{Held, Typed};
@@ -26,7 +26,7 @@ pub fn explain(args: &ExplainArgs) -> Result<u8, Error> {
     let interruption = Interruption::default();
     let progress = progress::on_stderr();
     let prepared = signals.once_it_takes_long(
-        &|signal| interruption.take(signal),
+        &|signal| interruption.take(signal, Wish::End),
         progress.as_ref(),
         |progress| prepare(args, progress),
     )?;

@@ -10,8 +10,8 @@ use tracer::Call;
 
 use crate::detached::be_single_threaded;
 use crate::error::{self, Error};
-use crate::foreground::Attached;
-use crate::interruption::Interruption;
+use crate::foreground::{Attached, SignalFate};
+use crate::interruption::{Interruption, Wish};
 use crate::signals::Signals;
 
 /// What was seen of it.
@@ -72,7 +72,7 @@ pub fn observe(
             drop(gate);
             drop(teller);
             let watched = signals.during(
-                |signal| interruption.take(signal),
+                |signal| interruption.take(signal, Wish::End),
                 || tracer::watch(child, || opener.write_all(&[1])),
             )?;
             interruption.check()?;
@@ -112,7 +112,7 @@ fn launch(prepared: &dyn Prepared, signals: &mut Signals) -> Result<Launch, Erro
     let attached = Attached {
         interactive: false,
         tty: false,
-        signals_kill: true,
+        signals: SignalFate::Kills,
     };
     let (status, timeline) = attached.follow(
         |stdio| prepared.launch(stdio),

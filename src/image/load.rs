@@ -11,7 +11,7 @@ use launch::Progress;
 use crate::args::LoadArgs;
 use crate::error::Error;
 use crate::installation::Installation;
-use crate::interruption::Interruption;
+use crate::interruption::{Interruption, Wish};
 use crate::signals::Signals;
 use crate::{output, progress};
 
@@ -22,7 +22,7 @@ pub fn load(args: &LoadArgs) -> Result<u8, Error> {
     let interruption = Interruption::default();
     let progress = progress::on_stderr();
     let loaded = signals.during(
-        |signal| interruption.take(signal),
+        |signal| interruption.take(signal, Wish::End),
         || read(&installation, args, progress.as_ref()),
     )?;
     interruption.check()?;

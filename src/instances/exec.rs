@@ -13,7 +13,7 @@ use crate::args::ExecArgs;
 use crate::detached::{Inherited, leave_with_terminal};
 use crate::environment::{self, DEFAULT_TERM, Environment};
 use crate::error::{self, Error};
-use crate::foreground::Attached;
+use crate::foreground::{Attached, SignalFate};
 use crate::not_executed::NotExecuted;
 use crate::out_of_memory::{self, OutOfMemory};
 use crate::signals::Signals;
@@ -31,7 +31,7 @@ pub fn exec(args: &ExecArgs) -> Result<u8, Error> {
     let attached = Attached {
         interactive: args.interactive,
         tty: args.tty,
-        signals_kill: false,
+        signals: SignalFate::PassedOn,
     };
     if attached.interactive && attached.tty && !args.detach {
         terminal::check_input().map_err(launch::Error::from)?;

@@ -4,11 +4,11 @@ use vmm::snapshot::Store;
 
 use crate::args::RestoreArgs;
 use crate::error::Error;
-use crate::foreground::{self, Attached};
+use crate::foreground::{self, Attached, SignalFate};
 use crate::installation::Installation;
 use crate::instances::announce::Announced;
 use crate::instances::asked;
-use crate::interruption::Interruption;
+use crate::interruption::{Interruption, Wish};
 use crate::signals::Signals;
 
 /// Goes on with it; the exit code is the command's.
@@ -27,7 +27,7 @@ pub fn restore(
         let saved = snapshot.description();
         Ok((prepared, asked::of_snapshot(&args.snapshot, saved)))
     };
-    let prepared = signals.during(|signal| interruption.take(signal), prepare)?;
+    let prepared = signals.during(|signal| interruption.take(signal, Wish::End), prepare)?;
     interruption.check()?;
     let (prepared, asked) = prepared?;
     let announced = Announced {
@@ -39,7 +39,7 @@ pub fn restore(
     let attached = Attached {
         interactive: args.interactive,
         tty: asked.terminal,
-        signals_kill: false,
+        signals: SignalFate::PassedOn,
     };
     let end = foreground::follow(&announced, attached, &mut signals)?;
     Ok(end.status.code())

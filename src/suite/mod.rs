@@ -19,7 +19,7 @@ use launch::ExitStatus;
 use crate::args::{BenchAction, BenchArgs, CompareArgs};
 use crate::compare::{self, Before};
 use crate::error::{self, Error};
-use crate::interruption::Interruption;
+use crate::interruption::{Interruption, Wish};
 use crate::signals::Signals;
 use crate::usage::{self, Refused};
 use crate::{output, progress};
@@ -73,9 +73,13 @@ pub fn bench(args: &BenchArgs) -> Result<u8, Error> {
             workloads.len()
         ));
         let interrupt = Interrupt::default();
-        let reports = !all.is_empty();
+        let wish = if all.is_empty() {
+            Wish::End
+        } else {
+            Wish::Report
+        };
         let comparison = signals.during(
-            |signal| compare::call_off(signal, &interrupt, &interruption, reports),
+            |signal| compare::call_off(signal, &interrupt, &interruption, wish),
             || compare::measure(compare, None, &before, progress.as_ref(), &interrupt),
         )?;
         match comparison {
