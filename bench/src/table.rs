@@ -25,14 +25,11 @@ pub(crate) use notes::{is_about_this_host, notes};
 pub(crate) use results::cut_short;
 
 use crate::floors::Floors;
-use crate::units::{size, time};
+use crate::units::{or_none, size, time};
 use crate::{Comparison, Environment, FootprintReading, Outcome, Sample, WayReport, quantile};
 
 /// No borders: a rule under the heads is enough, and columns are easy to cut out.
 const STYLE: TableStyle = NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
-
-/// What takes the place of a figure that there is none of.
-const NONE: &str = "-";
 
 /// The whole report, in lines of at most `width` characters where words allow it.
 pub fn render(comparison: &Comparison, width: u16) -> String {
@@ -174,7 +171,7 @@ fn figures(comparison: &Comparison, width: u16) -> String {
     let mut row = |name: &str, figure: &dyn Fn(&WayReport) -> String| {
         table.add_row([name.to_owned()].into_iter().chain(reports.map(figure)));
     };
-    let optional_time = |ns: Option<u64>| ns.map_or_else(|| NONE.into(), time);
+    let optional_time = |ns: Option<u64>| or_none(ns, time);
     row("exit code", &|report| exit_code(&report.outcome));
     if comparison.series.is_none() {
         row("launch to main", &|report| {
@@ -186,9 +183,7 @@ fn figures(comparison: &Comparison, width: u16) -> String {
     }
     for (name, is_always_shown, bytes) in SIZES {
         if is_always_shown || reports.iter().any(|report| bytes(report).is_some()) {
-            row(name, &|report| {
-                bytes(report).map_or_else(|| NONE.into(), size)
-            });
+            row(name, &|report| or_none(bytes(report), size));
         }
     }
     finish(&table)

@@ -1,3 +1,11 @@
+/// What takes the place of a figure that there is none of.
+pub(crate) const NONE: &str = "-";
+
+/// A figure as `show` writes it, or [`NONE`].
+pub(crate) fn or_none<T>(figure: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    figure.map_or_else(|| NONE.into(), show)
+}
+
 /// Nanoseconds in the unit that suits them, with three significant digits.
 pub fn time(ns: u64) -> String {
     let ns = ns as f64;

@@ -5,7 +5,7 @@ use super::csv::line;
 use super::plain::plain;
 use crate::load::{Concurrency, Density, Elasticity, Load};
 use crate::table::load::{TOLD_AFTER, in_words, percent, why};
-use crate::units::{signed_size, size, time};
+use crate::units::{or_none, signed_size, size, time};
 
 /// A row for each workload, way and number of instances that were kept running; `None` if nobody asked
 /// for that. In bytes and nanoseconds.
@@ -124,7 +124,7 @@ fn density(density: &Density) -> String {
                 step.instances,
                 signed_size(way.taken_bytes(step)),
                 if step.is_settled { "" } else { " or so" },
-                step.launch_ns.map_or_else(|| "-".into(), |it| time(it.p50)),
+                or_none(step.launch_ns, |it| time(it.p50)),
             ));
         }
     }
@@ -147,7 +147,7 @@ fn concurrency(concurrency: &Concurrency) -> String {
     );
     let mut ends = String::new();
     for way in &concurrency.ways {
-        let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
+        let figure = |ns: Option<u64>| or_none(ns, time);
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} |\n",
             way.contender,
@@ -179,7 +179,7 @@ fn elasticity(elasticity: &Elasticity) -> String {
     );
     let mut ends = String::new();
     for way in &elasticity.ways {
-        let taken = way.taken_bytes().map_or_else(|| "-".into(), size);
+        let taken = or_none(way.taken_bytes(), size);
         let after =
             TOLD_AFTER.map(|seconds| format!(" {} |", percent(way.returned_percent(seconds))));
         text.push_str(&format!(

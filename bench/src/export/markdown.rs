@@ -6,7 +6,7 @@ use crate::measurand::Measurand;
 use crate::reported::tables;
 use crate::statistics::Verdict;
 use crate::table::{cut_short, notes};
-use crate::units::three_digits;
+use crate::units::{or_none, three_digits};
 use crate::{Comparison, Durability, FigureResult, MetricResult, ResultRow};
 
 /// Tables for a pull request or a page, one for each workload and metric.
@@ -99,8 +99,7 @@ fn table(result: &MetricResult) -> String {
         result.metric
     );
     for row in &result.rows {
-        let figure =
-            |value: Option<u64>| value.map_or_else(|| "-".into(), |it| measurand.amount(it));
+        let figure = |value: Option<u64>| or_none(value, |it| measurand.amount(it));
         let summary = row.summary;
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} |\n",

@@ -7,7 +7,7 @@ use super::{environment, reported};
 use crate::reported::tallies;
 use crate::statistics::{MIN_PAIRS, Verdict};
 use crate::table::{cut_short, notes};
-use crate::units::time;
+use crate::units::{NONE, or_none, time};
 use crate::{Against, Comparison, MetricResult, ResultRow, Series};
 
 pub(super) fn section(key: &str, comparison: &Comparison) -> Markup {
@@ -82,7 +82,7 @@ fn verdict(result: &MetricResult, row: &ResultRow, against: &Against) -> Markup 
 
 fn table(result: &MetricResult) -> Markup {
     let measurand = result.metric.measurand();
-    let figure = |value: Option<u64>| value.map_or_else(|| "-".into(), |it| measurand.amount(it));
+    let figure = |value: Option<u64>| or_none(value, |it| measurand.amount(it));
     let has_tail = result
         .rows
         .iter()
@@ -108,7 +108,7 @@ fn table(result: &MetricResult) -> Markup {
                 td.number { (figure(row.summary.map(|it| it.p90))) }
                 @if has_tail { td.number { (figure(row.summary.and_then(|it| it.p99))) } }
                 td.number { (figure(row.summary.map(|it| it.max))) }
-                td.number { (row.against.as_ref().map_or_else(|| "-".into(), p_of)) }
+                td.number { (or_none(row.against.as_ref(), p_of)) }
             } } }
         } }
     }
@@ -116,7 +116,7 @@ fn table(result: &MetricResult) -> Markup {
 
 fn p_of(against: &Against) -> String {
     match (against.comparison.verdict, against.comparison.p) {
-        (Verdict::TooFewPairs, _) => "-".into(),
+        (Verdict::TooFewPairs, _) => NONE.into(),
         (_, ..0.0001) => "< 0.0001".into(),
         (_, p) => format!("{p:.4}"),
     }

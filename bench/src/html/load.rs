@@ -6,7 +6,7 @@ use super::chart::{concurrency, density, elasticity};
 use super::{id, legend, named};
 use crate::load::{Concurrency, Density, Elasticity, Load};
 use crate::table::load::{TOLD_AFTER, in_words, percent, why};
-use crate::units::{signed_size, size, time};
+use crate::units::{or_none, signed_size, size, time};
 
 /// Nothing if nothing of it was asked for.
 pub(super) fn section(key: &str, load: &Load) -> Markup {
@@ -57,8 +57,8 @@ fn of_density(key: &str, density: &Density) -> Markup {
                     th scope="row" { (named(way.contender)) }
                     td.number { (step.instances) }
                     td.number { (signed_size(way.taken_bytes(step))) @if !step.is_settled { " or so" } }
-                    td.number { (step.charged_bytes.map_or_else(|| "-".into(), size)) }
-                    td.number { (step.launch_ns.map_or_else(|| "-".into(), |it| time(it.p50))) }
+                    td.number { (or_none(step.charged_bytes, size)) }
+                    td.number { (or_none(step.launch_ns, |it| time(it.p50))) }
                 } } } }
             } }
         }
@@ -66,7 +66,7 @@ fn of_density(key: &str, density: &Density) -> Markup {
 }
 
 fn of_concurrency(key: &str, concurrency: &Concurrency) -> Markup {
-    let figure = |ns: Option<u64>| ns.map_or_else(|| "-".into(), time);
+    let figure = |ns: Option<u64>| or_none(ns, time);
     html! {
         h4 { (concurrency.asked) " launched at once" }
         div.wide { table {
@@ -117,7 +117,7 @@ fn of_elasticity(key: &str, elasticity: &Elasticity) -> Markup {
             } }
             tbody { @for way in &elasticity.ways { tr {
                 th scope="row" { (named(way.contender)) }
-                td.number { (way.taken_bytes().map_or_else(|| "-".into(), size)) }
+                td.number { (or_none(way.taken_bytes(), size)) }
                 @for seconds in TOLD_AFTER { td.number { (percent(way.returned_percent(seconds))) } }
             } } }
         } }

@@ -1,6 +1,7 @@
 use super::{FigureResult, FigureRow};
 use crate::ResultRow;
 use crate::measurand::Measurand;
+use crate::units::or_none;
 
 /// What there is to show of figures, whoever shows it: a row for each figure and contender.
 pub(crate) struct Table {
@@ -63,15 +64,14 @@ impl Table {
         self.values.iter().map(|(head, _)| *head)
     }
 
-    /// A figure's rows, each with its values, "-" where there is none.
+    /// A figure's rows, each with its values or what stands for none.
     pub(crate) fn rows<'a>(
         &self,
         result: &'a FigureResult,
     ) -> impl Iterator<Item = (&'a ResultRow, Vec<String>)> {
         result.rows.iter().filter_map(move |row| {
             let values = self.values.iter().map(|(_, value)| value(row));
-            let values =
-                values.map(|it| it.map_or_else(|| "-".into(), |it| self.measurand.amount(it)));
+            let values = values.map(|it| or_none(it, |it| self.measurand.amount(it)));
             Some(((self.of_runs)(row)?, values.collect()))
         })
     }

@@ -3,11 +3,11 @@
 use comfy_table::Cell;
 
 use super::results::right;
-use super::{NONE, finish, paragraph, table};
+use super::{finish, paragraph, table};
 use crate::load::{
     Concurrency, Density, DensityOfWay, Elasticity, ElasticityOfWay, Load, LoadEnd, PerInstance,
 };
-use crate::units::{signed_size, signed_three_digits, size, three_digits, time};
+use crate::units::{or_none, signed_size, signed_three_digits, size, three_digits, time};
 
 /// A table for each that was asked for, with what stopped it below; `None` if none was.
 pub(super) fn render(load: &Load, width: u16) -> Option<String> {
@@ -30,13 +30,12 @@ fn density(density: &Density, width: u16) -> String {
     ]);
     for way in &density.ways {
         for step in way.steps.iter().skip(1) {
-            let launch = step.launch_ns.map(|it| time(it.p50));
             let unsettled = if step.is_settled { "" } else { " or so" };
             table.add_row([
                 Cell::new(way.contender),
                 right(step.instances.to_string()),
                 right(format!("{}{unsettled}", signed_size(way.taken_bytes(step)))),
-                right(launch.unwrap_or_else(|| NONE.into())),
+                right(or_none(step.launch_ns, |it| time(it.p50))),
             ]);
         }
     }
@@ -107,7 +106,7 @@ fn concurrency(concurrency: &Concurrency, width: u16) -> String {
         "all there".into(),
     ]);
     for way in &concurrency.ways {
-        let figure = |ns: Option<u64>| right(ns.map_or_else(|| NONE.into(), time));
+        let figure = |ns: Option<u64>| right(or_none(ns, time));
         table.add_row([
             Cell::new(way.contender),
             right(way.each_ns.len().to_string()),
@@ -139,7 +138,7 @@ fn elasticity(elasticity: &Elasticity, width: u16) -> String {
             .chain(after),
     );
     for way in &elasticity.ways {
-        let taken = way.taken_bytes().map_or_else(|| NONE.into(), size);
+        let taken = or_none(way.taken_bytes(), size);
         let after = TOLD_AFTER.map(|seconds| right(percent(way.returned_percent(seconds))));
         table.add_row(
             [Cell::new(way.contender), right(taken)]
@@ -158,12 +157,12 @@ fn elasticity(elasticity: &Elasticity, width: u16) -> String {
 }
 
 pub(crate) fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| NONE.into(), |share| format!("{share:.0} %"))
+    or_none(share, |share| format!("{share:.0} %"))
 }
 
 /// How much was back when, in words.
 pub(crate) fn returned(way: &ElasticityOfWay) -> String {
-    let taken = way.taken_bytes().map_or_else(|| NONE.into(), size);
+    let taken = or_none(way.taken_bytes(), size);
     let after = TOLD_AFTER.map(|seconds| {
         let share = percent(way.returned_percent(seconds));
         format!("{share} back after {seconds} s")

@@ -2,10 +2,10 @@
 
 use comfy_table::{Cell, CellAlignment};
 
-use super::{NONE, finish, paragraph, table};
+use super::{finish, paragraph, table};
 use crate::measurand::Measurand;
 use crate::statistics::{CONFIDENCE, MARGIN, SIGNIFICANCE, TAIL_FROM, Verdict};
-use crate::units::{p_value, time};
+use crate::units::{or_none, p_value, time};
 use crate::{Against, Comparison, Contender, Ended, MetricResult, ResultRow, Series};
 
 /// A table for each metric, and how they came about.
@@ -31,9 +31,7 @@ fn one(result: &MetricResult, width: u16) -> String {
     ];
     table.set_header(heads.into_iter().flatten());
     for row in &result.rows {
-        let figure = |value: Option<u64>| {
-            right(value.map_or_else(|| NONE.into(), |it| measurand.amount(it)))
-        };
+        let figure = |value: Option<u64>| right(or_none(value, |it| measurand.amount(it)));
         let verdict = row.against.as_ref().map_or_else(String::new, |it| {
             measurand.in_words(it.comparison.verdict, it.comparison.ratio)
         });

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::svg::{CHARACTER, LINE, WIDTH, drawing, px};
 use crate::html::named;
-use crate::units::size;
+use crate::units::{or_none, size};
 use crate::{Comparison, Contender, FootprintReading};
 
 const LEFT: f64 = 4.0;
@@ -112,7 +112,7 @@ pub(in crate::html) fn draw(id: &str, comparison: &Comparison) -> Option<Markup>
 
 /// What each way is charged, and what its processes have by another count.
 pub(in crate::html) fn table(comparison: &Comparison) -> Markup {
-    let or_none = |bytes: Option<u64>| bytes.map_or_else(|| "-".into(), size);
+    let figure = |bytes: Option<u64>| or_none(bytes, size);
     let reports = comparison.ways.as_ref().into_array();
     let footprints = reports.into_iter().filter_map(|it| it.footprint.settled());
     let parts = told(footprints.clone());
@@ -136,12 +136,12 @@ pub(in crate::html) fn table(comparison: &Comparison) -> Markup {
                 @if let FootprintReading::Taken { footprint, pss_bytes, guest_memory, .. } = &report.footprint { tr {
                     th scope="row" { (named(report.way.into())) }
                     @let settled = report.footprint.settled();
-                    @for part in &parts { td.number { (or_none(settled.and_then(part.bytes))) } }
+                    @for part in &parts { td.number { (figure(settled.and_then(part.bytes))) } }
                     td.number { (size(footprint.peak_bytes)) }
-                    td.number { (or_none(*pss_bytes)) }
+                    td.number { (figure(*pss_bytes)) }
                     @if is_guest_told {
-                        td.number { (or_none(guest_memory.map(|it| it.granted_bytes))) }
-                        td.number { (or_none(guest_memory.map(|it| it.left_bytes))) }
+                        td.number { (figure(guest_memory.map(|it| it.granted_bytes))) }
+                        td.number { (figure(guest_memory.map(|it| it.left_bytes))) }
                     }
                 } }
             } }

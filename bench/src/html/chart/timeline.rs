@@ -8,7 +8,7 @@ use super::svg::{CHARACTER, LINE, WIDTH, axis, drawing, px};
 use crate::Contender;
 use crate::html::steps::meaning;
 use crate::html::{class, named};
-use crate::units::time;
+use crate::units::{NONE, time};
 
 const LEFT: f64 = 4.0;
 const RIGHT: f64 = WIDTH - 24.0;
@@ -77,7 +77,7 @@ pub(in crate::html) fn table(all: &[(Contender, &[Span])]) -> Markup {
 
 fn share(span: &Span, of: &[Span]) -> String {
     match total(of) {
-        0 => "-".into(),
+        0 => NONE.into(),
         total => format!("{:.0} %", span.duration_ns as f64 / total as f64 * 100.0),
     }
 }

@@ -11,7 +11,7 @@ use crate::export::{Measured, Unmeasured};
 use crate::measurand::Measurand;
 use crate::reported::{Tally, tallies};
 use crate::statistics::Verdict;
-use crate::units::three_digits;
+use crate::units::{NONE, three_digits};
 use crate::{Against, Contender, MetricResult, ResultRow};
 
 pub(super) fn section(all: &[Measured], unmeasured: &[Unmeasured]) -> Markup {
@@ -81,7 +81,7 @@ fn line(measured: &Measured, result: &MetricResult, contenders: &[Contender]) ->
             @for contender in contenders {
                 td.number {
                     @match result.rows.iter().find(|row| row.contender == *contender) {
-                        None => "-",
+                        None => (NONE),
                         Some(row) => (cell(measurand, row)),
                     }
                 }
@@ -95,7 +95,7 @@ fn plain_line(measured: &Measured, row: &Row, contenders: &[Contender]) -> Marku
         tr {
             (head(measured, &row.what))
             @for contender in contenders {
-                td.number { (row.cell(*contender).unwrap_or("-")) }
+                td.number { (row.cell(*contender).unwrap_or(NONE)) }
             }
         }
     }
@@ -131,7 +131,7 @@ fn reported(measured: &Measured, contenders: &[Contender]) -> Markup {
             tr {
                 (head(measured, "reported figures"))
                 @for contender in contenders {
-                    td.number { @match of(contender) { None => "-", Some(tally) => small { (span(tally)) } } }
+                    td.number { @match of(contender) { None => (NONE), Some(tally) => small { (span(tally)) } } }
                 }
             }
         }
