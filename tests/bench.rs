@@ -177,6 +177,10 @@ fn a_suite_that_means_nothing_is_refused_before_anything_runs() {
             &SUITE.replace("--metrics=main", "--html=x"),
             "--json and --html are no flags of a suite's",
         ),
+        (
+            &SUITE.replace("--metrics=main", "-i"),
+            "--interactive is no flag of a suite's",
+        ),
     ] {
         fs::write(&suite, text).unwrap();
         let [suite, out] = [&suite, &out].map(|path| path.to_str().unwrap());

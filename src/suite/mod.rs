@@ -198,6 +198,8 @@ fn unmeant(workload: &SuiteWorkload, args: &CompareArgs) -> Option<&'static str>
         Some("its flags say something of what runs, or its image is a flag")
     } else if args.json || args.html.is_some() {
         Some("--json and --html are no flags of a suite's, which writes both into --out")
+    } else if args.workload.process.interactive {
+        Some("--interactive is no flag of a suite's, whose commands have no input")
     } else {
         None
     }
