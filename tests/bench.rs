@@ -344,6 +344,30 @@ fn results_and_budgets_that_are_none_are_refused_before_anything_runs() {
 }
 
 #[test]
+fn results_that_are_too_long_are_refused_by_their_name() {
+    let world = World::new();
+    let path = |name: &str| world.dir().join(name).to_str().unwrap().to_owned();
+    let [suite, long] = ["suite.toml", "long"].map(path);
+    fs::write(&suite, SUITE).unwrap();
+    let kept = Path::new(&long).join("workloads");
+    fs::create_dir_all(&kept).unwrap();
+    // Of no size on the disk.
+    let file = File::create(kept.join("startup.json")).unwrap();
+    file.set_len((1 << 30) + 1).unwrap();
+    for words in [
+        vec!["bench", "diff", &long, &long],
+        vec!["bench", "--suite", &suite, "--out", &long, "--resume"],
+    ] {
+        let seen = world.run(words);
+        assert_eq!(seen.code, Some(125));
+        assert_eq!(
+            seen.stderr,
+            format!("jaula: can't read {long}/workloads/startup.json: it has more than 1024 MiB\n")
+        );
+    }
+}
+
+#[test]
 fn results_of_an_earlier_version_are_refused_with_that_version_and_what_to_do() {
     let world = World::new();
     let path = |name: &str| world.dir().join(name).to_str().unwrap().to_owned();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bench::budget::{Budget, BudgetError, Judgement};
 
-use super::text;
+use super::bounded;
 use crate::args::LimitArgs;
 
 /// Why there is nothing to judge by.
@@ -31,7 +31,7 @@ pub fn read(
 }
 
 fn parse(path: &Path, workloads: &[&str], has_baseline: bool) -> Result<Budget, LimitsError> {
-    let text = text::read(path).map_err(|source| LimitsError::Read {
+    let text = bounded::read_text(path).map_err(|source| LimitsError::Read {
         path: path.into(),
         source,
     })?;

@@ -1,9 +1,9 @@
 //! `jaula bench`: a suite of workloads, each compared, and what is kept of it.
 
+mod bounded;
 mod diff;
 mod limits;
 mod results;
-mod text;
 
 use std::ffi::OsStr;
 use std::io;
@@ -153,7 +153,7 @@ fn workloads(args: &BenchArgs) -> Result<Vec<(SuiteWorkload, CompareArgs)>, Benc
     let suite = match &args.suite {
         None => Suite::built_in()?,
         Some(path) => {
-            let text = text::read(path).map_err(|source| BenchError::Read {
+            let text = bounded::read_text(path).map_err(|source| BenchError::Read {
                 path: path.clone(),
                 source,
             })?;
