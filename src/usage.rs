@@ -87,6 +87,10 @@ mod tests {
                 "invalid value '0' for '--memory <SIZE>': memory \"0\": the smallest limit is 6m",
             ),
             (
+                &["jaula", "compare", "--budget-time", "soon", "busybox"],
+                "invalid value 'soon' for '--budget-time <TIME>': \"soon\" is no stretch of time, as \"90s\" or \"1m 30s\" is",
+            ),
+            (
                 &["jaula", "run", "--as", "jail", "busybox"],
                 "invalid value 'jail' for '--as <SIDE>' [possible values: container, vm]",
             ),

@@ -63,7 +63,7 @@ pub use series::{Ended, Metric, Sample, SampleOutcome, Series, SeriesPlan, Unkno
 pub use statistics::quantile;
 pub use table::visible;
 pub use toml_text::TomlError;
-pub use typed_duration::TypedDuration;
+pub use typed_duration::{InvalidDuration, TypedDuration};
 pub use units::{size, time};
 pub use warnings::Warning;
 pub use way::Way;

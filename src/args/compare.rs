@@ -4,7 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bench::{InvalidReadiness, Metric, Opponent, Readiness, UnknownMetric, UnknownOpponent};
+use bench::{
+    InvalidDuration, InvalidReadiness, Metric, Opponent, Readiness, TypedDuration, UnknownMetric,
+    UnknownOpponent,
+};
 use clap::{Args, Command, FromArgMatches};
 
 use super::WorkloadArgs;
@@ -88,7 +91,7 @@ pub struct MeasuringArgs {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = count)]
     pub warmup: usize,
     /// Begin no round of runs that would not be over by then ("90s", "5m")
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub budget_time: Duration,
     /// What to measure: main, ready, memory, idle, cpu, exit, stop, gone, with commas [default: main,exit; with --ready main,ready]
     ///
@@ -230,6 +233,10 @@ fn instances(text: &str) -> Result<usize, String> {
         1..=MOST_INSTANCES => Ok(count),
         _ => Err(format!("it takes a number from 1 to {MOST_INSTANCES}")),
     }
+}
+
+fn duration(text: &str) -> Result<Duration, InvalidDuration> {
+    TypedDuration::try_from(text.to_owned()).map(|it| it.0)
 }
 
 fn opponent(word: &str) -> Result<Opponent, UnknownOpponent> {
