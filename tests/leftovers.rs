@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bench::Way;
+use harness::nobody::is_root;
 use harness::{Place, World, can_run, run, wait};
 use launch::Side;
 use nix::sys::signal::{Signal, kill};
@@ -243,6 +244,50 @@ fn interrupted_timed_runs_are_reported_and_leave_nothing() {
     let series = comparison.series.unwrap();
     assert_eq!(series.ended, bench::Ended::Interrupted);
     assert_eq!(series.runs_asked, 1000);
+    world.assert_no_traces();
+}
+
+/// What another runner was told to call its cgroups, as soon as the command sleeps in them.
+fn foreign_cgroup_of_sleep(world: &World) -> Option<String> {
+    let instances = fs::read_dir(world.run_dir()).ok()?.flatten();
+    let mut foreign = instances.filter(|it| it.path().join("foreign").exists());
+    let name = format!("jaula-{}", foreign.next()?.file_name().to_str()?);
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let is_there = processes.map(|it| it.path()).any(|process| {
+        let words = fs::read(process.join("cmdline")).unwrap_or_default();
+        let cgroups = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+        words.starts_with(b"sleep\0") && cgroups.contains(&name)
+    });
+    is_there.then_some(name)
+}
+
+#[test]
+fn what_another_runner_ran_ends_with_the_next_run_when_its_comparison_is_killed() {
+    if !can_run(Side::Vm) || !is_root() {
+        return;
+    }
+    if !host::search_path::is_installed("runc") {
+        eprintln!("SKIPPED: runc is not installed");
+        return;
+    }
+    let _place = Place::take(Side::Vm);
+    let world = World::new();
+    let name = format!("{}0", world.name_prefix());
+    let mut compare = world.jaula(["compare", "--name", &name, "--against=runc"]);
+    compare.args(["--ready=log:^up$", "busybox"]);
+    compare.args(["sh", "-c", "sleep 3; echo up; sleep 1000"]);
+    let mut child = compare.spawn().unwrap();
+    let foreign = loop {
+        assert_eq!(child.try_wait().unwrap(), None);
+        if let Some(foreign) = foreign_cgroup_of_sleep(&world) {
+            break foreign;
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(world.run(["run", "busybox", "true"]).code, Some(0));
+    world.assert_no_cgroup(&foreign);
     world.assert_no_traces();
 }
 

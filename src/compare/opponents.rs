@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::path::Path;
 
 use bench::processes::{self, Error::Unsupported, RunAs};
 use bench::{Contender, Metric, Opponent, Other, Way};
@@ -53,8 +54,8 @@ pub fn check(args: &CompareArgs, metrics: &[Metric]) -> Result<(), launch::Error
     Ok(())
 }
 
-/// Makes ready those that were asked for; another monitor for the guests of `vm`. One that can't be is in
-/// the report with the reason.
+/// Makes ready those that were asked for; another monitor for the guests of `vm`. What one leaves is on
+/// record in `run_dir`. One that can't be made ready is in the report with the reason.
 ///
 /// # Errors
 ///
@@ -64,6 +65,7 @@ pub fn prepare(
     metrics: &[Metric],
     workload: &Workload,
     vm: &VmLauncher,
+    run_dir: &Path,
     progress: &dyn Progress,
 ) -> io::Result<Vec<Other>> {
     let mut others = Vec::new();
@@ -92,7 +94,7 @@ pub fn prepare(
     }
     others.extend(peers.into_iter().map(|peer| Other {
         contender: Contender::Peer(peer),
-        prepared: processes::peer(peer, workload),
+        prepared: processes::peer(peer, workload, run_dir),
     }));
     if asked(Opponent::Qemu) {
         others.push(Other {

@@ -4,10 +4,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use host::search_path::is_installed;
+use host::{InstanceDir, RunDir};
 use launch::{
     DiskFiles, ExitStatus, Instance, MemorySwap, Network, Prepared, Running, Stdio, Ulimit,
     Workload,
@@ -36,7 +36,11 @@ const PROPOSES_WITHIN: Duration = Duration::from_secs(30);
 ///
 /// When it is not installed, the workload asks for what it can't give, which is named, the caller
 /// is not root, or it proposes no configuration.
-pub fn prepare(peer: Peer, workload: &Workload) -> Result<Box<dyn Prepared>, launch::Error> {
+pub fn prepare(
+    peer: Peer,
+    workload: &Workload,
+    run_dir: &Path,
+) -> Result<Box<dyn Prepared>, launch::Error> {
     if !is_installed(peer.program()) {
         return Err(Error::NotInstalled.into());
     }
@@ -53,40 +57,66 @@ pub fn prepare(peer: Peer, workload: &Workload) -> Result<Box<dyn Prepared>, lau
     let dir = tempfile::tempdir().map_err(Error::Start)?;
     let mount_point = dir.path().join("image");
     fs::create_dir(&mount_point).map_err(Error::Start)?;
-    let (words, controls) = match peer {
+    let root = Root::path(&mount_point);
+    let (runner, controls) = match peer {
         Peer::Bwrap => (
-            bwrap(workload, &Root::path(&mount_point)),
+            Runner::Bwrap(bwrap(workload, &root)),
             Controls::of(workload)?,
         ),
         runtime => {
-            let bundle = Bundle {
-                dir: dir.path(),
-                root: Root::path(&mount_point),
+            propose(runtime, dir.path(), workload, &root)?;
+            let runner = Runner::Runtime {
+                program: runtime.program(),
+                run: RunDir::at(run_dir)?,
             };
-            bundle.write(runtime, workload)?;
             // It applies what it is told of.
-            (bundle.command(runtime), Controls::default())
+            (runner, Controls::default())
         }
     };
     Ok(Box::new(PreparedPeer {
-        words,
-        is_named: peer != Peer::Bwrap,
+        runner,
         controls,
         mount_point,
         workload: workload.clone(),
-        _dir: dir,
+        dir,
     }))
 }
 
 struct PreparedPeer {
-    words: Vec<OsString>,
-    /// Whether an ID of the container follows them.
-    is_named: bool,
+    runner: Runner,
     /// What the runner is held to itself, and with it what it runs.
     controls: Controls,
     mount_point: PathBuf,
     workload: Workload,
-    _dir: TempDir,
+    dir: TempDir,
+}
+
+enum Runner {
+    /// By these words: all that it runs ends with it.
+    Bwrap(Vec<OsString>),
+    /// One of the Open Container Initiative. Its containers outlive it.
+    Runtime { program: &'static str, run: RunDir },
+}
+
+impl Runner {
+    /// What starts one container of what is in `bundle`, and where that is on record.
+    fn command(&self, bundle: &Path) -> Result<(Command, Option<InstanceDir>), launch::Error> {
+        match self {
+            Self::Bwrap(words) => {
+                let mut program = Command::new(&words[0]);
+                program.args(&words[1..]);
+                Ok((program, None))
+            }
+            Self::Runtime { program, run } => {
+                let record = run.create(None)?;
+                let name = record.note_foreign_cgroups()?;
+                let mut program = Command::new(program);
+                program.arg("--root").arg(record.path().join("state"));
+                program.args(["run", "--bundle"]).arg(bundle).arg(name);
+                Ok((program, Some(record)))
+            }
+        }
+    }
 }
 
 impl Prepared for PreparedPeer {
@@ -99,11 +129,7 @@ impl Prepared for PreparedPeer {
         // The runner is told whether it is read-only: it may have to make what it mounts on.
         let root = Root::make(&self.mount_point, layers, Writes::default())?;
         let namespace = root.namespace.as_raw_fd();
-        let mut program = Command::new(&self.words[0]);
-        program.args(&self.words[1..]);
-        if self.is_named {
-            program.arg(new_id());
-        }
+        let (program, record) = self.runner.command(self.dir.path())?;
         let controls = self.controls.clone();
         let enter = move || {
             // SAFETY: `Spawned` keeps the root, and with it the descriptor.
@@ -113,37 +139,28 @@ impl Prepared for PreparedPeer {
         };
         let spawned = Spawned::start(Start {
             root: Some(root),
+            record,
             ..Start::now(program, stdio, Role::Runner(None), enter)
         })?;
         Ok(Box::new(spawned))
     }
 }
 
-/// A container as a runtime of the Open Container Initiative is told of it.
-struct Bundle<'a> {
-    dir: &'a Path,
-    root: PathBuf,
-}
-
-impl Bundle<'_> {
-    /// What the runtime itself proposes (`runc spec`), with the workload in its place. It has no
-    /// filter of system calls.
-    fn write(&self, runtime: Peer, workload: &Workload) -> Result<(), launch::Error> {
-        let mut program = Command::new(runtime.program());
-        program.arg("spec").current_dir(self.dir);
-        let config = self.dir.join("config.json");
-        let mut spec = proposed(program, &config, PROPOSES_WITHIN)?;
-        fill(&mut spec, workload, &self.root);
-        fs::write(&config, spec.to_string()).map_err(Error::Start)?;
-        Ok(())
-    }
-
-    fn command(&self, runtime: Peer) -> Vec<OsString> {
-        let mut words = vec![OsString::from(runtime.program()), "--root".into()];
-        words.push(self.dir.join("state").into());
-        words.extend(["run".into(), "--bundle".into(), self.dir.into()]);
-        words
-    }
+/// Writes into `bundle` what the runtime itself proposes (`runc spec`), with the workload in its
+/// place. It has no filter of system calls.
+fn propose(
+    runtime: Peer,
+    bundle: &Path,
+    workload: &Workload,
+    root: &Path,
+) -> Result<(), launch::Error> {
+    let mut program = Command::new(runtime.program());
+    program.arg("spec").current_dir(bundle);
+    let config = bundle.join("config.json");
+    let mut spec = proposed(program, &config, PROPOSES_WITHIN)?;
+    fill(&mut spec, workload, root);
+    fs::write(&config, spec.to_string()).map_err(Error::Start)?;
+    Ok(())
 }
 
 /// What `program` writes to `config`. It is killed if it has not ended `within` this time.
@@ -156,13 +173,6 @@ fn proposed(program: Command, config: &Path, within: Duration) -> Result<Value, 
     let spec = spec.and_then(|it| serde_json::from_slice(&it).ok());
     let spec = spec.filter(|_| ended == ExitStatus::Exited(0));
     Ok(spec.ok_or(Error::NoSpec)?)
-}
-
-/// No other container has it, whichever the runtime: it is the name of its cgroup, too.
-fn new_id() -> String {
-    static LAUNCHED: AtomicU64 = AtomicU64::new(0);
-    let number = LAUNCHED.fetch_add(1, Ordering::Relaxed);
-    format!("jaula-against-{}-{number}", std::process::id())
 }
 
 fn fill(spec: &mut Value, workload: &Workload, root: &Path) {

@@ -4,6 +4,7 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use host::InstanceDir;
 use launch::{
     Endpoint, ExitStatus, Footprint, Instance, InstanceId, MonotonicNs, Running, Stdio, Timeline,
     WindowSize,
@@ -40,6 +41,8 @@ pub(super) struct Start<F> {
     pub(super) root: Option<Root>,
     /// Whose the process is, if it is nobody's else: all of this user's ends with it.
     pub(super) nobody: Option<Nobody>,
+    /// Where it is on record for the next run what the process leaves should this one crash.
+    pub(super) record: Option<InstanceDir>,
 }
 
 /// What a program has to do with the workload.
@@ -63,6 +66,7 @@ impl<F> Start<F> {
             role,
             root: None,
             nobody: None,
+            record: None,
         }
     }
 }
@@ -77,6 +81,8 @@ pub(super) struct Spawned {
     process: Process,
     ended: Mutex<Option<(ExitStatus, MonotonicNs)>>,
     nobody: Option<Nobody>,
+    // Before the root: what is killed with it may use that.
+    _record: Option<InstanceDir>,
     _root: Option<Root>,
 }
 
@@ -104,6 +110,7 @@ impl Spawned {
             role,
             root,
             nobody,
+            record,
         } = start;
         program
             .stdin(stdio.stdin)
@@ -142,6 +149,7 @@ impl Spawned {
             process,
             ended: Mutex::default(),
             nobody,
+            _record: record,
             _root: root,
         })
     }

@@ -49,9 +49,8 @@ impl Told {
     }
 }
 
-/// Kills what a runner has started, which it then clears up after: were it killed itself, the
-/// next run of a `jaula run` would do that, in its own time, and of another runner nobody. Whether there
-/// was anything.
+/// Kills what a runner has started, which it then clears up after: were it killed itself, what it leaves
+/// would have to be found. Whether there was anything.
 pub(super) fn end_what_it_runs(runner: Pid) -> bool {
     let children = pss::children(runner.as_raw().cast_unsigned()).unwrap_or_default();
     for child in &children {

@@ -154,7 +154,7 @@ fn locate(root: &Path, mount: &CgroupMount, members: &[Member]) -> Option<Hierar
 
 /// `path` below `root`, unless it leads out of it: a cgroup outside of our namespace is shown
 /// as `/..`.
-fn under(root: &Path, path: &Path) -> Option<PathBuf> {
+pub(super) fn under(root: &Path, path: &Path) -> Option<PathBuf> {
     let mut joined = root.to_owned();
     for component in path.components() {
         match component {

@@ -36,6 +36,7 @@
 //! a program about devices) is had from our own in that hierarchy, which is often mounted beside
 //! those of version 1 (the hybrid layout), where those do not have it or are not ours to write to.
 
+pub(crate) mod called;
 mod control;
 mod controller;
 mod device;

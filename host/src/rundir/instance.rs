@@ -9,9 +9,10 @@ use launch::{InstanceId, Resources};
 use nix::unistd::geteuid;
 
 use super::error::Error;
-use super::{RunDir, address, open_dir, record, remove};
+use super::{RunDir, address, foreign, open_dir, record, remove};
+use crate::cgroup::called::called;
 use crate::cgroup::hierarchy::Hierarchies;
-use crate::cgroup::plan::Plan;
+use crate::cgroup::plan::{PREFIX, Plan};
 use crate::cgroup::{Cgroup, Extras, Placement};
 use crate::instances::{self, ENDED, KEEP, KEPT, Remains};
 use crate::packet_filter;
@@ -156,7 +157,7 @@ impl InstanceDir {
 
     /// The directory. What is made in it goes with it, but for mounts: those must be gone, or be
     /// in a mount namespace that is, when it is removed. The names `cgroups` and `address`, with
-    /// and without `.new`, are taken, and those of [`crate::instances`].
+    /// and without `.new`, and `foreign` are taken, and those of [`crate::instances`].
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -202,6 +203,22 @@ impl InstanceDir {
         address::write(&self.path, address)
     }
 
+    /// Puts on record that another program is about to run the instance, and returns what that has
+    /// to call it. Wherever it makes cgroups of this name, they are removed with the directory, and
+    /// what is in them killed: by the next run, should this one crash.
+    ///
+    /// # Errors
+    ///
+    /// When the record can't be written.
+    pub fn note_foreign_cgroups(&self) -> Result<String, Error> {
+        foreign::write(&self.path)?;
+        Ok(self.cgroup_name())
+    }
+
+    fn cgroup_name(&self) -> String {
+        format!("{PREFIX}{}", self.id)
+    }
+
     /// Clears it, now and with an answer; dropping it does the same.
     ///
     /// # Errors
@@ -214,7 +231,10 @@ impl InstanceDir {
 
     fn clear(&self) -> Result<(), Error> {
         // First, while the record of it is there, and before the files of what runs in it.
-        let cgroups = record::read(&self.path, &self.id)?;
+        let mut cgroups = record::read(&self.path, &self.id)?;
+        if foreign::is_written(&self.path)? {
+            cgroups.extend(called(Path::new("/"), &self.cgroup_name())?);
+        }
         let cgroups: Vec<_> = cgroups.iter().map(PathBuf::as_path).collect();
         Cgroup::remove_remains(&cgroups)?;
         if let Some(address) = address::read(&self.path)? {

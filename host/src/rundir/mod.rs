@@ -17,6 +17,7 @@
 
 mod address;
 mod error;
+mod foreign;
 mod instance;
 mod record;
 mod remove;
