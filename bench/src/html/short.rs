@@ -95,16 +95,16 @@ fn what(contender: Contender) -> &'static str {
     }
 }
 
-/// The longest step of its start.
+/// The longest step of its median start.
 fn why(comparison: &Comparison, contender: Contender) -> Option<String> {
     let all = spans(comparison);
     let (_, spans) = all.iter().find(|(other, _)| *other == contender)?;
     let total: u64 = spans.iter().map(|it| it.duration_ns).sum();
     let most = spans.iter().max_by_key(|it| it.duration_ns)?;
     let part = if most.duration_ns * 2 > total {
-        "Most of it"
+        "Most of its median run"
     } else {
-        "The largest part of it"
+        "The largest part of its median run"
     };
     let step = match meaning(&most.name) {
         Some(meaning) => format!("that {meaning} (“{}”)", most.name),
