@@ -87,10 +87,50 @@ impl Probe {
 
     /// Runs to the next [`HLT`], and takes what was stamped on the way.
     pub fn run(&mut self) -> Result<Stamps, ProbeError> {
-        if self.vcpu.run(&self.bus, &EndLine::default())? != Stop::Halted {
-            return Err(ProbeError::Ended);
+        loop {
+            match self.vcpu.run(&self.bus, &EndLine::default())? {
+                Stop::Halted => break,
+                // As when the host is frozen for a moment.
+                Stop::Kicked => {}
+                Stop::Ended(_) | Stop::TripleFault(_) => return Err(ProbeError::Ended),
+            }
         }
         let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(std::mem::take(&mut stamps))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::vcpu::Kick;
+
+    #[test]
+    fn what_interrupts_the_run_neither_ends_it_nor_costs_a_stamp() {
+        const STAMPS: u32 = 5000;
+        let Some(kvm) = crate::kvm_for_test() else {
+            return;
+        };
+        // mov ecx, STAMPS; again: out STAMP_PORT, al; dec ecx; jnz again; hlt
+        let mut code = vec![0xb9];
+        code.extend(STAMPS.to_le_bytes());
+        code.extend([0xe6, STAMP_PORT, 0xff, 0xc9, 0x75, 0xfa, HLT]);
+        let mut probe = Probe::new(&kvm, &code).unwrap();
+        let kick = Kick::this_thread().unwrap();
+        let stamps = thread::scope(|scope| {
+            let (_running, over) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                let pause = Duration::from_micros(100);
+                while over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                    kick.kick().unwrap();
+                }
+            });
+            probe.run().unwrap()
+        });
+        assert_eq!(stamps.0.len(), STAMPS as usize);
     }
 }
