@@ -26,6 +26,9 @@ pub const MACHINES: usize = 15;
 pub const TURNS: u32 = 200;
 const CPUID_ROUNDS: usize = 15;
 
+/// `out STAMP_PORT, al`
+const STAMP: [u8; 2] = [0xe6, STAMP_PORT];
+
 /// Measures, in some tens of milliseconds.
 ///
 /// # Errors
@@ -39,10 +42,12 @@ pub fn measure(kvm: &Kvm) -> Result<KvmFloor, ProbeError> {
         create_vm_ns.push(MonotonicNs::now().since(start));
         drop(vm);
     }
-    let mut code = writes_to_port();
-    code.extend(writes_to_memory());
+    let mut code = writes_to_port(TURNS);
+    code.extend(writes_to_memory(TURNS));
     for _ in 0..CPUID_ROUNDS {
-        code.extend(stamped_cpuids());
+        code.extend(STAMP);
+        code.extend(cpuids(TURNS));
+        code.extend(STAMP);
     }
     code.push(HLT);
     let mut probe = Probe::new(kvm, &code)?;
@@ -67,32 +72,32 @@ fn steps(stamps: &Stamps) -> Vec<u64> {
     pairs.map(|pair| pair[1].since(pair[0])).collect()
 }
 
-/// `mov ecx, TURNS; again: out STAMP_PORT, al; dec ecx; jnz again; hlt`
-fn writes_to_port() -> Vec<u8> {
+/// Code that does nothing but write to a port: `mov ecx, TIMES; again: out STAMP_PORT, al; dec ecx;
+/// jnz again; hlt`.
+pub fn writes_to_port(times: u32) -> Vec<u8> {
     let mut code = vec![0xb9];
-    code.extend(TURNS.to_le_bytes());
+    code.extend(times.to_le_bytes());
     code.extend([0xe6, STAMP_PORT, 0xff, 0xc9, 0x75, 0xfa, HLT]);
     code
 }
 
-/// `mov edi, STAMP_ADDRESS; mov ecx, TURNS; again: mov [rdi], al; dec ecx; jnz again; hlt`
-fn writes_to_memory() -> Vec<u8> {
+/// The same with memory that is none: `mov edi, STAMP_ADDRESS; mov ecx, TIMES; again: mov [rdi], al;
+/// dec ecx; jnz again; hlt`.
+pub fn writes_to_memory(times: u32) -> Vec<u8> {
     let mut code = vec![0xbf];
     code.extend(STAMP_ADDRESS.to_le_bytes());
     code.push(0xb9);
-    code.extend(TURNS.to_le_bytes());
+    code.extend(times.to_le_bytes());
     code.extend([0x88, 0x07, 0xff, 0xc9, 0x75, 0xfa, HLT]);
     code
 }
 
-/// `mov r8d, TURNS; out STAMP_PORT, al; again: xor eax, eax; cpuid; dec r8d; jnz again;
-/// out STAMP_PORT, al`
-fn stamped_cpuids() -> Vec<u8> {
+/// The same with `CPUID`, and without an end: `mov r8d, TIMES; again: xor eax, eax; cpuid; dec r8d;
+/// jnz again`.
+pub fn cpuids(times: u32) -> Vec<u8> {
     let mut code = vec![0x41, 0xb8];
-    code.extend(TURNS.to_le_bytes());
-    code.extend([0xe6, STAMP_PORT]);
+    code.extend(times.to_le_bytes());
     code.extend([0x31, 0xc0, 0x0f, 0xa2, 0x41, 0xff, 0xc8, 0x75, 0xf7]);
-    code.extend([0xe6, STAMP_PORT]);
     code
 }
 

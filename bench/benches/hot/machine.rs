@@ -1,15 +1,11 @@
-//! What a launch computes, and how an exit is handled.
-
-use std::time::Instant;
+//! What a launch computes.
 
 use criterion::{BatchSize, Criterion};
-use kvm_ioctls::Kvm;
 use vmm::boot::cmdline::Voice;
 use vmm::boot::kernel::{Entry, Loaded};
 use vmm::boot::{Hardware, VirtioPlace, hand_over};
 use vmm::builder;
 use vmm::jail::{Filter, Role};
-use vmm::probe::{HLT, Probe, STAMP_PORT};
 use vmm::ring0::Ring0;
 use vmm::vcpu::VcpuCount;
 
@@ -36,7 +32,6 @@ pub fn all(criterion: &mut Criterion) {
         );
     }
     group.finish();
-    exit(criterion);
 }
 
 /// The MP table, ACPI's, the zero page and the page tables.
@@ -64,26 +59,5 @@ fn tables(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::Wall
             |memory| hand_over(memory, &kernel, &command_line, None, &hardware),
             BatchSize::PerIteration,
         );
-    });
-}
-
-/// A guest that does nothing but leave for the monitor: `mov ecx, TIMES; again: out STAMP_PORT, al;
-/// dec ecx; jnz again; hlt`.
-fn exit(criterion: &mut Criterion) {
-    let Ok(kvm) = Kvm::new() else {
-        println!("exit: skipped, /dev/kvm can't be opened");
-        return;
-    };
-    criterion.bench_function("exit: a write to a port, through the bus", |bencher| {
-        bencher.iter_custom(|times| {
-            let times = u32::try_from(times).unwrap_or(u32::MAX);
-            let mut code = vec![0xb9];
-            code.extend(times.to_le_bytes());
-            code.extend([0xe6, STAMP_PORT, 0xff, 0xc9, 0x75, 0xfa, HLT]);
-            let mut probe = Probe::new(&kvm, &code).expect("a machine");
-            let start = Instant::now();
-            probe.run().expect("its end");
-            start.elapsed()
-        });
     });
 }

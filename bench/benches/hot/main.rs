@@ -1,4 +1,4 @@
-//! What is hot inside, each by itself: criterion's figures.
+//! What is hot inside and what the kernel takes at least, each by itself: criterion's figures.
 //!
 //! `cargo bench --bench hot [-- FILTER]`. The devices have files in memory behind them, so what is
 //! measured is our part and the kernel's, not a disk.
@@ -9,6 +9,7 @@
 )]
 
 mod devices;
+mod floors;
 mod guest;
 mod images;
 mod machine;
@@ -26,5 +27,6 @@ fn main() {
     devices::all(&mut criterion);
     machine::all(&mut criterion);
     images::all(&mut criterion);
+    floors::all(&mut criterion);
     criterion.final_summary();
 }

@@ -43,7 +43,7 @@ pub struct Floors {
 const CHILDREN: usize = 15;
 
 /// Those that a container has, by their names in namespaces(7).
-const NAMESPACES: [(&str, CloneFlags); 6] = [
+pub const NAMESPACES: [(&str, CloneFlags); 6] = [
     ("mount", CloneFlags::CLONE_NEWNS),
     ("pid", CloneFlags::CLONE_NEWPID),
     ("network", CloneFlags::CLONE_NEWNET),
