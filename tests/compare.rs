@@ -159,10 +159,9 @@ fn memory_is_read_of_every_run_whose_command_is_still_there() {
             (64 << 20..128 << 20).contains(&guest.granted_bytes),
             "{guest:?}"
         );
-        assert!(
-            (32 << 20..guest.granted_bytes).contains(&guest.left_bytes),
-            "{guest:?}"
-        );
+        // Nobody uses it, and what is just given back to the host is not missing.
+        let nearly_all = guest.granted_bytes / 10 * 9..guest.granted_bytes;
+        assert!(nearly_all.contains(&guest.left_bytes), "{guest:?}");
     }
     let samples = comparison.series.unwrap().samples;
     assert_eq!(samples.len(), 3);

@@ -1,8 +1,9 @@
 //! Waiting for a run, as long as it is followed.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use launch::{Chain, ExitStatus, Instance, MonotonicNs, Timeline};
+use launch::{Chain, ExitStatus, GuestMemory, Instance, MonotonicNs, Timeline};
 
 use super::aside::Aside;
 use super::look::{Look, Until};
@@ -16,6 +17,9 @@ const READ_EVERY: Duration = Duration::from_millis(10);
 
 /// When after main the footprint is taken: the workload has settled.
 const FOOTPRINT_AFTER_MAIN: Duration = Duration::from_secs(2);
+
+/// What a guest was just giving back is in its hands again by then, also with an emulated kernel.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// How far a run has come.
 pub(crate) struct Watched {
@@ -160,13 +164,25 @@ fn read_footprint(
     let pss_bytes = is_there.then(|| pss_bytes(instance)).flatten();
     // Last: the answer takes memory, too.
     let asks = is_there && look.is_checked;
-    let ask = || instance.guest_memory().ok().flatten();
+    let ask = || guest_memory(instance);
     FootprintReading::Taken {
         moment,
         footprint,
         pss_bytes,
         guest_memory: asks.then(|| aside.while_asking(ask)).flatten(),
     }
+}
+
+/// The answer with more left: what a guest is just giving back to the host is in neither's hands for
+/// a moment.
+fn guest_memory(instance: &dyn Instance) -> Option<GuestMemory> {
+    let ask = || instance.guest_memory().ok().flatten();
+    let first = ask()?;
+    thread::sleep(ASKED_AGAIN_AFTER);
+    Some(match ask() {
+        Some(second) if second.left_bytes > first.left_bytes => second,
+        _ => first,
+    })
 }
 
 fn pss_bytes(instance: &dyn Instance) -> Option<u64> {
