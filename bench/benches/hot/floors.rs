@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use bench::floors::{Child, NAMESPACES, namespaces};
+use bench::floors;
 use criterion::Criterion;
 use kvm_ioctls::Kvm;
-use nix::sched::CloneFlags;
 use vmm::floor;
 use vmm::probe::{HLT, Probe};
 
@@ -21,14 +20,9 @@ pub fn all(criterion: &mut Criterion) {
 }
 
 fn children(criterion: &mut Criterion) {
-    let with = |(name, flag)| (format!(", with a new {name} namespace"), flag);
-    let mut kinds = vec![(String::new(), CloneFlags::empty())];
-    kinds.extend(NAMESPACES.map(with));
-    kinds.push((", with all of these".into(), namespaces()));
-    for (what, flags) in kinds {
-        let child = Child::idle(flags);
+    for (what, child) in floors::children() {
         let run = || Duration::from_nanos(child.run_once().expect("a child"));
-        criterion.bench_function(&format!("floor/clone3, exit, wait{what}"), |bencher| {
+        criterion.bench_function(&format!("floor/{what}"), |bencher| {
             bencher.iter_custom(|times| (0..times).map(|_| run()).sum());
         });
     }

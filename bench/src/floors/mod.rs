@@ -43,7 +43,7 @@ pub struct Floors {
 const CHILDREN: usize = 15;
 
 /// Those that a container has, by their names in namespaces(7).
-pub const NAMESPACES: [(&str, CloneFlags); 6] = [
+const NAMESPACES: [(&str, CloneFlags); 6] = [
     ("mount", CloneFlags::CLONE_NEWNS),
     ("pid", CloneFlags::CLONE_NEWPID),
     ("network", CloneFlags::CLONE_NEWNET),
@@ -57,9 +57,24 @@ pub fn namespaces() -> CloneFlags {
     NAMESPACES.iter().map(|it| it.1).collect()
 }
 
+/// The least children, and what each is called: without new namespaces, with one and with all of
+/// them. Who is not root makes each in a user namespace of its own as well.
+pub fn children() -> Vec<(String, Child)> {
+    let user = if geteuid().is_root() {
+        CloneFlags::empty()
+    } else {
+        CloneFlags::CLONE_NEWUSER
+    };
+    let with = |(name, flag)| (format!("the same with a new {name} namespace"), flag | user);
+    let mut kinds = vec![("clone3, exit, wait".to_owned(), CloneFlags::empty())];
+    kinds.extend(NAMESPACES.map(with));
+    kinds.push(("the same with all of these".to_owned(), namespaces() | user));
+    let child = |(what, flags)| (what, Child::idle(flags));
+    kinds.into_iter().map(child).collect()
+}
+
 impl Floors {
-    /// Measures, in some tenths of a second; of KVM where there is one. Who is not root makes each
-    /// child in a user namespace of its own as well.
+    /// Measures, in some tenths of a second; of KVM where there is one.
     pub fn measure(kvm: Option<&Kvm>) -> Self {
         let mut floors = Self::default();
         floors.children();
@@ -76,19 +91,10 @@ impl Floors {
 
     /// They take turns, so that what disturbs the host disturbs all alike.
     fn children(&mut self) {
-        let user = if geteuid().is_root() {
-            CloneFlags::empty()
-        } else {
-            CloneFlags::CLONE_NEWUSER
-        };
-        let with = |(name, flag)| (format!("the same with a new {name} namespace"), flag | user);
-        let mut kinds = vec![("clone3, exit, wait".to_owned(), CloneFlags::empty())];
-        kinds.extend(NAMESPACES.map(with));
-        kinds.push(("the same with all of these".to_owned(), namespaces() | user));
-        let children: Vec<_> = kinds.iter().map(|kind| Child::idle(kind.1)).collect();
+        let kinds = children();
         // The first finds nothing in the processor's caches, and is not counted.
         let rounds: Vec<Vec<_>> = (0..=CHILDREN)
-            .map(|_| children.iter().map(Child::run_once).collect())
+            .map(|_| kinds.iter().map(|kind| kind.1.run_once()).collect())
             .skip(1)
             .collect();
         for (index, (what, _)) in kinds.iter().enumerate() {
