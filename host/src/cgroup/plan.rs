@@ -16,6 +16,11 @@ use super::{control, v1, v2};
 /// What the name of an instance's cgroup begins with; the instance's own follows.
 pub(crate) const PREFIX: &str = "jaula-";
 
+/// What the cgroup of an instance is called.
+pub(crate) fn name(id: &InstanceId) -> String {
+    format!("{PREFIX}{id}")
+}
+
 /// What an instance's cgroup is for, beyond keeping its limits and measuring its memory. All of it
 /// costs time at the start and at the end, so nothing is had that nobody asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -193,7 +198,7 @@ impl Request<'_> {
         Ok(Site {
             version,
             settings: controllers.iter().copied().flat_map(settings).collect(),
-            dir: parent.join(format!("{PREFIX}{}", self.id)),
+            dir: parent.join(name(self.id)),
             parent,
             starts_without_cpus: version == Version::V1
                 && hierarchy.controllers().contains(&Controller::Cpuset),

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::{RunDir, address, foreign, open_dir, record, remove};
 use crate::cgroup::called::called;
 use crate::cgroup::hierarchy::Hierarchies;
-use crate::cgroup::plan::{PREFIX, Plan};
+use crate::cgroup::plan::{self, Plan};
 use crate::cgroup::{Cgroup, Extras, Placement};
 use crate::instances::{self, ENDED, KEEP, KEPT, Remains};
 use crate::packet_filter;
@@ -212,11 +212,7 @@ impl InstanceDir {
     /// When the record can't be written.
     pub fn note_foreign_cgroups(&self) -> Result<String, Error> {
         foreign::write(&self.path)?;
-        Ok(self.cgroup_name())
-    }
-
-    fn cgroup_name(&self) -> String {
-        format!("{PREFIX}{}", self.id)
+        Ok(plan::name(&self.id))
     }
 
     /// Clears it, now and with an answer; dropping it does the same.
@@ -233,7 +229,7 @@ impl InstanceDir {
         // First, while the record of it is there, and before the files of what runs in it.
         let mut cgroups = record::read(&self.path, &self.id)?;
         if foreign::is_written(&self.path)? {
-            cgroups.extend(called(Path::new("/"), &self.cgroup_name())?);
+            cgroups.extend(called(Path::new("/"), &plan::name(&self.id))?);
         }
         let cgroups: Vec<_> = cgroups.iter().map(PathBuf::as_path).collect();
         Cgroup::remove_remains(&cgroups)?;

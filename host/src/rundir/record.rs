@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use launch::InstanceId;
 
 use super::error::Error;
-use crate::cgroup::plan::PREFIX;
+use crate::cgroup::plan;
 use crate::whole_file;
 
 const FILE: &str = "cgroups";
@@ -63,7 +63,7 @@ fn parse(bytes: &[u8], id: &InstanceId) -> Option<Vec<PathBuf>> {
         .map(|bytes| {
             let path = Path::new(OsStr::from_bytes(bytes));
             let is_cgroup_of_ours = path.is_absolute()
-                && path.file_name() == Some(OsStr::new(&format!("{PREFIX}{id}")))
+                && path.file_name() == Some(OsStr::new(&plan::name(id)))
                 && !path.components().any(|c| c == Component::ParentDir);
             is_cgroup_of_ours.then(|| path.to_owned())
         })
